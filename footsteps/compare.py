@@ -1,0 +1,1050 @@
+"""What differs between two runs, most telling first; and how much two files differ.
+
+    >>> from footsteps import compare, runs
+    >>> found = compare.compare(runs.select("unet-2"), runs.select("unet-3"))
+    >>> [(each.about, each.name, each.a, each.b) for each in found.differences]
+    [('arguments', 'lr', 0.1, 0.01), ('code', 'main: train.py', None, 'changed')]
+    >>> print(found.patch.decode())
+    diff --git a/train.py b/train.py
+
+The patch is of the two trees as they ran, whole files that a record keeps over those of its
+commit; git makes it in a store of its own, so neither run's repository is needed or touched.
+"""
+
+from __future__ import annotations
+
+import os
+
+from footsteps.footsteps import FootstepsError, GitError
+from footsteps.runs import files_below, flat, mapping, objects, text
+
+TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import Any
+
+    from typing_extensions import Self
+
+    from footsteps.runs import Run
+
+__all__ = ["GROUPS", "Comparison", "Difference", "compare", "differences", "measure"]
+
+
+class Difference:
+    """One thing that differs.
+
+    about: a key of GROUPS, or "code"; name: what it is, within that; a, b: what the one and the
+    other run has, JSON-able, None where it has none; note: how much, or why it can't be told.
+    """
+
+    __slots__ = ("a", "about", "b", "name", "note")
+
+    def __init__(self, about: str, name: str, a: Any, b: Any, note: str = "") -> None:
+        self.about, self.name, self.a, self.b, self.note = about, name, a, b, note
+
+    def __repr__(self) -> str:
+        return f"Difference({self.about!r}, {self.name!r}, {self.a!r}, {self.b!r}, {self.note!r})"
+
+    def row(self) -> dict[str, Any]:
+        """The same as an object for JSON and tables."""
+        return {name: getattr(self, name) for name in ("about", "name", "a", "b", "note")}
+
+
+class Comparison:
+    """Two runs side by side.
+
+    differences: most telling first; patch: from the code of `a` to that of `b`, as git gives it;
+    problems: what could not be compared, one sentence each.
+    """
+
+    def __init__(self, a: Run, b: Run) -> None:
+        self.a, self.b = a, b
+        self.differences: list[Difference] = []
+        self.patch = b""
+        self.problems: list[str] = []
+
+    def row(self) -> dict[str, Any]:
+        """The same as an object for JSON."""
+        return {
+            "a": self.a.name, "b": self.b.name, "differ": bool(self.differences),
+            "differences": [each.row() for each in self.differences],
+            "patch": self.patch.decode("utf-8", "surrogateescape"), "problems": self.problems,
+        }  # fmt: skip
+
+
+def compare(a: Run, b: Run, sources: Sequence[str] = ()) -> Comparison:
+    """All that differs between two runs, with the patch between their codes.
+
+    sources: repositories (paths or URLs) that may have the commits, where those recorded do not.
+    Raises GitError if git is not there.
+    """
+    found = Comparison(a, b)
+    for about, function in GROUPS.items():
+        if about == "code":
+            compare_code(found, sources)
+        else:
+            found.differences += [Difference(about, *each) for each in function(a, b)]
+    found.problems = list(dict.fromkeys(found.problems))
+    return found
+
+
+def differences(a: Run, b: Run) -> list[Difference]:
+    """What differs, without a look into the code beyond its id and commits."""
+    about = ((about, function(a, b)) for about, function in GROUPS.items())
+    return [Difference(name, *each) for name, found in about for each in found]
+
+
+# ---------------------------------------------------------------------------------------------
+# Values: each function yields (name, a, b) or (name, a, b, note)
+# ---------------------------------------------------------------------------------------------
+
+
+def arguments(a: Run, b: Run) -> Iterator[tuple[Any, ...]]:
+    """Parsed arguments, the command if they do not tell all, and how many ranks ran it."""
+    parsed = list(unequal(flat(parsed_arguments(a)), flat(parsed_arguments(b))))
+    yield from parsed
+    if not parsed or not (a.arguments and b.arguments):
+        yield from unequal({"command": a.command}, {"command": b.command})
+    yield from unequal(launch(a), launch(b))
+
+
+def parsed_arguments(run: Run) -> dict[str, Any]:
+    """What a parser told, else the view of the command line that was kept."""
+    return run.arguments or run.logged("argv")
+
+
+def launch(run: Run) -> dict[str, Any]:
+    """How many ranks ran, if a launcher started them."""
+    process = mapping(run.facts.get("process"))
+    return {"world size": process["world_size"]} if process.get("world_size") else {}
+
+
+def code(a: Run, b: Run) -> Iterator[tuple[Any, ...]]:
+    """The commits, and the id of commits and changes together."""
+    yield from unequal(commits(a), commits(b))
+    yield from unequal({"code id": a.code_id or None}, {"code id": b.code_id or None})
+
+
+def commits(run: Run) -> dict[str, Any]:
+    """Commit by repository; `commit` alone is the one of the working directory."""
+    listed = [(text(r.get("name")), r.get("commit")) for r in run.repositories]
+    return {"commit" if n == "main" else f"{n}: commit": c for n, c in listed if c}
+
+
+def packages(a: Run, b: Run) -> Iterator[tuple[Any, ...]]:
+    """Versions, with the commit of those installed out of a repository."""
+    yield from unequal_known(versions(a), versions(b))
+
+
+def versions(run: Run) -> dict[str, str]:
+    """Version by name in lower case with dashes; `1.0 @1a2b3c4d` if it came from a commit."""
+    found = {}
+    for package in objects(run.facts.get("packages")):
+        name = text(package.get("name")).lower().replace("_", "-").replace(".", "-")
+        vcs = mapping(mapping(package.get("direct_url")).get("vcs_info"))
+        commit = text(vcs.get("commit_id"))[:12]
+        found[name] = text(package.get("version")) + (f" @{commit}" if commit else "")
+    return found
+
+
+def python(a: Run, b: Run) -> Iterator[tuple[Any, ...]]:
+    """Version and implementation; where it was installed is no difference."""
+    yield from unequal_known(*(chosen(run.facts.get("python"), "version", "implementation") for run in (a, b)))
+
+
+def machine(a: Run, b: Run) -> Iterator[tuple[Any, ...]]:
+    """Host, system and hardware."""
+    yield from unequal_known(machine_of(a), machine_of(b))
+
+
+def machine_of(run: Run) -> dict[str, Any]:
+    """What is known of the machine that a run had."""
+    return {
+        **chosen(run.facts, "host"),
+        **chosen(run.facts.get("platform"), "system", "release", "machine", "version"),
+        **chosen(run.facts.get("hardware"), "cpu", "cores", "usable_cores", "memory", "gpus", "gpu_driver"),
+    }
+
+
+OF_ONE_LAUNCH = ("SLURM_JOB_ID", "SLURM_STEP_ID", "SLURM_ARRAY_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID")
+
+
+def environment(a: Run, b: Run) -> Iterator[tuple[Any, ...]]:
+    """Recorded environment variables, without those that every launch has of its own."""
+    kept = [
+        {k: v for k, v in mapping(run.facts.get("environment")).items() if k not in OF_ONE_LAUNCH} for run in (a, b)
+    ]
+    yield from unequal_known(*kept)
+
+
+def recorded(a: Run, b: Run) -> Iterator[tuple[Any, ...]]:
+    """What the program recorded, and how it ended."""
+    yield from unequal(ending(a), ending(b))
+    yield from unequal(flat(a.recorded), flat(b.recorded))
+
+
+def ending(run: Run) -> dict[str, Any]:
+    """The status, with the exit status and the exception where there were some."""
+    raised = mapping(run.outcome.get("exception"))
+    exception = f"{text(raised.get('type'))}: {text(raised.get('message'))}" if raised else None
+    return {"status": run.status, "exit status": run.outcome.get("exit_status"), "exception": exception}
+
+
+def chosen(values: object, *names: str) -> dict[str, Any]:
+    """The named values of an object, those that are there and say something."""
+    known = mapping(values)
+    return {name: known[name] for name in names if known.get(name) not in (None, "", [])}
+
+
+def unequal(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """The names under which two objects do not hold the same, in the order of the first."""
+    for name in dict.fromkeys([*a, *b]):
+        if not same_value(a.get(name), b.get(name)):
+            yield name, a.get(name), b.get(name)
+
+
+def unequal_known(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """The same, but nothing where one of them says nothing at all: older formats recorded less."""
+    if a and b:
+        yield from unequal(a, b)
+
+
+def same_value(a: Any, b: Any) -> bool:
+    """Whether two recorded values are the same; older formats know all values as text."""
+    if isinstance(a, bool) is not isinstance(b, bool) and not isinstance(a, str) and not isinstance(b, str):
+        return False
+    if isinstance(a, str) is not isinstance(b, str) and a is not None and b is not None:
+        return str(a) == str(b)
+    return bool(a == b) or repr(a) == repr(b)  # nan is not nan
+
+
+# ---------------------------------------------------------------------------------------------
+# Files: inputs and artifacts
+# ---------------------------------------------------------------------------------------------
+
+
+def inputs(a: Run, b: Run) -> Iterator[tuple[Any, ...]]:
+    """Files that were read: only by one, or with other bytes."""
+    if all(run.kind == "run" for run in (a, b)):  # no other kind notes what is read
+        yield from unequal_files(inputs_of(a), inputs_of(b))
+
+
+def inputs_of(run: Run) -> dict[str, dict[str, Any]]:
+    """The files that a run read, by their path in the project where they lie in it."""
+    files = [entry for entry in run.inputs if text(entry.get("path"))]
+    return {in_project(run, text(entry["path"])): entry for entry in files}
+
+
+def in_project(run: Run, path: str) -> str:
+    """The path below the working directory's repository, or, of a file elsewhere, whole."""
+    top = os.path.join(text(run.repository.get("path")) or text(run.facts.get("cwd")) or os.sep, "")
+    return path[len(top) :] if len(top) > 1 and path.startswith(top) else path
+
+
+def artifacts(a: Run, b: Run) -> Iterator[tuple[Any, ...]]:
+    """Files that were made: only by one, or with other content; and how much it differs."""
+    left, right = artifacts_of(a), artifacts_of(b)
+    for name, old, new, note in unequal_files(left, right):
+        paths = [present(run, files.get(name)) for run, files in ((a, left), (b, right))]
+        if not all(paths):
+            yield name, old, new, note
+            continue
+        seen = measure(*paths)
+        if seen["verdict"] not in ("identical", "same"):
+            yield name, old, new, seen["note"]
+
+
+def artifacts_of(run: Run) -> dict[str, dict[str, Any]]:
+    """What a run made, by path: its manifest, or, where it left none, what lies there now.
+
+    Of several ranks the one that made the directory may have ended, and listed it, before the others had saved.
+    """
+    manifest = {text(entry["path"]): entry for entry in run.artifacts} if "artifacts" in run.outcome else None
+    if manifest is not None and mapping(run.facts.get("process")).get("rank") is None:
+        return manifest
+    ours = {"info.txt", "package_versions.txt", mapping(run.facts.get("script")).get("stored")}
+    there = {
+        path: {"path": path, "size": found.st_size, "mtime_ns": found.st_mtime_ns, "sha256": None}
+        for path, found in run.files()
+        if path not in ours
+    }
+    return {**there, **(manifest or {})}
+
+
+def present(run: Run, entry: Mapping[str, Any] | None) -> str:
+    """Where an artifact lies if it is there, in the run's directory; "" if not."""
+    path = inside(run.directory, text((entry or {}).get("path")))
+    return path if path and os.path.isfile(path) else ""
+
+
+def inside(top: str, name: str) -> str:
+    """The path of a recorded name below a directory, "" if it leads out or through a link."""
+    if not name or "\0" in name or os.path.isabs(name) or os.path.splitdrive(name)[0]:
+        return ""
+    real = os.path.realpath(top)
+    path = os.path.realpath(os.path.join(real, *name.split("/")))
+    return path if path.startswith(real.rstrip(os.sep) + os.sep) else ""
+
+
+def unequal_files(
+    a: Mapping[str, Mapping[str, Any]], b: Mapping[str, Mapping[str, Any]]
+) -> Iterator[tuple[str, Any, Any, str]]:
+    """Recorded files that are only in one, differ, or can't be told apart by what was recorded."""
+    for name in dict.fromkeys([*a, *b]):
+        left, right = a.get(name), b.get(name)
+        if left is None or right is None:
+            only = "only in the first" if right is None else "only in the second"
+            yield name, shown_file(left), shown_file(right), only
+        elif same_file(left, right) is False:
+            yield name, shown_file(left), shown_file(right), "other content"
+        elif same_file(left, right) is None:
+            yield name, shown_file(left), shown_file(right), "of the same size, not compared: no hash"
+
+
+def same_file(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool | None:
+    """Whether two recorded files had the same content; None if the records can't tell."""
+    if a.get("target") is not None or b.get("target") is not None:
+        return bool(a.get("target") == b.get("target"))
+    if a.get("size") != b.get("size"):
+        return False
+    if a.get("sha256") and b.get("sha256"):
+        return bool(a["sha256"] == b["sha256"])
+    if a.get("path") == b.get("path") and os.path.isabs(text(a.get("path"))):
+        return True if a.get("mtime_ns") == b.get("mtime_ns") else None
+    return None
+
+
+def shown_file(entry: Mapping[str, Any] | None) -> str | None:
+    """A recorded file as a word: the beginning of its hash, its link target, or its size."""
+    if entry is None:
+        return None
+    known = text(entry.get("sha256"))[:12] or text(entry.get("target"))
+    return known or f"{entry.get('size')} bytes"
+
+
+# Most telling first; the order in which they are shown.
+GROUPS: dict[str, Callable[[Run, Run], Iterator[tuple[Any, ...]]]] = {
+    "arguments": arguments,
+    "code": code,
+    "packages": packages,
+    "python": python,
+    "machine": machine,
+    "environment": environment,
+    "inputs": inputs,
+    "artifacts": artifacts,
+    "recorded": recorded,
+}
+
+
+# ---------------------------------------------------------------------------------------------
+# The code: two trees in a store of git's, and the patch between them
+# ---------------------------------------------------------------------------------------------
+
+PLAIN_GIT = {  # what the user's configuration says of diffs is not for us
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_ATTR_NOSYSTEM": "1",
+}
+PATCH = ("--no-color", "--no-ext-diff", "--no-textconv", "--find-renames", "--submodule=short")
+
+
+def compare_code(found: Comparison, sources: Sequence[str]) -> None:
+    """Add to a comparison what differs in the code, and the patch."""
+    a, b = found.a, found.b
+    found.differences += [Difference("code", *each) for each in code(a, b) if each[0] != "code id"]
+    if a.code_id and a.code_id == b.code_id:
+        return
+    left, right = (states(run, sources, found.problems) for run in (a, b))
+    with Store() as store:
+        for name in dict.fromkeys([*left, *right]):
+            if name not in left or name not in right:
+                before, after = place_of(left.get(name)), place_of(right.get(name))
+                found.differences.append(Difference("code", f"{name}: repository", before, after))
+            elif not same_code(left[name], right[name]):
+                compare_repository(found, store, name, left[name], right[name])
+
+
+class State:
+    """One repository as a run had it: its row in the record, and where else its commit may be.
+
+    trusted: False for a record that restore refuses; then no commit is looked for.
+    """
+
+    def __init__(self, run: Run, row: dict[str, Any], sources: Sequence[str], *, trusted: bool = True) -> None:
+        self.run, self.row, self.sources, self.trusted = run, row, sources, trusted
+        self.commit = text(row.get("commit")) or text(row.get("revision"))
+
+    @property
+    def exact(self) -> bool:
+        """Whether the record keeps whole files; those of older formats keep a patch."""
+        return self.run.kind in ("run", "arguments")
+
+
+def states(run: Run, sources: Sequence[str], problems: list[str]) -> dict[str, State]:
+    """The repositories of a run by name, as restore would bring them; of a record that it refuses, the files alone."""
+    from footsteps.restore import Plan
+
+    try:
+        plan = Plan(run, sources)
+    except FootstepsError as error:
+        problems.append(error.message)
+        return {text(row.get("name")): State(run, row, [], trusted=False) for row in run.repositories}
+    return {text(row.get("name")): State(run, row, plan.sources_for(row)) for row in plan.rows}
+
+
+def place_of(state: State | None) -> str | None:
+    """Where a repository was, None if there was none."""
+    return text(state.row.get("path")) if state else None
+
+
+def same_code(a: State, b: State) -> bool:
+    """Whether the records alone tell that two repositories held the same code."""
+    if not (a.exact and b.exact):
+        return False
+    return a.commit == b.commit and kept_files(a.row) == kept_files(b.row)
+
+
+def kept_files(repository: Mapping[str, Any]) -> dict[str, Any]:
+    """What differs from the commit, by path: what it is there."""
+    keys = ("kind", "executable", "sha256", "target")
+    listed = objects(repository.get("files"))
+    return {text(f.get("path")): [f.get(key) for key in keys] for f in listed if f.get("kind") != "crlf"}
+
+
+def compare_repository(found: Comparison, store: Store, name: str, a: State, b: State) -> None:
+    """Add the patch between two states of one repository, and the files in it that differ."""
+    (old, new), problems = store.trees(a, b)
+    found.problems += [f"{name}: {problem}" for problem in [*problems, *left_out(a), *left_out(b)]]
+    prefix = "" if name == "main" else f"{name}/"
+    for letter, path in store.changes(old, new):
+        words = LETTERS.get(letter[:1], ("there", "changed"))
+        found.differences.append(Difference("code", prefix + path, *words))
+    found.patch += store.patch(old, new, prefix)
+
+
+LETTERS = {"A": (None, "added"), "D": ("there", None), "T": ("there", "of another kind")}
+
+
+def left_out(state: State) -> Iterator[str]:
+    """What a record does not hold, and so can't be compared."""
+    for row in objects(state.row.get("left_out")):
+        yield f"{text(row.get('path'))} was left out of {state.run.name}: {text(row.get('reason'))}"
+
+
+class Store:
+    """A bare repository of our own in a temporary folder, gone when the block ends.
+
+    It borrows the objects of clones that are here, and of what restore fetches from elsewhere.
+    """
+
+    def __init__(self) -> None:
+        self.at = ""
+        self.count = 0
+
+    def __enter__(self) -> Self:
+        import tempfile
+
+        self.folder = tempfile.TemporaryDirectory(prefix="footsteps-")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.folder.cleanup()
+
+    def git(self, *args: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None) -> bytes:
+        """The output of git in the store."""
+        from footsteps.footsteps import git
+
+        return git(*args, cwd=self.at, stdin=stdin, env={**PLAIN_GIT, **(env or {})})
+
+    def begin(self, row: Mapping[str, Any]) -> None:
+        """Make the store for this kind of object ids, if it is not there yet."""
+        from footsteps.footsteps import git
+
+        ids = "sha256" if row.get("object_format") == "sha256" else "sha1"
+        self.at = os.path.join(self.folder.name, ids)
+        if not os.path.isdir(self.at):
+            git("init", "--quiet", "--bare", f"--object-format={ids}", "--template=", self.at, cwd=self.folder.name)
+
+    def trees(self, a: State, b: State) -> tuple[tuple[str, str], list[str]]:
+        """The ids of the trees of two states, and what keeps them from being whole.
+
+        Where the commit of one can't be had, the kept files of both are all that is compared.
+        """
+        self.begin(a.row)
+        problems: list[str] = []
+        left, right = self.base(a, problems), self.base(b, problems)
+        if any(state.commit and not base for state, base in ((a, left), (b, right))):
+            left = right = ""
+            problems.append("only the files that differed from the commits are compared")
+        return (self.tree(a, left, problems), self.tree(b, right, problems)), problems
+
+    def base(self, state: State, problems: list[str]) -> str:
+        """The tree of the commit, its objects brought here if need be; "" without one."""
+        if not state.commit or not state.trusted:
+            return ""
+        try:
+            return self.borrowed(state) or self.fetched(state)
+        except FootstepsError as error:
+            problems.append(error.message)
+            return ""
+
+    def borrowed(self, state: State) -> str:
+        """The tree of the commit out of a clone on this machine, nothing copied; "" if none has it."""
+        from footsteps.restore import clones_of
+
+        for clone in (*clones_of(state.row), *filter(os.path.isdir, state.sources)):
+            try:
+                self.borrow(clone)
+                return self.tree_of(state.commit)
+            except (GitError, OSError):
+                continue
+        return ""
+
+    def fetched(self, state: State) -> str:
+        """The tree of the commit, brought by restore from the remote or the record's bundle.
+
+        Raises FootstepsError if it is nowhere to be had.
+        """
+        from footsteps.restore import Tree
+
+        self.count += 1
+        folder = os.path.join(self.folder.name, f"fetched-{self.count}")
+        os.mkdir(folder)
+        tree = Tree(state.run, state.row, os.fsencode(folder), None, list(state.sources))
+        tree.begin()
+        tree.brought(lambda _: None, clones=True)
+        self.borrow(folder)
+        return self.tree_of(tree.commit)
+
+    def borrow(self, clone: str) -> None:
+        """Let the store use the objects of a repository that lies here."""
+        from footsteps.footsteps import git
+
+        found = os.fsdecode(git("rev-parse", "--git-common-dir", cwd=clone)).rstrip("\n")
+        objects_at = os.path.join(os.path.realpath(os.path.join(clone, found)), "objects")
+        with open(os.path.join(self.at, "objects", "info", "alternates"), "ab") as file:
+            file.write(alternate(objects_at))
+
+    def tree_of(self, revision: str) -> str:
+        """The id of a commit's tree. Raises GitError if it is not here."""
+        asked = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{tree}}")
+        return self.git(*asked).decode().strip()
+
+    def tree(self, state: State, base: str, problems: list[str]) -> str:
+        """The id of the tree as it ran: the commit's with what differed from it."""
+        if base and not state.exact:
+            base = self.patched(base, state.run.diff, problems)
+        self.count += 1
+        ref = f"refs/footsteps/{self.count}"
+        head = f"feature done\ncommit {ref}\ncommitter footsteps <> 0 +0000\ndata 0\n"
+        head += f'M 040000 {base} ""\n' if base else ""
+        rest = b"".join(overlay(state, problems))
+        self.git("fast-import", "--quiet", stdin=head.encode() + rest + b"done\n")
+        return self.tree_of(ref)
+
+    def patched(self, base: str, patch: bytes, problems: list[str]) -> str:
+        """A tree with a patch of an older format applied to it."""
+        index = {"GIT_INDEX_FILE": os.path.join(self.at, "patched.index")}
+        self.git("read-tree", base, env=index)
+        try:
+            if patch.strip():
+                self.git("apply", "--cached", "--whitespace=nowarn", "-", stdin=patch, env=index)
+        except GitError as error:
+            problems.append(f"the recorded patch does not apply: {error.stderr}")
+        return self.git("write-tree", env=index).decode().strip()
+
+    def changes(self, a: str, b: str) -> list[tuple[str, str]]:
+        """The letter of each change between two trees, with the path."""
+        out = self.git("diff", "--name-status", "-z", "--no-renames", a, b)
+        words = out.decode("utf-8", "surrogateescape").split("\0")
+        return list(zip(words[::2], words[1::2], strict=False))
+
+    def patch(self, a: str, b: str, prefix: str) -> bytes:
+        """The patch between two trees."""
+        return self.git("diff", *PATCH, f"--src-prefix=a/{prefix}", f"--dst-prefix=b/{prefix}", a, b)
+
+
+def alternate(path: str) -> bytes:
+    """A line of objects/info/alternates, quoted as git's C strings are."""
+    data = os.fsencode(path)
+    plain = path.isprintable() and not path.startswith(('"', "#"))
+    return (data if plain else b'"' + b"".join(b"\\%03o" % byte for byte in data) + b'"') + b"\n"
+
+
+def overlay(state: State, problems: list[str]) -> Iterator[bytes]:
+    """What differed from the commit as commands of git fast-import: what is gone, then what is there.
+
+    Bytes that are no longer what the record says are left as the commit has them, and told.
+    """
+    listed = [row for row in objects(state.row.get("files")) if is_path(text(row.get("path")))]
+    for row in listed:
+        if row.get("kind") in ("deleted", "absent"):
+            yield b"D " + quoted(text(row["path"])) + b"\n"
+    for row in listed:
+        data = content(state.run, row)
+        if data is not None:
+            mode = "120000" if row.get("kind") == "link" else "100755" if row.get("executable") else "100644"
+            yield modified(mode, text(row["path"]), data)
+        elif row.get("kind") in ("file", "link"):
+            problems.append(f"{text(row['path'])}: its copy in {state.run.name} is gone or not as it was")
+    if state.run.kind == "lite_tracer":
+        yield from untracked_of(state.run)
+
+
+def modified(mode: str, path: str, data: bytes) -> bytes:
+    """The command of git fast-import that puts a file into the tree."""
+    return b"M %s inline %s\ndata %d\n%s\n" % (mode.encode(), quoted(path), len(data), data)
+
+
+def content(run: Run, row: Mapping[str, Any]) -> bytes | None:
+    """The bytes that a record keeps of a file, or a link's target; None if they are not as recorded."""
+    import hashlib
+
+    if row.get("kind") == "link":
+        return text(row.get("target")).encode("utf-8", "surrogateescape")
+    path = inside(run.record, text(row.get("stored"))) if row.get("kind") == "file" else ""
+    try:
+        data = read(path)
+    except (OSError, ValueError):
+        return None
+    return data if hashlib.sha256(data).hexdigest() == row.get("sha256") else None
+
+
+def untracked_of(run: Run) -> Iterator[bytes]:
+    """LiteTracer's copies of untracked files, as commands of git fast-import."""
+    top = os.path.join(run.directory, "untracked")
+    for path, _ in files_below(top):
+        yield modified("100644", path, read(os.path.join(top, *path.split("/"))))
+
+
+def is_path(path: str) -> bool:
+    """Whether git takes it for a path in a tree."""
+    parts = path.split("/")
+    return "\0" not in path and all(p not in ("", ".", "..") and p.lower() != ".git" for p in parts)
+
+
+def quoted(path: str) -> bytes:
+    """A path as git fast-import reads it."""
+    data = path.encode("utf-8", "surrogateescape")
+    plain = data.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n")
+    return b'"' + plain + b'"'
+
+
+# ---------------------------------------------------------------------------------------------
+# How much two files differ
+# ---------------------------------------------------------------------------------------------
+
+LARGEST_READ = 1 << 28  # bytes; above, files are only told to be different
+LARGEST_TEXT = 1 << 25
+
+
+def measure(a: str, b: str) -> dict[str, Any]:
+    """How much the content of two files differs.
+
+    verdict: "identical", "same" (other bytes, but only in what footsteps or the file's format notes
+    about the making), or "different"; note: that, in words; largest: the largest difference between
+    two numbers, or of a pixel's channel in 0..255, else None.
+
+    Raises OSError if one can't be read.
+    """
+    if same_bytes(a, b):
+        return {"verdict": "identical", "note": "identical", "largest": 0}
+    if max(os.path.getsize(a), os.path.getsize(b)) > LARGEST_READ:
+        return verdict("different", "other content")
+    data = [read(path) for path in (a, b)]
+    kind = kind_of(data[0])
+    if kind != kind_of(data[1]):
+        return verdict("different", "not the same kind of file")
+    try:
+        return MEASURES[kind](*data)
+    except Exception as error:  # whatever a file holds: decoders raise what they like
+        return verdict("different", f"other content ({type(error).__name__}: {error})"[:200])
+
+
+def verdict(said: str, note: str, largest: float | None = None) -> dict[str, Any]:
+    """What `measure` returns."""
+    return {"verdict": said, "note": note, "largest": largest}
+
+
+def same_bytes(a: str, b: str) -> bool:
+    """Whether two files hold the same bytes."""
+    if os.path.getsize(a) != os.path.getsize(b):
+        return False
+    with open(a, "rb") as left, open(b, "rb") as right:
+        while one := left.read(1 << 20):
+            if one != right.read(1 << 20):
+                return False
+    return True
+
+
+def read(path: str) -> bytes:
+    """The bytes of a file."""
+    with open(path, "rb") as file:
+        return file.read()
+
+
+STARTS = (
+    (b"\x89PNG\r\n\x1a\n", "png"), (b"\x93NUMPY", "npy"), (b"PK\x03\x04", "zip"), (b"\x1f\x8b", "gzip"),
+    (b"%PDF-", "pdf"), (b"%!PS", "ps"), (b"\xff\xd8\xff", "image"), (b"GIF8", "image"), (b"BM", "image"),
+    (b"II*\x00", "image"), (b"MM\x00*", "image"), (b"RIFF", "image"),
+)  # fmt: skip
+
+
+def kind_of(data: bytes) -> str:
+    """What a file's bytes are: a key of MEASURES."""
+    for start, kind in STARTS:
+        if data.startswith(start):
+            return kind
+    if b"<svg" in data[:4096]:
+        return "svg"
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return "bytes"
+    return "bytes" if b"\0" in data else "text"
+
+
+def measure_bytes(a: bytes, b: bytes) -> dict[str, Any]:
+    """Of bytes without a meaning to us, where they begin to differ."""
+    first = next((n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+    sizes = f"; {len(a)} and {len(b)} bytes" if len(a) != len(b) else ""
+    return verdict("different", f"other bytes from {first} on{sizes}")
+
+
+# numbers in text
+
+
+def measure_text(a: bytes, b: bytes) -> dict[str, Any]:
+    """JSON by its values, else tables and logs word by word."""
+    import json
+
+    if len(a) + len(b) > 2 * LARGEST_TEXT:
+        return measure_bytes(a, b)
+    try:
+        values = [list(leaves(json.loads(data))) for data in (a, b)]
+    except (ValueError, RecursionError):
+        values = [list(words_of(data.decode())) for data in (a, b)]
+    return measure_leaves(*values)
+
+
+def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value inside a JSON value, with where it stands."""
+    if isinstance(value, dict):
+        for key in sorted(value):
+            yield from leaves(value[key], f"{path}.{key}" if path else key)
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from leaves(item, f"{path}[{number}]")
+    else:
+        yield path, value
+
+
+def words_of(words: str) -> Iterator[tuple[str, Any]]:
+    """Every word of a text, cells of a table as well as of a log, numbers as such."""
+    import re
+
+    for number, line in enumerate(words.splitlines(), 1):
+        for word in re.findall(r"[^\s,;\t|]+", line):
+            yield f"line {number}", as_number(word)
+
+
+def as_number(word: str) -> int | float | str:
+    """The word as a number if it is one."""
+    for kind in (int, float):
+        try:
+            return kind(word)
+        except ValueError:
+            continue
+    return word
+
+
+def measure_leaves(a: Sequence[tuple[str, Any]], b: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """How much two lists of placed values differ: the largest difference of numbers, and where."""
+    if [path for path, _ in a] != [path for path, _ in b]:
+        return verdict("different", f"not the same values: {len(a)} and {len(b)} of them")
+    apart = [(where, x, y) for (where, x), (_, y) in zip(a, b, strict=True) if not same_leaf(x, y)]
+    if not apart:
+        return verdict("same", "the same values, written in another way", 0)
+    numbers = [(abs(x - y), where) for where, x, y in apart if is_number(x) and is_number(y)]
+    if len(numbers) < len(apart):
+        where = next(where for where, x, y in apart if not (is_number(x) and is_number(y)))
+        return verdict("different", f"{len(apart)} of {len(a)} values differ, the first text at {where}")
+    largest, where = max(numbers)
+    return verdict("different", differing(len(apart), len(a), largest, f" at {where}" if where else ""), largest)
+
+
+def same_leaf(a: Any, b: Any) -> bool:
+    """Whether two values are the same, nan and nan also."""
+    return bool(a == b and isinstance(a, bool) is isinstance(b, bool)) or (a != a and b != b)  # noqa: PLR0124
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is a number (and not true or false)."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def differing(count: int, of: int, largest: float, where: str = "") -> str:
+    """How many numbers differ, and how much, in words."""
+    return f"{count} of {of} numbers differ, by {largest:.6g} at most{where}"
+
+
+# arrays
+
+
+def measure_npy(a: bytes, b: bytes) -> dict[str, Any]:
+    """Two numpy arrays; objects in them are never unpickled."""
+    left, right = array_of(a), array_of(b)
+    if left[0] != right[0]:
+        return verdict("different", f"other shapes: {left[0]} and {right[0]}")
+    return measure_numbers(left[1], right[1])
+
+
+def array_of(data: bytes) -> tuple[tuple[int, ...], Any]:
+    """The shape and the numbers in C order; by numpy if it is here, else in plain Python.
+
+    Raises ValueError for an array of something else than numbers.
+    """
+    try:
+        import io
+
+        import numpy as np
+    except ImportError:
+        return plain_array(data)
+    array = np.load(io.BytesIO(data), allow_pickle=False)
+    if array.dtype.kind not in "biufc":
+        raise ValueError(f"an array of {array.dtype}")
+    return array.shape, array.ravel()
+
+
+STRUCT_LETTERS = {
+    "b1": "?", "i1": "b", "i2": "h", "i4": "i", "i8": "q", "u1": "B", "u2": "H", "u4": "I", "u8": "Q",
+    "f2": "e", "f4": "f", "f8": "d",
+}  # fmt: skip
+
+
+def plain_array(data: bytes) -> tuple[tuple[int, ...], list[Any]]:
+    """The shape and the numbers of a .npy file, without numpy."""
+    import ast
+    import struct
+
+    long = data[6] > 1
+    start = 12 if long else 10
+    size = struct.unpack_from("<I" if long else "<H", data, 8)[0]
+    header = ast.literal_eval(data[start : start + size].decode("latin-1"))
+    letter = STRUCT_LETTERS[header["descr"][1:]]
+    order = ">" if header["descr"][0] == ">" else "<"
+    body = data[start + size :]
+    count = len(body) // struct.calcsize(letter)
+    shape = (*header["shape"], "in Fortran order") if header["fortran_order"] else header["shape"]
+    return shape, list(struct.unpack(f"{order}{count}{letter}", body))
+
+
+def measure_numbers(a: Any, b: Any) -> dict[str, Any]:
+    """Two equally long rows of numbers, numpy arrays or lists."""
+    if isinstance(a, list):
+        return measure_leaves([("", x) for x in a], [("", x) for x in b])
+    import numpy as np
+
+    wide = "complex128" if "c" in a.dtype.kind + b.dtype.kind else "float64"
+    apart = ~((a == b) | ((a != a) & (b != b)))  # noqa: PLR0124 - nan is not nan
+    if not apart.any():
+        return verdict("same", "the same values, written in another way", 0)
+    with np.errstate(all="ignore"):
+        gaps = np.abs(a[apart].astype(wide) - b[apart].astype(wide))
+    largest = float(gaps.max())
+    return verdict("different", differing(int(apart.sum()), a.size, largest), largest)
+
+
+# containers
+
+
+def measure_gzip(a: bytes, b: bytes) -> dict[str, Any]:
+    """What two gzip files hold; their header has a time in it."""
+    return measure_inner(*(unzipped(data) for data in (a, b)))
+
+
+def unzipped(data: bytes) -> bytes:
+    """What a gzip file holds. Raises ValueError if it is too much."""
+    import gzip
+    import io
+
+    with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+        inner = file.read(LARGEST_READ + 1)
+    if len(inner) > LARGEST_READ:
+        raise ValueError("too large when unpacked")
+    return inner
+
+
+def measure_inner(a: bytes, b: bytes) -> dict[str, Any]:
+    """How much contents without a file of their own differ."""
+    if a == b:
+        return verdict("same", "the same content, packed at another time", 0)
+    kind = kind_of(a)
+    return MEASURES[kind](a, b) if kind == kind_of(b) else measure_bytes(a, b)
+
+
+def measure_zip(a: bytes, b: bytes) -> dict[str, Any]:
+    """Two zip files, .npz and torch's among them: member by member, times aside."""
+    left, right = members(a), members(b)
+    if list(left) != list(right):
+        return verdict("different", "not the same members")
+    seen = {name: measure_inner(left[name](), right[name]()) for name in left}
+    apart = {name: each for name, each in seen.items() if each["verdict"] == "different"}
+    if not apart:
+        return verdict("same", "the same content, packed at another time", 0)
+    name = max(apart, key=lambda name: apart[name]["largest"] or 0)
+    note = f"{len(apart)} of {len(left)} members differ; {name}: {apart[name]['note']}"
+    return verdict("different", note, apart[name]["largest"])
+
+
+def members(data: bytes) -> dict[str, Callable[[], bytes]]:
+    """What reads each member of a zip file, by name; torch's folder, named after the file, left out."""
+    import io
+    import zipfile
+    from functools import partial
+
+    archive = zipfile.ZipFile(io.BytesIO(data))
+    rows = archive.infolist()
+    if sum(row.file_size for row in rows) > LARGEST_READ:
+        raise ValueError("too large when unpacked")
+    tops = {row.filename.partition("/")[0] for row in rows}
+    cut = len(tops.pop()) + 1 if len(tops) == 1 and all("/" in row.filename for row in rows) else 0
+    return {row.filename[cut:]: partial(archive.read, row) for row in sorted(rows, key=lambda row: row.filename)}
+
+
+# figures
+
+PNG_TEXT = (b"tEXt", b"zTXt", b"iTXt", b"tIME")
+
+
+def measure_png(a: bytes, b: bytes) -> dict[str, Any]:
+    """Two PNG files: their pixels, whatever is written about them."""
+    left, right = ([chunk for chunk in chunks(data) if chunk[0] not in PNG_TEXT] for data in (a, b))
+    if left == right and left[-1:] == [(b"IEND", b"")]:
+        return verdict("same", "the same but for what is written about the figure", 0)
+    return measure_image(a, b)
+
+
+def chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The chunks of a PNG file: kind and content."""
+    at = 8
+    while at + 8 <= len(data):
+        size = int.from_bytes(data[at : at + 4], "big")
+        yield data[at + 4 : at + 8], data[at + 8 : at + 8 + size]
+        at += size + 12
+
+
+def measure_image(a: bytes, b: bytes) -> dict[str, Any]:
+    """Two images by their pixels; by Pillow if it is here, else, of PNG files, in plain Python."""
+    left, right = pixels(a), pixels(b)
+    if left[0] != right[0]:
+        return verdict("different", "other sizes: {}x{} and {}x{}".format(*left[0], *right[0]))
+    if left[1] == right[1]:
+        return verdict("same", "the same pixels", 0)
+    apart, largest = unequal_pixels(left[1], right[1], len(left[1]) // (left[0][0] * left[0][1]))
+    total = left[0][0] * left[0][1]
+    note = f"{apart} of {total} pixels differ ({100 * apart / total:.3g} %), by {largest} of 255 at most"
+    return verdict("different", note, largest)
+
+
+def unequal_pixels(a: bytes, b: bytes, channels: int) -> tuple[int, int]:
+    """How many pixels differ, and by how much in one channel at most."""
+    try:
+        import numpy as np
+    except ImportError:
+        gaps = [abs(x - y) for x, y in zip(a, b, strict=True)]
+        return sum(any(gaps[n : n + channels]) for n in range(0, len(gaps), channels)), max(gaps)
+    left, right = (np.frombuffer(data, np.uint8).astype(np.int16) for data in (a, b))
+    apart = np.abs(left - right).reshape(-1, channels).max(axis=1)
+    return int((apart > 0).sum()), int(apart.max())
+
+
+def pixels(data: bytes) -> tuple[tuple[int, int], bytes]:
+    """Width and height, and the pixels, red green blue alpha, a byte each.
+
+    Raises ValueError where neither Pillow nor we can read it.
+    """
+    try:
+        import io
+
+        from PIL import Image
+    except ImportError:
+        return plain_pixels(data)
+    with Image.open(io.BytesIO(data)) as image:
+        return image.size, image.convert("RGBA").tobytes()
+
+
+def plain_pixels(data: bytes) -> tuple[tuple[int, int], bytes]:
+    """The pixels of a PNG file of 8 bits, not interlaced (as matplotlib writes), without Pillow."""
+    import struct
+    import zlib
+
+    listed = list(chunks(data))
+    if not listed or listed[0][0] != b"IHDR":
+        raise ValueError("Pillow is needed to compare the pixels")
+    width, height, depth, color, _, _, interlaced = struct.unpack(">IIBBBBB", listed[0][1])
+    if depth != 8 or interlaced or color not in CHANNELS:
+        raise ValueError("Pillow is needed to compare the pixels")
+    lines = zlib.decompressobj().decompress(b"".join(c for kind, c in listed if kind == b"IDAT"), LARGEST_READ)
+    return (width, height), unfiltered(lines, width * CHANNELS[color], CHANNELS[color])
+
+
+CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}  # by PNG's colour type
+
+
+def unfiltered(lines: bytes, width: int, step: int) -> bytes:
+    """The bytes of a PNG's lines, each with its filter's number before it, as they were."""
+    above, out = bytearray(width), bytearray()
+    for start in range(0, len(lines) - width, width + 1):
+        line = bytearray(lines[start + 1 : start + 1 + width])
+        undo(lines[start], line, above, step)
+        out += line
+        above = line
+    return bytes(out)
+
+
+def undo(kind: int, line: bytearray, above: bytearray, step: int) -> None:
+    """Take back one line's filter."""
+    for n in range(len(line)):
+        left = line[n - step] if n >= step else 0
+        corner = above[n - step] if n >= step else 0
+        guess = (0, left, above[n], (left + above[n]) // 2, paeth(left, above[n], corner))[kind]
+        line[n] = (line[n] + guess) & 255
+
+
+def paeth(left: int, above: int, corner: int) -> int:
+    """PNG's fourth filter: whichever of the three is nearest to left + above - corner."""
+    near = left + above - corner
+    return min((left, above, corner), key=lambda value: abs(near - value))
+
+
+def measure_svg(a: bytes, b: bytes) -> dict[str, Any]:
+    """Two SVG files without their metadata, else as numbers in text."""
+    return measure_drawing(a, b, rb"<metadata>.*?</metadata>|<title>.*?</title>|<!--.*?-->")
+
+
+def measure_pdf(a: bytes, b: bytes) -> dict[str, Any]:
+    """Two PDF files without what they say about their making."""
+    return measure_drawing(a, b, rb"<<[^<>]*/(?:CreationDate|Producer)\b.*?>>|xref\s.*?%%EOF|startxref\s+\d+")
+
+
+def measure_ps(a: bytes, b: bytes) -> dict[str, Any]:
+    """Two PostScript files without their comments on title, maker and date."""
+    return measure_drawing(a, b, rb"(?m)^%%(?:Title|Creator|CreationDate|For):.*$")
+
+
+def measure_drawing(a: bytes, b: bytes, about: bytes) -> dict[str, Any]:
+    """Two drawings, what matches `about` aside."""
+    import re
+
+    left, right = (re.sub(about, b"", data, flags=re.DOTALL if b"(?m)" not in about else 0) for data in (a, b))
+    if left == right:
+        return verdict("same", "the same but for what is written about the figure", 0)
+    kind = kind_of(a)
+    return measure_text(left, right) if kind in ("svg", "ps") else measure_bytes(left, right)
+
+
+MEASURES: dict[str, Callable[[bytes, bytes], dict[str, Any]]] = {
+    "bytes": measure_bytes, "text": measure_text, "npy": measure_npy, "gzip": measure_gzip, "zip": measure_zip,
+    "png": measure_png, "image": measure_image, "svg": measure_svg, "pdf": measure_pdf, "ps": measure_ps,
+}  # fmt: skip

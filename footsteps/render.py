@@ -1,0 +1,403 @@
+"""Values become a table, TSV or JSON; knows the terminal, its width, and colour.
+
+On a terminal a table that fits it, with times as people tell them; in a pipe the same rows as
+TSV, nothing cut off, times in ISO 8601; JSON where it is asked for, one object a line. Whatever
+a value holds, no control character of it reaches the screen.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from typing import Any, TextIO, TypeVar
+
+    Item = TypeVar("Item")
+
+__all__ = [
+    "Column", "Screen", "ago", "brief", "escaped", "print_json", "print_patch", "print_path",
+    "print_sections", "print_table", "print_text", "progress", "size", "span", "talk",
+]  # fmt: skip
+
+COLORS = {
+    "bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "blue": "34", "cyan": "36",
+}  # fmt: skip
+STATUS_COLORS = {
+    "finished": "green", "failed": "red", "died": "red", "interrupted": "yellow",
+    "exited": "yellow", "running": "cyan", "unknown": "dim",
+}  # fmt: skip
+GAP = 2  # blanks between two columns
+SHORT, LONG, LEAST = 12, 30, 6  # cells to which columns give way, see `fitting`
+PATIENCE = 0.7  # seconds of work before a progress bar is worth its import
+
+
+class Screen:
+    """What a stream is: a terminal or not, how wide, with colours or not.
+
+    NO_COLOR (not empty) takes colours away, else FORCE_COLOR brings them; COLUMNS is the width.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self.stream = sys.stdout if stream is None else stream
+        self.terminal = is_terminal(self.stream)
+        self.color = wants_color(self.terminal)
+        self.width = columns_of(self.stream)
+        self.dots = "\N{HORIZONTAL ELLIPSIS}" if can_say(self.stream, "\u2026") else "~"
+
+    def paint(self, words: str, color: str) -> str:
+        """The words in a colour of COLORS, if there are colours here."""
+        if not self.color or not color or not words:
+            return words
+        return f"\x1b[{COLORS[color]}m{words}\x1b[0m"
+
+    def say(self, line: str = "") -> None:
+        """One line."""
+        print(line, file=self.stream)
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Whether a person looks at the stream."""
+    try:
+        return stream.isatty()
+    except (AttributeError, ValueError):
+        return False
+
+
+def wants_color(terminal: bool) -> bool:
+    """Whether to colour, by NO_COLOR, FORCE_COLOR, and what the terminal is."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR", "0") not in ("", "0"):
+        return True
+    return terminal and os.environ.get("TERM") != "dumb"
+
+
+def columns_of(stream: TextIO) -> int:
+    """The width in cells: COLUMNS, the terminal's, or 80."""
+    wanted = os.environ.get("COLUMNS", "")
+    if wanted.isascii() and wanted.isdigit() and int(wanted) > 0:
+        return int(wanted)
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or 80
+    except (OSError, ValueError, AttributeError):
+        return 80
+
+
+def can_say(stream: TextIO, words: str) -> bool:
+    """Whether the stream's encoding has these characters."""
+    try:
+        words.encode(getattr(stream, "encoding", None) or "ascii")
+    except (UnicodeError, LookupError):
+        return False
+    return True
+
+
+# ---------------------------------------------------------------------------------------------
+# Text that is safe, and as wide as it looks
+# ---------------------------------------------------------------------------------------------
+
+
+def escaped(words: object) -> str:
+    r"""The text on one line, what would act on a terminal, or is no text, as \x1b or \u202e."""
+    words = str(words)
+    if words.isascii() and words.isprintable():
+        return words
+    return "".join(c if c.isprintable() else escape(c) for c in words)
+
+
+def escape(character: str) -> str:
+    """One character as Python would write it; a byte that was no UTF-8 as the byte it was."""
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:
+        return f"\\x{code - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def cells(words: str) -> int:
+    """How many cells of a terminal the text takes."""
+    if words.isascii():
+        return len(words)
+    from prompt_toolkit.utils import get_cwidth
+
+    return int(get_cwidth(words))
+
+
+def cut(words: str, room: int, dots: str) -> str:
+    """The text in at most `room` cells, with dots where something was taken away."""
+    if cells(words) <= room:
+        return words
+    while words and cells(words) > room - 1:
+        words = words[:-1] if not words.isascii() else words[: max(0, room - 1)]
+    return words + dots if room > 0 else ""
+
+
+def ago(iso: str, now: float | None = None) -> str:
+    """A time as people tell it: `5 min ago`, `3 h ago`, `2 days ago`, else the local date."""
+    import time
+    from datetime import datetime
+
+    try:
+        when = datetime.fromisoformat(iso.replace("Z", "+00:00")).astimezone()
+    except (ValueError, OverflowError, OSError):
+        return iso
+    past = (time.time() if now is None else now) - when.timestamp()
+    for limit, seconds, unit in ((60, 1, "s"), (3600, 60, "min"), (86400, 3600, "h")):
+        if 0 <= past < limit:
+            return f"{past // seconds:.0f} {unit} ago"
+    days = int(past // 86400)
+    if 0 <= days < 14:
+        return f"{days} day{'s' if days > 1 else ''} ago"
+    return when.strftime("%Y-%m-%d %H:%M")
+
+
+def span(seconds: float | None) -> str:
+    """A duration as people tell it: `0.2 s`, `1 min 2 s`, `3 h 5 min`, `2 d 4 h`."""
+    if seconds is None:
+        return ""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    for large, name, small, below in ((86400, "d", 3600, "h"), (3600, "h", 60, "min")):
+        if whole >= large:
+            return f"{whole // large} {name} {whole % large // small} {below}"
+    return f"{whole // 60} min {whole % 60} s"
+
+
+def size(count: object) -> str:
+    """A number of bytes as people tell it: `12 B`, `3.4 kB`, `5.6 GB`."""
+    if isinstance(count, bool) or not isinstance(count, (int, float)):
+        return ""
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if abs(value) < 1000:
+            return f"{value:.0f} B" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"
+
+
+def brief(value: object) -> str:
+    """Any value as short text: strings as they are, numbers in full, the rest as JSON."""
+    if isinstance(value, str):
+        return value
+    if value is None or isinstance(value, (bool, int, float)):
+        return "" if value is None else str(value)
+    import json
+
+    return json.dumps(value)
+
+
+# ---------------------------------------------------------------------------------------------
+# Tables
+# ---------------------------------------------------------------------------------------------
+
+
+class Column:
+    """A column: the key of its values, its title, how a terminal shows a value, and its colour.
+
+    show and color are functions of a value; in a pipe a value is written as `brief` has it.
+    A column that is `extra` is the first to go where a terminal is narrow.
+    """
+
+    def __init__(
+        self,
+        key: str,
+        title: str = "",
+        show: Callable[[Any], str] = brief,
+        color: Callable[[Any], str] | None = None,
+        *,
+        extra: bool = False,
+        right: bool = False,
+    ) -> None:
+        self.key, self.title, self.show, self.color = key, title or key, show, color
+        self.extra, self.right = extra, right
+
+
+def print_table(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]], header: bool = True) -> None:
+    """The rows for whoever reads: a table on a terminal, TSV with a header line in a pipe."""
+    screen = Screen()
+    if not screen.terminal:
+        lines: list[Sequence[str]] = [[escaped(brief(row.get(c.key))) for c in columns] for row in rows]
+        for line in [[escaped(c.title) for c in columns], *lines] if header else lines:
+            screen.say("\t".join(line))
+        return
+    shown = [[escaped(c.show(row.get(c.key))) for c in columns] for row in rows]
+    widths = fitting(columns, shown, screen.width)
+    if header:
+        titles = [(c.title, "bold") for c in columns]
+        screen.say(line_of(columns, titles, widths, screen))
+    gone = [column.title for column, width in zip(columns, widths, strict=True) if not width]
+    for row, words in zip(rows, shown, strict=True):
+        colors = [c.color(row.get(c.key)) if c.color else "" for c in columns]
+        screen.say(line_of(columns, list(zip(words, colors, strict=True)), widths, screen))
+    if gone:
+        talk(hint=cut(escaped(f"no room for: {', '.join(gone)}"), screen.width, screen.dots))
+
+
+def fitting(columns: Sequence[Column], shown: list[list[str]], room: int) -> list[int]:
+    """The widths with which the columns fit into the room; 0 for an extra one left out.
+
+    Long extra columns give way first, then long others; then extra ones go, the last one first.
+    """
+    widths = [max([cells(escaped(c.title)), *(cells(words[i]) for words in shown)]) for i, c in enumerate(columns)]
+    extras = [i for i, column in enumerate(columns) if column.extra]
+    narrow(widths, extras, SHORT, room)
+    narrow(widths, range(len(widths)), LONG, room)
+    while taken(widths) > room and extras:
+        widths[extras.pop()] = 0
+    narrow(widths, range(len(widths)), LEAST, room)
+    return widths
+
+
+def narrow(widths: list[int], which: Sequence[int], least: int, room: int) -> None:
+    """Make the widest of some columns narrower, none below `least`, until all of them fit."""
+    while which and taken(widths) > room and max(widths[i] for i in which) > least:
+        widths[max(which, key=lambda i: widths[i])] -= 1
+
+
+def taken(widths: Sequence[int]) -> int:
+    """The cells of a line with columns of these widths."""
+    there = [width for width in widths if width]
+    return sum(there) + GAP * (len(there) - 1)
+
+
+def line_of(columns: Sequence[Column], words: Sequence[tuple[str, str]], widths: list[int], screen: Screen) -> str:
+    """One line of a table: texts with their colours, cut and padded."""
+    parts = []
+    for column, (text, color), width in zip(columns, words, widths, strict=True):
+        if width:
+            fits = cut(escaped(text), width, screen.dots)
+            pad = " " * (width - cells(fits))
+            painted = screen.paint(fits, color)
+            parts.append(pad + painted if column.right else painted + pad)
+    return (" " * GAP).join(parts).rstrip()
+
+
+def print_sections(sections: Sequence[tuple[str, Sequence[tuple[str, Any]]]]) -> None:
+    """Titled blocks of key and value; in a pipe one line each: `section.key <tab> value`."""
+    screen = Screen()
+    sections = [(title, [(k, v) for k, v in pairs if v not in (None, "")]) for title, pairs in sections]
+    if not screen.terminal:
+        for title, pairs in sections:
+            for key, value in pairs:
+                name = ".".join(part for part in (title, key) if part)
+                screen.say(f"{escaped(name)}\t{escaped(brief(value))}")
+        return
+    for number, (title, pairs) in enumerate(section for section in sections if section[1]):
+        if number:
+            screen.say()
+        if title:
+            screen.say(screen.paint(escaped(title), "bold"))
+        print_pairs(screen, [(escaped(k), escaped(brief(v))) for k, v in pairs], bool(title))
+
+
+def print_pairs(screen: Screen, pairs: Sequence[tuple[str, str]], indented: bool) -> None:
+    """Keys in one column, values in another, long values wrapped below their beginning."""
+    margin = "  " if indented else ""
+    column = min(24, max(cells(key) for key, _ in pairs))
+    room = max(20, screen.width - len(margin) - column - GAP)
+    for key, value in pairs:
+        lines = list(wrapped(value, room))
+        head = margin + screen.paint(key, "cyan") + " " * max(0, column - cells(key))
+        for number, line in enumerate(lines or [""]):
+            lead = head if not number else " " * (len(margin) + column)
+            screen.say((lead + " " * GAP + line).rstrip())
+
+
+def wrapped(words: str, room: int) -> Iterator[str]:
+    """The text in lines of at most `room` cells, broken at blanks where there are some."""
+    while cells(words) > room:
+        end = len(cut(words, room + 1, ""))
+        at = words.rfind(" ", room // 2, end + 1)
+        yield words[: at if at > 0 else end]
+        words = words[at + 1 if at > 0 else end :]
+    yield words
+
+
+# ---------------------------------------------------------------------------------------------
+# JSON, patches, talk
+# ---------------------------------------------------------------------------------------------
+
+
+def print_json(values: Iterable[object]) -> None:
+    """One JSON value a line, in ASCII, so that it is the same in every locale."""
+    import json
+
+    for value in values:
+        print(json.dumps(value, default=repr))
+
+
+def print_path(path: str) -> None:
+    """A path: as the system spells it, byte for byte, in a pipe; escaped on a terminal."""
+    screen = Screen()
+    if screen.terminal:
+        screen.say(escaped(path))
+    else:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(os.fsencode(path) + b"\n")
+
+
+def print_text(words: str) -> None:
+    """A text of our own, as it is."""
+    print(words, end="")
+
+
+def print_patch(patch: bytes) -> None:
+    """A patch: coloured and escaped on a terminal, byte for byte in a pipe."""
+    screen = Screen()
+    if not screen.terminal and not screen.color:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(patch)
+        return
+    for line in patch.decode("utf-8", "surrogateescape").split("\n")[: -1 if patch else None]:
+        screen.say(screen.paint(escaped(line.replace("\t", "    ")), patch_color(line)))
+
+
+def patch_color(line: str) -> str:
+    """The colour of a line of a patch."""
+    if line.startswith(("+++", "---", "diff ", "index ")):
+        return "bold"
+    return {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "")
+
+
+def talk(*lines: str, hint: str = "") -> None:
+    """Lines for the person, on stderr; a hint only if it is a person who reads."""
+    screen = Screen(sys.stderr)
+    for line in lines:
+        screen.say(line)
+    if hint and screen.terminal:
+        screen.say(screen.paint(hint, "dim"))
+
+
+def progress(items: Iterable[Item], label: str, total: int | None = None) -> Iterator[Item]:
+    """The items, with a bar on a terminal's stderr once the work has taken a while."""
+    import time
+
+    items, begun = iter(items), time.monotonic()
+    if not is_terminal(sys.stderr) or os.environ.get("TERM") == "dumb":
+        yield from items
+        return
+    for done, item in enumerate(items, 1):
+        yield item
+        if time.monotonic() - begun > PATIENCE:
+            yield from bar(items, label, done, total)
+
+
+def bar(items: Iterator[Item], label: str, done: int, total: int | None) -> Iterator[Item]:
+    """The rest of the items with prompt_toolkit's progress bar, which removes itself at the end."""
+    from prompt_toolkit.shortcuts import ProgressBar
+    from prompt_toolkit.shortcuts.progress_bar import formatters
+
+    class Count(formatters.Formatter):
+        """How many have been done, where nobody knows of how many."""
+
+        def format(self, progress_bar: object, progress: Any, width: int) -> str:  # noqa: ARG002
+            return f"{progress.items_completed:,}"
+
+    counting = [formatters.Label(), formatters.Text(" "), formatters.SpinningWheel(), formatters.Text(" "), Count()]
+    with ProgressBar(file=sys.stderr, formatters=None if total else counting) as shown:
+        counter: Any = shown(items, label=label, total=total, remove_when_done=True)
+        counter.items_completed = done
+        yield from counter

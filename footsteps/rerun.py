@@ -1,0 +1,787 @@
+"""A run's command again, in a new place, and whether it makes the same files.
+
+    >>> from footsteps import rerun, runs
+    >>> again = rerun.Rerun(runs.select("unet-3"), "again")
+    >>> again.missing, again.command            # what can't be had, and what would be run
+    ([], "cd again && env FOOTSTEPS_NAME=unet-3 python train.py --lr 0.1")
+    >>> again.bring(), again.execute(), again.result().same
+    (<Restored ...>, 0, True)
+
+A record is a stranger's: nothing that it names is run before `execute` (and `make_environment`) is
+called, which is for a caller who has shown `command` (and `preparations`) to somebody who agreed. Of
+the recorded environment only the variables in REPEATED are set, and they are part of `command`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from footsteps import compare, restore, runs
+from footsteps.footsteps import RUN_VARIABLE, FootstepsError, quote
+from footsteps.runs import mapping, objects, text
+
+TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from typing import Any
+
+    from footsteps.runs import Run
+
+    Say = Callable[[str], object]
+
+__all__ = ["Environment", "Rerun", "Result", "Slot"]
+
+# Recorded variables that a program's results may hang on, and that fit another machine.
+REPEATED = (
+    "PYTHONHASHSEED", "PYTHONOPTIMIZE", "PYTHONPATH", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS", "CUBLAS_WORKSPACE_CONFIG", "CUDA_DEVICE_ORDER", "NVIDIA_TF32_OVERRIDE",
+    "TF_DETERMINISTIC_OPS", "XLA_FLAGS", "JAX_PLATFORMS", "LANG", "LC_ALL", "TZ",
+)  # fmt: skip
+# What would make the program a rank of something, a part of another run, or another Python's.
+NOT_HANDED_ON = ("FOOTSTEPS_", "TORCHELASTIC_", "OMPI_", "PMI_", "PMIX_", "CONDA_", "ROLE_")
+NOR_THESE = (
+    "RANK", "LOCAL_RANK", "GROUP_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "SLURM_PROCID",
+    "SLURM_LOCALID", "SLURM_STEP_ID", "PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__",
+)  # fmt: skip
+MASK = "***"
+COPIED = 64 << 20  # bytes; larger inputs that lie in the project are linked, not copied
+
+
+class Slot:
+    """A place in the command where a credential was recorded as `***`.
+
+    name: of the option, query parameter or host it belongs to, else the number of the word; word: which word of the
+    command; at: which character of it.
+    """
+
+    __slots__ = ("at", "name", "word")
+
+    def __init__(self, name: str, word: int, at: int) -> None:
+        self.name, self.word, self.at = name, word, at
+
+
+class Rerun:
+    """One run to be run again: what is needed is known before anything is written or started.
+
+    Attributes:
+        run: the recorded one; directory: where its code will be, absolute; cwd: where it will run.
+        python: the interpreter, absolute; environment: what `make_environment` would make, or None.
+        words: the command, program first, with `***` where `slots` says that something is missing.
+        variables: environment variables that will be set; unset: those that will not be handed on.
+        inputs: rows {path, state: "unchanged" | "changed" | "gone" | "unknown", here}.
+        missing: what can't be had, one sentence each.
+
+    Raises FootstepsError if the run can't be run again, Refused if its record can't be trusted.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        destination: str | None = None,
+        *,
+        sources: Iterable[str] = (),
+        values: Mapping[str, str] | None = None,
+        python: str | None = None,
+        environment: bool = False,
+    ) -> None:
+        self.run, self.sources, self.values = run, list(sources), dict(values or {})
+        self.directory = os.path.abspath(destination or free_destination(run))
+        self.moved = self.places()
+        was = text(run.facts.get("cwd"))
+        self.cwd = restore.new_place(was, self.moved) or self.directory
+        self.environment = Environment(self) if environment else None
+        self.python = self.environment.python if self.environment else chosen_python(python)
+        self.words = command_of(run, self.python, self.moved, stays=bool(restore.new_place(was, self.moved)))
+        self.slots = list(slots_in(self.words)) if run.facts.get("masked") else []
+        self.variables, self.unset = self.repeated()
+        require_words(run, [*self.words, *self.variables.values()])
+        self.inputs = [self.input(entry) for entry in run.inputs]
+        self.restored: restore.Restored | None = None
+        self.status: int | None = None
+        self.began = 0.0
+
+    def places(self) -> dict[str, str]:
+        """Where each recorded repository will be, by where it was."""
+        plan = restore.Plan(self.run, self.sources)
+        trees = plan.trees(self.directory, restore.beside(self.directory))
+        return {text(tree.row.get("path")): os.fsdecode(tree.folder) for tree in trees if tree.row.get("path")}
+
+    def repeated(self) -> tuple[dict[str, str], list[str]]:
+        """The variables to set as they were, and those of them to take out because they were not set."""
+        recorded = mapping(self.run.facts.get("environment"))
+        found = {name: text(recorded[name]) for name in REPEATED if text(recorded.get(name))}
+        if "PYTHONPATH" in found:
+            found["PYTHONPATH"] = os.pathsep.join(map(self.at_new_place, found["PYTHONPATH"].split(os.pathsep)))
+        unset = [name for name in REPEATED[:3] if name in os.environ and name not in found]
+        return {**found, "FOOTSTEPS_NAME": self.run.name}, unset if recorded else []
+
+    def at_new_place(self, path: str) -> str:
+        """Where a recorded path is now, if it lay in the code."""
+        return restore.new_place(path, self.moved) or path
+
+    # what can't be had
+
+    @property
+    def missing(self) -> list[str]:
+        """What can't be had, or is not as it was, one sentence each."""
+        gone = [f"{row['path']}: this input is {STATES[row['state']]}" for row in self.inputs if row["state"] in STATES]
+        rest = self.environment.missing if self.environment else list(self.other_python())
+        return [*gone, *rest]
+
+    def other_python(self) -> Iterator[str]:
+        """In which way the Python that is used is another one than the recorded."""
+        recorded = text(mapping(self.run.facts.get("python")).get("version"))
+        here = version_of(self.python)
+        if recorded and here != recorded:
+            yield f"Python {recorded}: {self.python} is {here or 'none'} (--env makes an environment)"
+        if self.run.packages and os.path.samefile(self.python, sys.executable):
+            apart = [name for name, version in self.run.packages.items() if installed(name) != version]
+            if apart:
+                shown = ", ".join(
+                    f"{name} {self.run.packages[name]} ({installed(name) or 'none'})" for name in apart[:5]
+                )
+                more = f" and {len(apart) - 5} more" if len(apart) > 5 else ""
+                yield f"packages as they were: {shown} here{more} (--env makes an environment)"
+
+    def input(self, entry: Mapping[str, Any]) -> dict[str, Any]:
+        """One recorded input: whether it is still as it was, and where; what lay in the code may come with it."""
+        path = text(entry.get("path"))
+        if not path:
+            return {"path": text(entry.get("directory")), "state": "unknown", "here": ""}
+        state = state_of(path, entry)
+        here = path if state == "unchanged" else ""
+        in_code = bool(restore.new_place(path, self.moved))
+        return {"path": path, "state": "unknown" if in_code and not here else state, "here": here}
+
+    # the steps
+
+    @property
+    def command(self) -> str:
+        """The command as a line for a shell, credentials as `***`."""
+        unset = [word for name in self.unset for word in ("-u", name)]
+        variables = ["env", *unset, *(f"{name}={value}" for name, value in self.variables.items())]
+        return f"cd {quote([self.cwd])} && {quote([*variables, *self.words])}"
+
+    @property
+    def preparations(self) -> list[str]:
+        """The commands that make the environment, as lines for a shell."""
+        return [quote(words) for words in self.environment.commands()] if self.environment else []
+
+    def needed(self) -> list[str]:
+        """The names of credentials that no value is known for."""
+        return list(dict.fromkeys(slot.name for slot in self.slots if slot.name not in self.values))
+
+    def bring(self, say: Say = lambda _: None) -> restore.Restored:
+        """Restore the code, and lay the inputs that lay in it, and are as they were, at their places.
+
+        Raises FootstepsError if the code is not to be had.
+        """
+        self.restored = restore.restore(self.run, self.directory, sources=self.sources, say=say)
+        os.makedirs(self.cwd, exist_ok=True)
+        entries = {entry["path"]: entry for entry in self.run.inputs if text(entry.get("path"))}
+        for row in self.inputs:
+            place = restore.new_place(row["path"], self.moved)
+            if place and row["path"] in entries:
+                self.lay(row, place)
+                row["state"] = state_of(place, {**entries[row["path"]], "mtime_ns": None})
+                row["here"] = place if row["state"] == "unchanged" else ""
+        return self.restored
+
+    def lay(self, row: Mapping[str, Any], place: str) -> None:
+        """Copy, or link, an input that is no part of the code to where the program will look for it."""
+        import shutil
+
+        inside = os.path.join(os.path.realpath(self.directory), "")
+        if os.path.lexists(place) or not row["here"] or not os.path.realpath(place).startswith(inside):
+            return
+        os.makedirs(os.path.dirname(place), exist_ok=True)
+        if os.path.getsize(row["here"]) > COPIED:
+            os.symlink(row["here"], place)
+        else:
+            shutil.copy2(row["here"], place)
+
+    def make_environment(self, say: Say = lambda _: None) -> None:
+        """Make the virtual environment. Raises FootstepsError if it can't be made."""
+        if self.environment:
+            self.environment.make(say)
+
+    def filled(self) -> list[str]:
+        """The command with the values of credentials in their places. Raises FootstepsError without one."""
+        for name in self.needed():
+            raise FootstepsError(f"{name!r} was recorded as {MASK}", hint=f"--set {quote([name + '=VALUE'])}")
+        words = list(self.words)
+        for slot in sorted(self.slots, key=lambda slot: -slot.at):
+            word = words[slot.word]
+            words[slot.word] = word[: slot.at] + self.values[slot.name] + word[slot.at + len(MASK) :]
+        return words
+
+    def execute(self) -> int:
+        """Run the command and wait for it; its exit status (128 + N if signal N ended it).
+
+        What it says goes to stderr. Raises FootstepsError if it can't be started.
+        """
+        import subprocess
+        import time
+
+        words, self.began = self.filled(), time.time()
+        try:
+            process = subprocess.Popen(words, cwd=self.cwd, env=self.surroundings(), stdout=sys.stderr.fileno())
+        except OSError as error:
+            raise FootstepsError(f"{words[0]!r} could not be started: {error.strerror}") from error
+        try:
+            status = process.wait()
+        except KeyboardInterrupt:  # it has had the terminal's Ctrl-C too, and may want to end in order
+            process.wait()
+            raise
+        self.status = 128 - status if status < 0 else status
+        return self.status
+
+    def surroundings(self) -> dict[str, str]:
+        """The environment of the new run: ours without what is another run's, and what is repeated."""
+        kept = {name: value for name, value in own_environment().items() if name not in self.unset}
+        if "PYTHONPATH" in self.variables or self.environment:
+            kept.pop("PYTHONPATH", None)
+        kept.update(self.variables)
+        kept[RUN_VARIABLE] = parent_ticket(self.run)
+        kept["PATH"] = os.path.dirname(self.python) + os.pathsep + kept.get("PATH", os.defpath)
+        return kept
+
+    def result(self) -> Result:
+        """How what the new run made compares with the old. To be called after `execute`."""
+        return Result(self, new_run(self))
+
+    def script(self) -> str:
+        """A shell script that does the same: restore, environment, command."""
+        return script_of(self)
+
+
+def own_environment() -> dict[str, str]:
+    """Our environment without what belongs to another run, rank or Python."""
+    kept = (name for name in os.environ if not name.startswith(NOT_HANDED_ON) and name not in NOR_THESE)
+    return {name: os.environ[name] for name in kept}
+
+
+def chosen_python(given: str | None) -> str:
+    """The interpreter that a person named, by path or by name; ours if none. Raises FootstepsError without it."""
+    python = found_on_path(given) if given else sys.executable
+    if not python:
+        raise FootstepsError(f"no Python {given!r} is here", hint="--python /path/to/python, or --env")
+    return os.path.abspath(python)
+
+
+def require_words(run: Run, words: Iterable[str]) -> None:
+    """Raises FootstepsError for words that no program can be given: with NUL in them, or half a surrogate pair."""
+    try:
+        plain = all(b"\0" not in os.fsencode(word) for word in words)
+    except UnicodeError:
+        plain = False
+    if not plain:
+        raise FootstepsError(f"{run.name!r} can't be run again: its recorded command is no command")
+
+
+STATES = {"changed": "not as it was", "gone": "gone"}
+
+
+def free_destination(run: Run) -> str:
+    """`RUN-rerun` beside the working directory, with a number if that is taken."""
+    place = restore.default_destination(run).removesuffix("-restored") + "-rerun"
+    number, found = 1, place
+    while os.path.lexists(found) or os.path.lexists(restore.beside(found)):
+        number += 1
+        found = f"{place}-{number}"
+    return found
+
+
+def state_of(path: str, entry: Mapping[str, Any]) -> str:
+    """Whether a recorded file is "unchanged", "changed", "gone", or that can't be told: "unknown"."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return "gone"
+    if status.st_size != entry.get("size"):
+        return "changed"
+    if entry.get("mtime_ns") is not None and status.st_mtime_ns == entry["mtime_ns"]:
+        return "unchanged"
+    if not entry.get("sha256"):
+        return "unknown"
+    return "unchanged" if restore.sha256_of(os.fsencode(path)) == entry["sha256"] else "changed"
+
+
+def installed(name: str) -> str:
+    """The version of a package that this Python has, or ""."""
+    from importlib import metadata
+
+    try:
+        return metadata.version(name)
+    except (metadata.PackageNotFoundError, ValueError):
+        return ""
+
+
+def version_of(python: str) -> str:
+    """The version of an interpreter, "" if it does not answer."""
+    import platform
+    import subprocess
+
+    if os.path.exists(python) and os.path.samefile(python, sys.executable):
+        return platform.python_version()
+    asked = [python, "-I", "-c", "import platform; print(platform.python_version())"]
+    try:
+        return subprocess.run(asked, capture_output=True, text=True, timeout=30, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def parent_ticket(run: Run) -> str:
+    """What tells the new run which one it repeats: the heart takes it for the one that launched it."""
+    import json
+
+    ticket = {"pid": os.getpid(), "maker": os.getpid(), "id": run.id, "name": run.name}
+    directory = os.path.join(run.directory, "")
+    return json.dumps({**ticket, "directory": directory, "shown": directory, "made_in": os.getcwd()})
+
+
+def new_run(again: Rerun) -> Run | None:
+    """The run that the command has made: the first that names the old one as its parent."""
+    old = again.run
+    root = os.path.join(again.cwd, text(old.facts.get("output_root")) or "results")
+    for place in dict.fromkeys((root, again.cwd, again.directory)):
+        if os.path.isdir(place):
+            made = [run for run in runs.find([place]) if is_child(run, old, again.began)]
+            if made:
+                return min(made, key=lambda run: (run.name != old.name, run.start))
+    return None
+
+
+def is_child(run: Run, parent: Run, began: float) -> bool:
+    """Whether a run began after the command did, as a repetition of its parent."""
+    if run == parent or run.start < began - 1:
+        return False
+    if parent.kind == "arguments":
+        return run.kind == parent.kind and run.hash_code == parent.hash_code
+    named = any(row.get("id") == parent.id for row in run.parents)
+    return run.kind == "run" and (named or not parent.id)
+
+
+# ---------------------------------------------------------------------------------------------
+# The command
+# ---------------------------------------------------------------------------------------------
+
+NOT_REPEATABLE = {
+    "stdin": ("its program came from stdin, which was not recorded", "footsteps restore {}"),
+    "interactive": ("it ran at a prompt; there is no program", "footsteps restore {}"),
+    "notebook": ("it ran in a notebook; its cells are in executed_cells.py", "footsteps restore {}"),
+}
+
+
+def command_of(run: Run, python: str, moved: Mapping[str, str], *, stays: bool) -> list[str]:
+    """The words of the command, the launcher's for ranks of one. Raises FootstepsError if there is none."""
+    why = NOT_REPEATABLE.get(text(mapping(run.facts.get("main")).get("kind")))
+    if run.kind == "lite_tracer":
+        why = ("LiteTracer recorded its arguments, but not its command", "footsteps restore {}")
+    if why:
+        raise FootstepsError(f"{run.name!r} can't be run again: {why[0]}", hint=why[1].format(quote([run.name])))
+    words = restore.words_of(run, moved, stays=stays)
+    words = words or [restore.new_place(word, moved) or word for word in runs.shell_words(run.command)]
+    if not words:
+        raise FootstepsError(f"{run.name!r} can't be run again: no command was recorded")
+    launcher = mapping(mapping(run.facts.get("process")).get("launcher"))
+    return launched(run, launcher, python, words) if launcher else [python, *words]
+
+
+def launched(run: Run, launcher: Mapping[str, Any], python: str, words: list[str]) -> list[str]:
+    """The launcher's words with the program in it at its new place; its options as they were recorded."""
+    ranks = str(mapping(run.facts.get("process")).get("world_size") or 1)
+    said = runs.shell_words(text(launcher.get("command")))
+    argv = run.facts.get("argv")
+    script = str(argv[0]) if isinstance(argv, list) and argv else ""
+    before = said[: said.index(script)] if script in said else []
+    if launcher.get("kind") == "torchrun":
+        options = torchrun_options(before) or ["--standalone", "--nproc-per-node", ranks]
+        return [python, "-m", "torch.distributed.run", *options, *words[words[:1] == ["-u"] :]]
+    if launcher.get("kind") == "slurm":
+        return ["srun", "--ntasks", ranks, python, *words]
+    name = os.path.basename(before[0]) if before else ""
+    interpreters = [n for n, word in enumerate(before) if os.path.basename(word).startswith("python")]
+    options = before[1 : interpreters[0] if interpreters else None]  # what follows is among our words
+    known = name in ("mpiexec", "mpirun", "orterun", "prterun", "mpiexec.hydra")
+    return [name, *options, python, *words] if known else ["mpiexec", "-n", ranks, python, *words]
+
+
+def torchrun_options(before: Sequence[str]) -> list[str]:
+    """The options of torchrun in what stands before the script: behind the launcher's own name."""
+    names = ("torchrun", "torch.distributed.run", "torch.distributed.launch")
+    at = [n for n, word in enumerate(before) if os.path.basename(word) in names]
+    return list(before[at[-1] + 1 :]) if at else []
+
+
+def slots_in(words: Sequence[str]) -> Iterator[Slot]:
+    """The credentials that are missing in a command, each with the name that `--set` knows it by."""
+    for number, word in enumerate(words):
+        at = word.find(MASK)
+        while at >= 0:
+            yield Slot(slot_name(words, number, at), number, at)
+            at = word.find(MASK, at + len(MASK))
+
+
+def slot_name(words: Sequence[str], number: int, at: int) -> str:
+    """What a credential is called: by the query parameter or option before it, else by its word's number."""
+    before = words[number][:at]
+    if before.endswith("="):
+        return before[:-1].replace("?", "&").rpartition("&")[2].lstrip("-+")
+    option = words[number - 1] if number else ""
+    if option.startswith("-") and "=" not in option:
+        return option.lstrip("-")
+    return before.rpartition("=")[0].lstrip("-") or str(number)
+
+
+# ---------------------------------------------------------------------------------------------
+# The environment
+# ---------------------------------------------------------------------------------------------
+
+
+class Environment:
+    """A virtual environment with the recorded Python and packages, beside the restored code.
+
+    Attributes:
+        path: where it will be; python: its interpreter; base: the interpreter it is made from.
+        requirements: lines for pip; missing: what can't be had, one sentence each.
+    """
+
+    def __init__(self, again: Rerun) -> None:
+        self.run = again.run
+        self.path = again.directory + ".env"
+        self.python = os.path.join(self.path, *(("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")))
+        self.uv = found_on_path("uv")
+        self.missing: list[str] = []
+        self.base = self.chosen_base()
+        self.requirements = [line for package in self.packages() for line in self.requirement(package, again)]
+        self.missing += self.not_offered()
+
+    def packages(self) -> list[dict[str, Any]]:
+        """The recorded packages without those that an environment brings itself, and footsteps."""
+        return [p for p in objects(self.run.facts.get("packages")) if text(p.get("name")).lower() not in OWN]
+
+    def chosen_base(self) -> str:
+        """The recorded version of Python, or the nearest that is here (which is then told)."""
+        wanted = text(mapping(self.run.facts.get("python")).get("version"))
+        wanted = wanted if is_word(wanted) and "-" not in wanted else ""
+        best = best_python(wanted)
+        if self.uv and wanted and version_of(best) != wanted and uv_has_python(self.uv, wanted):
+            return wanted
+        if wanted and version_of(best) != wanted:
+            self.missing.append(f"Python {wanted}: {version_of(best)} takes its place")
+        return best
+
+    def requirement(self, package: Mapping[str, Any], again: Rerun) -> list[str]:
+        """The line for one package; none, and a sentence, for one that can't be had."""
+        name, version = text(package.get("name")), text(package.get("version"))
+        if not is_word(name) or not is_word(version):
+            self.missing.append(f"the package {name!r} {version!r}: this is no name and version")
+            return []
+        origin = mapping(package.get("direct_url"))
+        if package.get("editable") or mapping(origin.get("dir_info")).get("editable"):
+            return self.editable(package, again)
+        vcs, url = mapping(origin.get("vcs_info")), text(origin.get("url"))
+        commit = text(vcs.get("commit_id"))
+        if vcs.get("vcs") == "git" and is_url(url) and is_word(commit):
+            return [f"{name} @ git+{url}@{commit}"]
+        if origin.get("archive_info") is not None and url.startswith("https://") and is_url(url):
+            return [f"{name} @ {url}"]
+        if vcs:
+            self.missing.append(f"{name} from {url or 'somewhere'}: {version} of the index takes its place")
+        public, plus, _ = version.partition("+")
+        if plus:
+            self.missing.append(f"{name} {version}: {public} of the index takes its place")
+        return [f"{name}=={public}"]
+
+    def editable(self, package: Mapping[str, Any], again: Rerun) -> list[str]:
+        """The line for an editable install, whose code the record holds."""
+        url = text(mapping(package.get("direct_url")).get("url"))
+        place = restore.new_place(text(package.get("location")) or url.removeprefix("file://"), again.moved)
+        if not place or "\n" in place:
+            self.missing.append(f"{text(package.get('name'))}: its editable install was in no recorded repository")
+            return []
+        return [f"-e file://{percent(place)}"]
+
+    def not_offered(self) -> Iterator[str]:
+        """The plain requirements that the index does not offer as a wheel; those are asked for without building."""
+        plain = [line for line in self.requirements if "==" in line and not line.startswith("-e ")]
+        if not plain or (not self.uv and not os.path.exists(self.base)):
+            return
+        for line in refused_by_index(self, plain):
+            yield f"{line}: the index offers no wheel of it for this Python"
+
+    def commands(self) -> list[list[str]]:
+        """The commands that make it."""
+        listed = os.path.join(self.path, "requirements.txt")
+        if self.uv:
+            made = [[self.uv, "venv", "--python", self.base, self.path]]
+            install = [self.uv, "pip", "install", "--python", self.python, "--no-deps", "-r", listed]
+        else:
+            made = [[self.base, "-m", "venv", self.path]]
+            install = [self.python, "-m", "pip", "install", "--no-deps", "-r", listed]
+        return [*made, install] if self.requirements else made
+
+    def make(self, say: Say) -> None:
+        """Make it; a package that can't be installed is told and left out. Raises FootstepsError without a venv."""
+        made, *install = self.commands()
+        say(f"making {self.path}")
+        status, output = ran(made)
+        if status:
+            raise FootstepsError(f"the environment could not be made: {last_line(output)}", hint=quote(made))
+        with open(os.path.join(self.path, "requirements.txt"), "w", encoding="utf-8") as file:
+            file.writelines(line + "\n" for line in self.requirements)
+        if install:
+            say(f"installing {len(self.requirements)} packages")
+            if ran(install[0])[0]:
+                self.install_one_by_one(install[0], say)
+        lay_footsteps(self.python)
+
+    def install_one_by_one(self, install: list[str], say: Say) -> None:
+        """Install what can be, and tell the rest."""
+        listed = os.path.join(self.path, "requirements.txt")
+        for line in self.requirements:
+            with open(listed, "w", encoding="utf-8") as file:
+                file.write(line + "\n")
+            status, output = ran(install)
+            if status:
+                self.missing.append(f"{line}: {last_line(output)}")
+                say(self.missing[-1])
+
+
+OWN = ("pip", "footsteps", "setuptools", "wheel", "lite-tracer", "lite_tracer")
+
+
+def found_on_path(name: str) -> str:
+    """Where a program is, or ""."""
+    import shutil
+
+    return shutil.which(name) or ""
+
+
+def best_python(wanted: str) -> str:
+    """The interpreter here that is nearest to a version: the very one, else of the same minor version, else ours."""
+    minor = ".".join(wanted.split(".")[:2])
+    near = [sys.executable, *filter(None, map(found_on_path, (f"python{wanted}", f"python{minor}", "python3")))]
+    versions = {python: version_of(python) for python in dict.fromkeys(near)}
+    same = [python for python, version in versions.items() if version == wanted]
+    alike = [python for python, version in versions.items() if version.startswith(minor + ".")]
+    best = (*same, *alike, sys.executable)[0]
+    return base_of(best)
+
+
+def base_of(python: str) -> str:
+    """The interpreter that a virtual environment was made from, so that a new one does not hang on it."""
+    if python == sys.executable and sys.prefix != sys.base_prefix:
+        return str(getattr(sys, "_base_executable", python))
+    return python
+
+
+def uv_has_python(uv: str, wanted: str) -> bool:
+    """Whether uv has this version of Python, or may download it."""
+    return ran([uv, "python", "find", wanted])[0] == 0 or bool(ran([uv, "python", "list", wanted])[1].strip())
+
+
+def is_word(word: str) -> bool:
+    """Whether it may be a package's name or version, and nothing else to pip."""
+    return bool(word) and word[0].isalnum() and all(c.isalnum() or c in "._+!-" for c in word) and word.isascii()
+
+
+def is_url(url: str) -> bool:
+    """Whether it may be an address in a list of requirements, and nothing else there."""
+    plain = url.isascii() and url.isprintable() and not set(url) & set(" ;#$`\\\"'")
+    return plain and "://" in url and not restore.why_no_url(url)
+
+
+def percent(path: str) -> str:
+    """A path as a file URL has it."""
+    from urllib.parse import quote as escaped
+
+    return escaped(os.fsencode(path))
+
+
+def refused_by_index(environment: Environment, lines: list[str]) -> list[str]:
+    """Those of the requirements for which a dry run, which builds nothing, finds no wheel."""
+    import tempfile
+
+    refused: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="footsteps-") as folder:
+        listed = os.path.join(folder, "requirements.txt")
+        while len(refused) < len(lines):
+            with open(listed, "w", encoding="utf-8") as file:
+                file.writelines(line + "\n" for line in lines if line not in refused)
+            status, output = ran(dry_run(environment, listed, folder))
+            named = [line for line in lines if line not in refused and names(output, line)] if status else []
+            if not named:
+                return refused
+            refused += named
+    return refused
+
+
+def dry_run(environment: Environment, listed: str, folder: str) -> list[str]:
+    """The command that asks the index for wheels of all requirements without installing one."""
+    if environment.uv:
+        options = ["--dry-run", "--no-deps", "--no-build", "--python", environment.base, "--target", folder]
+        return [environment.uv, "pip", "install", *options, "-r", listed]
+    options = ["--dry-run", "--ignore-installed", "--no-deps", "--only-binary", ":all:", "--disable-pip-version-check"]
+    return [environment.base, "-m", "pip", "install", *options, "-r", listed]
+
+
+def names(output: str, line: str) -> bool:
+    """Whether an installer's error is about a requirement."""
+    import re
+
+    return bool(re.search(rf"(?<![\w.-]){re.escape(line)}(?![\w.])", output))
+
+
+def ran(words: Sequence[str]) -> tuple[int, str]:
+    """Exit status and output of a program that makes environments."""
+    import subprocess
+
+    kept = {name: value for name, value in own_environment().items() if name != "PYTHONPATH"}
+    try:
+        done = subprocess.run(
+            words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=kept,
+            encoding="utf-8", errors="replace", check=False,
+        )  # fmt: skip
+    except OSError as error:
+        return 127, f"{words[0]}: {error.strerror}"
+    return done.returncode, done.stdout
+
+
+def last_line(output: str) -> str:
+    """The line of an installer's output that tells most: the last error, else the last line."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    errors = [line for line in lines if line.lower().startswith(("error", "x ", "\u00d7"))]
+    return (errors or lines or ["no reason was given"])[-1][:300]
+
+
+def lay_footsteps(python: str) -> None:
+    """Put this footsteps into an environment: whatever index it has may know another one of this name."""
+    import shutil
+
+    _, output = ran([python, "-I", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"])
+    package = os.path.dirname(os.path.abspath(__file__))
+    target = os.path.join(output.strip(), "footsteps")
+    if os.path.isdir(output.strip()) and not os.path.exists(target):
+        skipped = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(package, target, ignore=skipped)
+        rooms = (
+            os.path.join(place, "lite_tracer") for place in (package, os.path.dirname(package))
+        )  # source, installed
+        shutil.copytree(next(filter(os.path.isdir, rooms)), os.path.join(output.strip(), "lite_tracer"), ignore=skipped)
+
+
+# ---------------------------------------------------------------------------------------------
+# The result
+# ---------------------------------------------------------------------------------------------
+
+
+class Result:
+    """Whether a rerun made the same.
+
+    again: the rerun; new: the run that it made, or None; artifacts: rows {path, verdict, note, largest}, verdict
+    "identical", "same" (but for what is written about the making), "different", "missing" or "new".
+    """
+
+    def __init__(self, again: Rerun, new: Run | None) -> None:
+        self.again, self.new = again, new
+        self.artifacts = [] if new is None else list(compared(again.run, new))
+
+    @property
+    def same(self) -> bool:
+        """Whether the program succeeded and every artifact is the same."""
+        good = all(row["verdict"] in ("identical", "same") for row in self.artifacts)
+        return self.again.status == 0 and self.new is not None and good
+
+    def row(self) -> dict[str, Any]:
+        """The same as an object for JSON."""
+        restored = self.again.restored
+        return {
+            "run": self.again.run.name, "same": self.same, "exit_status": self.again.status,
+            "directory": self.again.directory, "rerun": self.new.directory if self.new else None,
+            "restored_exactly": restored.exact if restored else None,
+            "command": self.again.command, "missing": self.again.missing, "inputs": self.again.inputs,
+            "artifacts": self.artifacts,
+        }  # fmt: skip
+
+
+def compared(old: Run, new: Run) -> Iterator[dict[str, Any]]:
+    """A row for each artifact of either run."""
+    left, right = compare.artifacts_of(old), compare.artifacts_of(new)
+    for path in dict.fromkeys([*left, *right]):
+        yield {"path": path, **artifact_verdict(old, new, left.get(path), right.get(path))}
+
+
+def artifact_verdict(
+    old: Run, new: Run, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """How one artifact came out the second time."""
+    if before is None or after is None:
+        word = "new" if before is None else "missing"
+        return compare.verdict(word, "it was not made then" if before is None else "it was not made now")
+    places = [compare.present(run, entry) for run, entry in ((old, before), (new, after))]
+    if all(places):
+        return compare.measure(*places)
+    same = compare.same_file(before, after)
+    if same is None:
+        return compare.verdict("different", "the recorded one is gone, and has no hash")
+    return compare.verdict("identical" if same else "different", "by its recorded hash; the file is gone")
+
+
+# ---------------------------------------------------------------------------------------------
+# The same as a script
+# ---------------------------------------------------------------------------------------------
+
+
+def script_of(again: Rerun) -> str:
+    """A shell script: what is missing as comments, restore, environment, inputs, command."""
+    run = again.run
+    lines = [f"# {comment(run.name)}, {comment(run.started)}: {comment(run.command)}"]
+    lines += [f"# can't be had: {comment(sentence)}" for sentence in again.missing]
+    lines += ["set -eu", *asked_values(again)]
+    sources = [word for source in again.sources for word in ("--from", source)]
+    lines.append(quote(["footsteps", "restore", run.directory, again.directory, *sources]))
+    if again.environment:
+        made, *install = again.preparations
+        lines.append(made)
+        listed = quote([os.path.join(again.environment.path, "requirements.txt")])
+        lines.append(
+            f"cat > {listed} <<'END'\n" + "".join(f"{line}\n" for line in again.environment.requirements) + "END"
+        )
+        lines += install
+    lines += [f"{RUN_VARIABLE}={quote([parent_ticket(run)])}; export {RUN_VARIABLE}", with_values(again)]
+    body = "\n".join(lines) + "\n"
+    return ("#!/usr/bin/env bash\n" if "$'" in body else "#!/bin/sh\n") + body
+
+
+def comment(words: str) -> str:
+    """The text on one line of a script."""
+    return "".join(c if c.isprintable() else "?" for c in words)
+
+
+def asked_values(again: Rerun) -> list[str]:
+    """Lines that end the script unless the credentials are in its environment."""
+    found = dict.fromkeys(slot.name for slot in again.slots)
+    return [f': "${{{variable(name)}:?set it to what was recorded as {MASK}}}"' for name in found]
+
+
+def variable(name: str) -> str:
+    """The shell variable for a credential."""
+    return "SET_" + "".join(c if c.isalnum() and c.isascii() else "_" for c in name).upper()
+
+
+def with_values(again: Rerun) -> str:
+    """The command, with shell variables where credentials belong."""
+    words = [shell_word(again, number) for number in range(len(again.words))]
+    return again.command.removesuffix(quote(again.words)) + " ".join(words)
+
+
+def shell_word(again: Rerun, number: int) -> str:
+    """One word of the command, quoted, each credential in it as a shell variable."""
+    word, parts, end = again.words[number], [], 0
+    for slot in (slot for slot in again.slots if slot.word == number):
+        parts += [quote([word[end : slot.at]]) if word[end : slot.at] else "", f'"${variable(slot.name)}"']
+        end = slot.at + len(MASK)
+    return "".join(parts) + (quote([word[end:]]) if word[end:] or not parts else "")

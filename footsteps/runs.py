@@ -1,0 +1,996 @@
+"""A recorded run, read back: every format ever written.
+
+    >>> from footsteps import runs
+    >>> run = runs.select("unet-3")              # or a path, "@", "@~1", a hash, a prefix
+    >>> run.command, run.status, run.arguments["lr"]
+    ('train.py --lr 0.1', 'finished', 0.1)
+
+`find` gives the runs below some roots, `newest_first` orders them, `select` finds the one
+that a person means. A `Run` reads its files when it is first asked and never raises for what
+a record holds: what is damaged is a `Problem` in `Run.damage`, the rest is there.
+Nothing here writes, prints, or starts a process.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from functools import cached_property
+from io import FileIO
+
+from footsteps.footsteps import (
+    BUNDLES_JSON,
+    FORMAT,
+    INFO,
+    LATE_JSON,
+    OUTCOME_JSON,
+    OUTPUT_ROOT,
+    PACKAGES,
+    RECORD,
+    RECORDED,
+    RUN_JSON,
+    SECTIONS,
+    FootstepsError,
+)
+
+TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from typing import Any
+
+__all__ = [
+    "LT_RECORDS", "Problem", "Run", "default_roots", "find", "flat", "kind_of", "load",
+    "newest_first", "select", "version_key",
+]  # fmt: skip
+
+LT_RECORDS = "lt_records"
+USUAL = 1 << 15  # bytes that hold most files of a record
+BELOW_A_RUN = 3  # levels searched inside a run for one named `outer/inner`: artifacts lie there
+LT_FACTS = ("hash_code", "base_hash_code", "git_label")  # added to the arguments by LTParser
+OUTCOMES = ("finished", "failed", "interrupted", "exited")
+
+READ = (
+    "name", "directory", "kind", "status", "started", "duration", "changed", "arguments",
+    "argument_facts", "recorded", "repositories", "outcome", "inputs", "parents",
+)  # fmt: skip
+
+# kinds of problems, worded so that "<kind>: <path>" reads well
+DAMAGED = "could not be read whole"
+NEWER = "written by a newer footsteps, shown as far as it is understood"
+CLOSED = "could not be opened"
+LOOP = "not followed, a link back to a folder above it"
+
+
+class Problem:
+    """Something that kept a record from being read whole.
+
+    kind: one of the module's constants (few, so that a reader can count them);
+    path: the file or directory; detail: what the system or the parser said.
+    """
+
+    __slots__ = ("detail", "kind", "path")
+
+    def __init__(self, kind: str, path: str, detail: str = "") -> None:
+        self.kind, self.path, self.detail = kind, path, detail
+
+    def __repr__(self) -> str:
+        return f"Problem({self.kind!r}, {self.path!r}, {self.detail!r})"
+
+
+# ---------------------------------------------------------------------------------------------
+# One run
+# ---------------------------------------------------------------------------------------------
+
+
+class Run:
+    """One recorded run, of whatever format; cheap to make, read when asked.
+
+    directory: absolute path without a slash at the end, where the record lies now (it may have
+    been moved); root: the directory that `name` is relative to, absolute as well; kind: "run" (format 1),
+    "arguments" (an LTParser record of ours), "footsteps 0.1" or "lite_tracer".
+    """
+
+    def __init__(self, directory: str, root: str = "", kind: str | None = None) -> None:
+        if kind is None:  # else it comes from a walk, in which both are absolute
+            directory, root = os.path.abspath(directory), os.path.abspath(root) if root else ""
+        self.directory, self._root = directory, root
+        self._kind = kind
+        self.damage: list[Problem] = []
+
+    def __repr__(self) -> str:
+        return f"<Run {self.name!r} in {self.directory!r}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Run) and other.directory == self.directory
+
+    def __hash__(self) -> int:
+        return hash(self.directory)
+
+    # where it is and what it is called
+
+    @property
+    def record(self) -> str:
+        """The absolute path of the `.footsteps` folder (which older formats do not have)."""
+        return os.path.join(self.directory, RECORD)
+
+    @cached_property
+    def root(self) -> str:
+        """The output root: where `find` met the run, else what its recorded name leaves over."""
+        if self._root:
+            return self._root
+        tail = os.path.join(os.sep, *text(self.facts.get("name")).split("/"))
+        if len(tail) > 1 and self.directory.endswith(tail):
+            return self.directory[: -len(tail)] or os.sep
+        return os.path.dirname(self.directory)
+
+    @cached_property
+    def name(self) -> str:
+        """The directory below the root, with slashes: `exp/unet-3`."""
+        if self.directory == self.root:
+            return os.path.basename(self.directory)
+        if self.directory.startswith(self.root + os.sep):
+            return self.directory[len(self.root) + 1 :].replace(os.sep, "/")
+        return os.path.relpath(self.directory, self.root).replace(os.sep, "/")
+
+    @cached_property
+    def kind(self) -> str:
+        """What wrote it: "run", "arguments", "footsteps 0.1" or "lite_tracer"."""
+        kind = self._kind or kind_of(self.directory) or "run"
+        return "arguments" if kind == "run" and self.facts.get("kind") == "arguments" else kind
+
+    # what was recorded
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """The content of run.json, or the same keys as far as an older format knew them."""
+        kind = self._kind or kind_of(self.directory) or "run"
+        return READERS[kind](self.directory, self.damage)
+
+    @cached_property
+    def outcome(self) -> dict[str, Any]:
+        """How it ended and what it made (outcome.json); empty if it has not, or did not say."""
+        return read_object(os.path.join(self.record, OUTCOME_JSON), self.damage) or {}
+
+    @cached_property
+    def log(self) -> list[dict[str, Any]]:
+        """The lines of recorded.jsonl in order: {"time", "kind", "pid", "values"}."""
+        return read_lines(os.path.join(self.record, RECORDED), self.damage)
+
+    def logged(self, kind: str) -> dict[str, Any]:
+        """The values appended under one kind, later ones over earlier ones."""
+        merged: dict[str, Any] = {}
+        for line in self.log:
+            if line.get("kind") == kind:
+                merged.update(mapping(line.get("values")))
+        return merged
+
+    @cached_property
+    def recorded(self) -> dict[str, Any]:
+        """What the program recorded with `footsteps.record`, the last value of each name."""
+        return self.logged("recorded")
+
+    @cached_property
+    def arguments(self) -> dict[str, Any]:
+        """The parsed arguments by name, as a parser said or the command line itself; {} where there are none."""
+        late, parsed = self.logged("arguments"), self.facts.get("arguments")
+        early = parsed if parsed is not None else self.facts.get("parsed_argv")
+        return {**mapping(early), **mapping(late.get("arguments", late))}
+
+    @cached_property
+    def argument_facts(self) -> dict[str, Any]:
+        """LTParser's own: hash_code, base_hash_code, git_label ...; {} without LTParser."""
+        late = self.logged("arguments")
+        later = {key: late[key] for key in late if key != "arguments" and "arguments" in late}
+        return {**mapping(self.facts.get("argument_facts")), **later}
+
+    @cached_property
+    def repositories(self) -> list[dict[str, Any]]:
+        """The recorded repositories, with what late.json and bundles.json add.
+
+        Each as in run.json; `files` and `left_out` are always lists of objects, and `bundles`
+        holds the entries of bundles.json for that repository.
+        """
+        late = read_object(os.path.join(self.record, LATE_JSON), self.damage) or {}
+        bundles = read_object(os.path.join(self.record, BUNDLES_JSON), self.damage) or {}
+        return merged_repositories(self.facts, late, bundles)
+
+    @cached_property
+    def packages(self) -> dict[str, str]:
+        """Installed packages: version by name, names as they were written."""
+        listed = objects(self.facts.get("packages"))
+        return {text(p.get("name")): text(p.get("version")) for p in listed}
+
+    @cached_property
+    def artifacts(self) -> list[dict[str, Any]]:
+        """The manifest at the end: {path (below the directory), size, mtime_ns, sha256 or None}."""
+        return [a for a in objects(self.outcome.get("artifacts")) if text(a.get("path"))]
+
+    @cached_property
+    def inputs(self) -> list[dict[str, Any]]:
+        """Files read: {path (absolute), size, mtime_ns, sha256 or None} or {directory, count}."""
+        return merged_inputs(self.record, self.damage)
+
+    @cached_property
+    def parents(self) -> list[dict[str, Any]]:
+        """The runs that launched this one or whose artifacts it read: {id, name, directory}."""
+        late = [line.get("values") for line in self.log if line.get("kind") == "parent"]
+        return unique([self.facts.get("parent"), *late], "directory")
+
+    # what follows from it
+
+    @cached_property
+    def id(self) -> str:
+        """The run's own id, or "" in older formats."""
+        return text(self.facts.get("id"))
+
+    @cached_property
+    def code_id(self) -> str:
+        """The id of the exact code, hex, or "" in older formats."""
+        return text(self.facts.get("code_id"))
+
+    @cached_property
+    def hash_code(self) -> str:
+        """LTParser's `hash_code`, or ""."""
+        return text(self.argument_facts.get("hash_code"))
+
+    @cached_property
+    def repository(self) -> dict[str, Any]:
+        """The working directory's repository, else the first recorded one, else {}."""
+        own = [r for r in self.repositories if r.get("role") == "cwd"]
+        return next(iter(own + self.repositories), {})
+
+    @property
+    def commit(self) -> str:
+        """The working directory's commit: full in format 1, as recorded in older ones, or ""."""
+        return text(self.repository.get("commit"))
+
+    @cached_property
+    def changed(self) -> bool | None:
+        """Whether the code differed from its commit; None where there was no commit."""
+        if not any(r.get("commit") for r in self.repositories):
+            return None
+        return any(differs_from_commit(r) for r in self.repositories)
+
+    @property
+    def command(self) -> str:
+        """The command, one line that can be pasted into a shell."""
+        return text(self.facts.get("command"))
+
+    @property
+    def started(self) -> str:
+        """When it began, ISO 8601 with zone; from the file's time in older formats."""
+        return text(self.facts.get("started"))
+
+    @cached_property
+    def start(self) -> float:
+        """When it began, seconds since 1970; 0.0 if the record does not say."""
+        return seconds(self.started)
+
+    @cached_property
+    def status(self) -> str:
+        """finished, failed, interrupted, exited, running, died, or unknown (from here).
+
+        "running" is said only while the recorded process, by its pid and creation time on this
+        host and boot, is alive; so it is never said for ever.
+        """
+        said = self.outcome.get("status")
+        if said in OUTCOMES:
+            return str(said)
+        lives = is_alive(self.facts)
+        if lives or lives is None or self.facts.get("outcome_expected") is not True:
+            return "running" if lives else "unknown"
+        return "died"
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds it took, or has taken so far while it runs; None if it can't be known."""
+        took = self.outcome.get("duration")
+        if isinstance(took, (int, float)) and not isinstance(took, bool):
+            return float(took)
+        if self.status != "running" or not self.start:
+            return None
+        import time
+
+        return max(0.0, time.time() - self.start)
+
+    @cached_property
+    def diff(self) -> bytes:
+        """The uncommitted changes as a patch, as git gave it; b"" if there were none."""
+        if self.kind == "lite_tracer" or (self.kind == "arguments" and self.patch_file):
+            return read_bytes(self.patch_file, self.damage)
+        return info_sections(os.path.join(self.directory, INFO), self.damage)[4]
+
+    @cached_property
+    def patch_file(self) -> str:
+        """The path of LiteTracer's diff.patch, or "" where there is none."""
+        path = os.path.join(self.directory, "diff.patch")
+        return path if os.path.isfile(path) else ""
+
+    def files(self) -> Iterator[tuple[str, os.stat_result]]:
+        """The files in the run's directory now, without `.footsteps`: path below it, and stat."""
+        return files_below(self.directory)
+
+    def everything(self) -> dict[str, Any]:
+        """All that is known as one JSON-able object: run.json's keys and, over them, ours."""
+        own = {key: getattr(self, key) for key in READ}
+        damage = [f"{problem.path}: {problem.detail or problem.kind}" for problem in self.damage]
+        return {**self.facts, **own, "damage": damage}
+
+
+# ---------------------------------------------------------------------------------------------
+# Values from records: whatever they hold, these give what was asked for
+# ---------------------------------------------------------------------------------------------
+
+
+def text(value: object) -> str:
+    """The value if it is a string, else ""."""
+    return value if isinstance(value, str) else ""
+
+
+def mapping(value: object) -> dict[str, Any]:
+    """The value if it is an object, else {}."""
+    return value if isinstance(value, dict) else {}
+
+
+def objects(value: object) -> list[dict[str, Any]]:
+    """The objects in the value if it is a list, else []."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def unique(items: Iterable[object], key: str) -> list[dict[str, Any]]:
+    """The objects among the items, the first of each value of `key`."""
+    first: dict[str, dict[str, Any]] = {}
+    for item in objects(list(items)):
+        first.setdefault(repr(item.get(key)), item)
+    return list(first.values())
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested objects as dotted names: {"a": {"b": 1}} is {"a.b": 1}; lists stay lists."""
+    out: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            out.update(flat(value, f"{prefix}{key}."))
+        else:
+            out[f"{prefix}{key}"] = value
+    return out
+
+
+def version_key(version: str) -> tuple[tuple[int, int, str], ...]:
+    """An order for version numbers that needs no library: 1.9 < 1.10, 2.0rc1 < 2.0 < 2.0.post1."""
+    import re
+
+    ranks = {"dev": -4, "a": -3, "alpha": -3, "b": -2, "beta": -2, "c": -1, "rc": -1, "post": 1}
+    words = re.findall(r"\d+|[a-z]+", version.partition("+")[0].lower().lstrip("v"))
+    parts = [(2, int(w), "") if w.isdigit() else (ranks.get(w, 0), 0, w) for w in words]
+    while parts and parts[-1] == (2, 0, ""):
+        parts.pop()
+    return (*parts, (0, 0, ""))
+
+
+def seconds(iso: str) -> float:
+    """Seconds since 1970 of an ISO 8601 time (no zone: UTC), or 0.0 if it is none."""
+    from datetime import datetime, timezone
+
+    try:
+        when = datetime.fromisoformat(iso.replace("Z", "+00:00"))
+        return (when if when.tzinfo else when.replace(tzinfo=timezone.utc)).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return 0.0
+
+
+def iso_time(epoch: float) -> str:
+    """ISO 8601 with zone of seconds since 1970."""
+    from datetime import datetime, timezone
+
+    return datetime.fromtimestamp(epoch, timezone.utc).isoformat()
+
+
+# ---------------------------------------------------------------------------------------------
+# Files of records
+# ---------------------------------------------------------------------------------------------
+
+
+def read_bytes(path: str, damage: list[Problem]) -> bytes:
+    """The file's bytes; b"" if it is not there, b"" and a problem if it can't be read."""
+    try:
+        with FileIO(path) as file:  # records are read by the thousand: most in one call, no buffer
+            start = file.read(USUAL)
+            return start + file.readall() if len(start) == USUAL else start
+    except (FileNotFoundError, NotADirectoryError):
+        return b""
+    except OSError as error:
+        damage.append(Problem(CLOSED, path, error.strerror or str(error)))
+        return b""
+
+
+def read_object(path: str, damage: list[Problem]) -> dict[str, Any] | None:
+    """The JSON object in a file; None, and a problem unless it is missing, where it holds none."""
+    import json
+
+    data = read_bytes(path, damage)
+    try:
+        value = json.loads(data) if data else None
+    except (ValueError, RecursionError) as error:
+        damage.append(Problem(DAMAGED, path, str(error)))
+        return None
+    if isinstance(value, dict):
+        return value
+    if data or (os.path.exists(path) and not any(p.path == path for p in damage)):
+        damage.append(Problem(DAMAGED, path, "not a JSON object" if data else "empty"))
+    return None
+
+
+def read_lines(path: str, damage: list[Problem]) -> list[dict[str, Any]]:
+    """The JSON objects of a file with one a line; a problem for the lines that are none."""
+    import json
+
+    found, bad = [], 0
+    for line in read_bytes(path, damage).splitlines():
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError):
+            value = None
+        if isinstance(value, dict):
+            found.append(value)
+        else:
+            bad += bool(line.strip())
+    if bad:
+        damage.append(Problem(DAMAGED, path, f"{bad} broken line{'s' if bad > 1 else ''}"))
+    return found
+
+
+def merged_repositories(
+    facts: Mapping[str, Any], late: Mapping[str, Any], bundles: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """run.json's repositories with the files found later and the bundles made later."""
+    merged = []
+    for repository in objects(facts.get("repositories")):
+        name = repository.get("name")
+        more = [r for r in objects(late.get("repositories")) if r.get("name") == name]
+        entry = {**repository}
+        for key in ("files", "left_out"):
+            listed = [item for part in [repository, *more] for item in objects(part.get(key))]
+            entry[key] = unique(listed, "path")
+        made = objects(bundles.get("bundles"))
+        entry["bundles"] = [bundle for bundle in made if bundle.get("repository") == name]
+        merged.append(entry)
+    return merged
+
+
+def merged_inputs(record: str, damage: list[Problem]) -> list[dict[str, Any]]:
+    """What all processes of a run noted as read: one entry for each file and each directory."""
+    try:
+        names = sorted(os.listdir(record))
+    except OSError:
+        return []
+    merged: dict[str, dict[str, Any]] = {}
+    for name in names:
+        if name.startswith("inputs-") and name.endswith(".jsonl"):
+            for line in read_lines(os.path.join(record, name), damage):
+                merge_input(merged, line)
+    return list(merged.values())
+
+
+def merge_input(merged: dict[str, dict[str, Any]], line: dict[str, Any]) -> None:
+    """Add one noted input: counts of a directory add up, a hash is not lost to a line without."""
+    key = text(line.get("path")) or text(line.get("directory")) + os.sep
+    known = merged.setdefault(key, line)
+    if known is line:
+        return
+    if "directory" in line:
+        known["count"] = int(known.get("count") or 0) + int(line.get("count") or 0)
+    elif line.get("sha256") or not known.get("sha256"):
+        known.update(line)
+
+
+def differs_from_commit(repository: Mapping[str, Any]) -> bool:
+    """Whether a repository's files were not as its commit has them (git's line ends aside)."""
+    files = objects(repository.get("files"))
+    return bool(
+        repository.get("differs") or repository.get("left_out") or any(f.get("state") != "converted" for f in files)
+    )
+
+
+def files_below(directory: str) -> Iterator[tuple[str, os.stat_result]]:
+    """Regular files below a directory, no links followed, `.footsteps` folders left out."""
+    for folder, folders, names in os.walk(directory):
+        folders[:] = sorted(name for name in folders if name != RECORD)
+        for name in sorted(names):
+            path = os.path.join(folder, name)
+            try:
+                info = os.lstat(path)
+            except OSError:
+                continue
+            if info.st_mode & 0o170000 == 0o100000:
+                yield os.path.relpath(path, directory).replace(os.sep, "/"), info
+
+
+# ---------------------------------------------------------------------------------------------
+# The formats: each reader gives the keys of run.json
+# ---------------------------------------------------------------------------------------------
+
+
+def read_run_json(directory: str, damage: list[Problem]) -> dict[str, Any]:
+    """Format 1 and whatever comes after it; info.txt steps in for a run.json that is no use."""
+    path = os.path.join(directory, RECORD, RUN_JSON)
+    facts = read_object(path, damage)
+    if facts is None:
+        if not damage:
+            damage.append(Problem(DAMAGED, path, "missing"))
+        return read_info(directory, damage)
+    if isinstance(facts.get("format"), int) and facts["format"] > FORMAT:
+        damage.append(Problem(NEWER, path, f"format {facts['format']}, this reads {FORMAT}"))
+    return facts
+
+
+def read_info(directory: str, damage: list[Problem]) -> dict[str, Any]:
+    """Footsteps 0.1: what info.txt and pip's list tell."""
+    path = os.path.join(directory, INFO)
+    if not os.path.exists(path):
+        return {}
+    parts = info_sections(path, damage)
+    command, host, python, git, diff, cwd = (os.fsdecode(part.strip(b"\r\n")) for part in parts)
+    describe, _, link = git.partition("\n")
+    return {
+        "command": command, "arguments": arguments_in(shell_words(command)[1:]),
+        "host": host, "python": {"executable": python}, "cwd": cwd,
+        "started": file_time(path), "started_from": INFO,
+        "repositories": older_repository(cwd, describe, bool(diff.strip()), link),
+        "packages": pip_list(os.path.join(directory, PACKAGES), damage),
+    }  # fmt: skip
+
+
+def older_repository(cwd: str | None, describe: str, differs: bool, link: str = "") -> list[dict[str, Any]]:
+    """The one repository that older formats knew, in run.json's form; [] without a commit."""
+    commit = commit_in(describe)
+    if not commit:
+        return []
+    repository: dict[str, Any] = {
+        "name": "main", "role": "cwd", "path": cwd, "commit": commit, "describe": describe.strip(),
+        "commit_url": link.strip() or None, "differs": differs, "files": [], "left_out": [],
+    }  # fmt: skip
+    return [repository]
+
+
+def info_sections(path: str, damage: list[Problem]) -> list[bytes]:
+    """The six sections of info.txt, as bytes, in the order of their titles; b"" for a missing one.
+
+    No line of a patch is a bare title, so the first one after the patch's title ends it. The
+    last section is one line: what footsteps adds after it is not its own.
+    """
+    from io import BytesIO  # its lines end at \n only; splitlines would also cut at a \r in a patch
+
+    lines = BytesIO(read_bytes(path, damage)).readlines()
+    bare = [line.strip(b"\r\n") for line in lines]
+    starts: list[int | None] = []
+    at = -1
+    for title in (title.encode() for title in SECTIONS):
+        starts.append(bare.index(title, at + 1) if title in bare[at + 1 :] else None)
+        at = at if starts[-1] is None else starts[-1]
+    if None in starts:
+        damage.append(Problem(DAMAGED, path, "sections are missing"))
+    sections, end = [], len(lines) if starts[-1] is None else at + 2
+    for start in reversed(starts):
+        sections.append(b"" if start is None else b"".join(lines[start + 1 : end]))
+        end = end if start is None else start
+    return sections[::-1]
+
+
+def commit_in(describe: str) -> str:
+    """The (abbreviated) commit in what `git describe --always` says; "" in a bare tag."""
+    import re
+
+    found = re.fullmatch(r"(?:.*-\d+-g)?([0-9a-f]{4,64})(?:-dirty)?", describe.strip())
+    return found[1] if found else ""
+
+
+def pip_list(path: str, damage: list[Problem]) -> list[dict[str, str]]:
+    """Names and versions in what `pip list` printed (columns, or the older `name (version)`)."""
+    import re
+
+    lines = read_bytes(path, damage).decode("utf-8", "replace").splitlines()
+    rows = [re.match(r"([A-Za-z0-9][\w.\-]*)\s+\(?(\d[^\s()]*)", line) for line in lines]
+    return [{"name": row[1], "version": row[2]} for row in rows if row]
+
+
+def file_time(path: str) -> str:
+    """When a file was last written, ISO 8601 with zone, or ""."""
+    try:
+        return iso_time(os.stat(path).st_mtime)
+    except OSError:
+        return ""
+
+
+def read_settings(directory: str, damage: list[Problem]) -> dict[str, Any]:
+    """LiteTracer: what settings_<hash_code>.txt and its neighbours tell."""
+    path = settings_file(directory)
+    arguments = settings_in(os.fsdecode(read_bytes(path, damage)))
+    code = os.path.basename(path)[len("settings_") : -len(".txt")]
+    own = {key: arguments.pop(key) for key in LT_FACTS if key in arguments}
+    label = text(own.get("git_label"))
+    return {
+        "arguments": arguments, "argument_facts": {**own, "hash_code": code},
+        "started": file_time(path), "started_from": os.path.basename(path),
+        "repositories": older_repository(None, label, has_changes(directory)),
+    }  # fmt: skip
+
+
+def settings_file(directory: str) -> str:
+    """The path of a LiteTracer record's settings, or "" if the directory is no such record."""
+    path = os.path.join(directory, f"settings_{os.path.basename(directory)}.txt")
+    if os.path.isfile(path):
+        return path
+    try:  # renamed since: LiteTracer's name for the file still tells the hash
+        names = [name for name in os.listdir(directory) if name.startswith("settings_LT_")]
+    except OSError:
+        return ""
+    fits = len(names) == 1 and names[0].endswith(".txt")
+    return os.path.join(directory, names[0]) if fits else ""
+
+
+def settings_in(line: str) -> dict[str, Any]:
+    """The arguments in LiteTracer's line: `--name value ...`, a bare `--flag`, `--name=value`."""
+    words = shell_words(line)
+    values: dict[str, list[str]] = {}
+    name = ""
+    for word in words:
+        if word.startswith("--") and len(word) > 2:
+            name, given, value = word[2:].partition("=")
+            values[name] = [value] if given else []
+        elif name:
+            values[name].append(word)
+    return one_or_many(values)
+
+
+def shell_words(line: str) -> list[str]:
+    """The words of a line, quotes understood; cut at blanks where they do not pair up."""
+    import shlex
+
+    try:
+        return shlex.split(line)
+    except ValueError:  # neither LiteTracer nor footsteps 0.1 quoted what it wrote
+        return line.split()
+
+
+def arguments_in(words: Sequence[str]) -> dict[str, Any]:
+    """What a command line says by itself: `--lr 0.1`, `--lr=0.1`, `-v`, and Hydra's `a.b=c`."""
+    import re
+
+    found: dict[str, list[str]] = {}
+    name = ""
+    for word in words:
+        pattern = r"\+*([A-Za-z_][\w.@/]*)(=)(.*)" if not name else r"$."
+        named = re.fullmatch(r"--?([A-Za-z][\w.\-]*)(?:(=)(.*))?", word, re.DOTALL)
+        named = named or re.fullmatch(pattern, word, re.DOTALL)
+        if named:
+            found[named[1]] = [named[3]] if named[2] else []
+            name = "" if named[2] else named[1]
+        elif name:
+            found[name].append(word)
+    return one_or_many(found)
+
+
+def one_or_many(values: Mapping[str, list[str]]) -> dict[str, Any]:
+    """No value is a flag that was given, one is itself, several are a list."""
+    return {k: True if not v else v[0] if len(v) == 1 else v for k, v in values.items()}
+
+
+def has_changes(directory: str) -> bool:
+    """Whether a LiteTracer record holds a patch or untracked files."""
+    try:
+        patch = os.path.getsize(os.path.join(directory, "diff.patch")) > 0
+    except OSError:
+        patch = False
+    return patch or any(True for _ in files_below(os.path.join(directory, "untracked")))
+
+
+READERS = {
+    "run": read_run_json,
+    "arguments": read_run_json,
+    "footsteps 0.1": read_info,
+    "lite_tracer": read_settings,
+}
+
+
+def kind_of(directory: str) -> str | None:
+    """What wrote a directory: a key of READERS, or None if it is no run."""
+    try:
+        os.stat(os.path.join(directory, RECORD, RUN_JSON))
+    except PermissionError:  # a run that nobody may read is none the less one
+        if os.path.isdir(os.path.join(directory, RECORD)):
+            return "run"
+    except (OSError, ValueError):
+        pass
+    else:
+        return "run"
+    if begins_like_info(os.path.join(directory, INFO)):
+        return "run" if os.path.isdir(os.path.join(directory, RECORD)) else "footsteps 0.1"
+    return "lite_tracer" if settings_file(directory) else None
+
+
+def begins_like_info(path: str) -> bool:
+    """Whether the file is an info.txt of ours and not somebody else's."""
+    title = SECTIONS[0].encode()
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(title) + 2).rstrip(b"\r\n").startswith(title)
+    except OSError:
+        return False
+
+
+# ---------------------------------------------------------------------------------------------
+# Is it still alive?
+# ---------------------------------------------------------------------------------------------
+
+
+def is_alive(facts: Mapping[str, Any]) -> bool | None:
+    """Whether the recorded process runs; None where that can't be known from here."""
+    process = mapping(facts.get("process"))
+    pid, boot = process.get("pid"), text(process.get("boot_id"))
+    if not isinstance(pid, int) or isinstance(pid, bool) or pid <= 0:
+        return None
+    here = facts.get("host") == this_host()
+    if boot and boot != boot_id():
+        return False if here else None
+    lives = same_process(pid, process)
+    return lives if lives or here else None
+
+
+def this_host() -> str:
+    """The name of this machine, as the recorder takes it."""
+    if hasattr(os, "uname"):
+        return os.uname().nodename
+    import socket
+
+    return socket.gethostname()
+
+
+def boot_id() -> str:
+    """What names this boot of this machine on Linux, else ""."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def same_process(pid: int, process: Mapping[str, Any]) -> bool:
+    """Whether the process with this pid is the recorded one and not a later one with its number."""
+    ticks = process.get("ticks")
+    if ticks is not None and sys.platform == "linux":  # unlike created, not moved by the clock
+        return start_ticks(pid) == int(ticks) if isinstance(ticks, (int, float)) else False
+    import psutil
+
+    try:
+        found = psutil.Process(pid)
+        created = float(process.get("created") or 0.0)
+        zombie = found.status() == psutil.STATUS_ZOMBIE
+        return not zombie and abs(float(found.create_time()) - created) < 2
+    except (psutil.Error, TypeError, ValueError, OverflowError):
+        return False
+
+
+def start_ticks(pid: int) -> int | None:
+    """When a process started in clock ticks since boot (Linux); None if it is gone or a zombie."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            after_name = file.read().rpartition(b")")[2].split()
+        return None if after_name[0] in (b"Z", b"X") else int(after_name[19])
+    except (OSError, IndexError, ValueError):
+        return None
+
+
+# ---------------------------------------------------------------------------------------------
+# Many runs
+# ---------------------------------------------------------------------------------------------
+
+
+def default_roots(base: str = "") -> list[str]:
+    """The output root and lt_records below `base` (default: here), those of them that exist."""
+    wanted = [os.path.join(base, os.fspath(OUTPUT_ROOT)), os.path.join(base, LT_RECORDS)]
+    return [root for root in wanted if os.path.isdir(root)]
+
+
+def find(roots: Iterable[str] | None = None, problems: list[Problem] | None = None) -> Iterator[Run]:
+    """Every run below the roots (default: `default_roots()`), in no particular order, each once.
+
+    Groups are searched to any depth, the inside of a run a few levels deep; links in groups are
+    followed where they do not lead back. What can't be opened is added to `problems`.
+    """
+    seen: set[str] = set()
+    for root in default_roots() if roots is None else roots:
+        yield from Walk(root, [] if problems is None else problems, seen).runs()
+
+
+class Walk:
+    """One search below a root: what it has seen, what stood in its way, the groups it came by.
+
+    groups: when each directory that is no run was last changed (ns), by its path.
+    """
+
+    def __init__(self, root: str, problems: list[Problem], seen: set[str] | None = None) -> None:
+        self.root, self.top = os.path.abspath(root), os.path.realpath(root)
+        self.problems = problems
+        self.seen: set[str] = set() if seen is None else seen
+        self.links: list[str] = []
+        self.groups: dict[str, int] = {}
+
+    def runs(self, start: str = "") -> Iterator[Run]:
+        """The runs at and below a directory (default: the root), those behind links last."""
+        start = start or self.root
+        if os.path.islink(start) and start != self.root:
+            self.links.append(start)
+        else:
+            yield from self.visit(start, os.path.realpath(start))
+        while self.links:
+            path = self.links.pop(0)
+            real = os.path.realpath(path)
+            if (self.top + os.sep).startswith(real.rstrip(os.sep) + os.sep):
+                self.problems.append(Problem(LOOP, path, f"-> {real}"))
+            elif not real.startswith(self.top + os.sep):  # what lies below the root has its own name
+                yield from self.visit(path, real)
+
+    def visit(self, start: str, real: str) -> Iterator[Run]:
+        """The runs at and below a directory; `real` is where it lies when links are followed."""
+        folders = [(start, real, BELOW_A_RUN + 1)]
+        while folders:
+            path, real, left = folders.pop()
+            if real in self.seen:
+                continue
+            self.seen.add(real)
+            kind, worth = self.look(path)
+            if kind and worth:
+                yield Run(path, self.root, kind)
+            if kind:
+                left = BELOW_A_RUN
+            if left > 0 and not (kind and has_no_folders(path, kind)):
+                left -= left <= BELOW_A_RUN
+                names = self.folders(path, grouping=not kind and left > BELOW_A_RUN)
+                above, above_real = os.path.join(path, ""), os.path.join(real, "")
+                folders += [(above + name, above_real + name, left) for name in names]
+
+    def look(self, path: str) -> tuple[str | None, bool]:
+        """What wrote a directory (None: it is no run), and whether it is worth being told."""
+        return kind_of(path), True
+
+    def folders(self, path: str, grouping: bool = False) -> list[str]:
+        """The names of a directory's folders, hidden ones left out; a group's links are for later."""
+        names = []
+        try:
+            if grouping:
+                self.groups[path] = os.stat(path).st_mtime_ns
+            with os.scandir(path) as entries:
+                for entry in entries:
+                    if entry.name.startswith("."):
+                        continue
+                    if entry.is_dir(follow_symlinks=False):
+                        names.append(entry.name)
+                    elif grouping and entry.is_symlink() and os.path.isdir(entry.path):
+                        self.links.append(entry.path)
+        except OSError as error:
+            self.problems.append(Problem(CLOSED, path, error.strerror or str(error)))
+        return names
+
+
+def has_no_folders(path: str, kind: str) -> bool:
+    """Whether a run's directory surely holds no folder but its record (by its link count)."""
+    try:
+        return os.stat(path).st_nlink == (3 if kind == "run" else 2)
+    except OSError:
+        return True
+
+
+def newest_first(runs: Iterable[Run]) -> list[Run]:
+    """The runs by when they began, the newest first; name and directory decide between equals."""
+    return sorted(runs, key=lambda run: (run.start, run.id, run.directory), reverse=True)
+
+
+# ---------------------------------------------------------------------------------------------
+# The run that a person means
+# ---------------------------------------------------------------------------------------------
+
+
+def load(directory: str | os.PathLike[str]) -> Run:
+    """The run recorded in a directory. Raises FootstepsError if there is none."""
+    path = os.path.abspath(os.fspath(directory))
+    kind = kind_of(path)
+    if not kind:
+        where = os.fspath(directory)
+        raise FootstepsError(f"no run is recorded in {where!r}", hint="footsteps list")
+    return Run(path, "", kind)
+
+
+def select(selector: str, roots: Sequence[str] | None = None, among: Iterable[Run] | None = None) -> Run:
+    """The run that a selector names.
+
+    selector: a name, a path, `@` for the newest and `@~N` for the Nth before it, a `hash_code`,
+    an id, a code id, or a prefix of one of them that fits a single run. roots: where to look
+    (default: `default_roots()`). among: the runs to choose from, where they are known already.
+    Raises FootstepsError, which lists the candidates or the nearest names.
+    """
+    roots = default_roots() if roots is None else roots
+    for run in named_directly(selector, roots):
+        return run
+    runs = list(find(roots)) if among is None else list(among)
+    if not selector:
+        raise unknown(selector, runs, roots)
+    if selector.startswith("@"):
+        return nth_newest(selector, runs, roots)
+    for fits in (by_name_prefix, by_id):
+        found = fits(selector, runs)
+        if found:
+            return only(found, selector)
+    raise unknown(selector, runs, roots)
+
+
+def named_directly(selector: str, roots: Sequence[str]) -> list[Run]:
+    """The run whose directory the selector spells: below a root, or as a path."""
+    below = [os.path.join(root, selector) for root in roots if selector.strip("./")]
+    for path in map(os.path.abspath, [*below, os.path.expanduser(selector)]):
+        kind = kind_of(path) if selector else None
+        if kind:
+            above = [top for top in map(os.path.abspath, roots) if path.startswith(top + os.sep)]
+            return [Run(path, above[0] if above else "", kind)]
+    return []
+
+
+def nth_newest(selector: str, runs: list[Run], roots: Sequence[str]) -> Run:
+    """The run that `@` or `@~N` names (`@~` is `@~1`, as git has it)."""
+    mark, number = selector[:2], selector[2:] or str(len(selector) - 1)
+    if mark not in ("@", "@~") or not (number.isascii() and number.isdigit()):
+        raise FootstepsError(f"cannot read {selector!r}", hint="@ is the newest run, @~1 the one before it")
+    if int(number) >= len(runs):
+        message = f"no run {selector!r}: {len(runs)} recorded in {said(roots)}"
+        raise FootstepsError(message, hint="footsteps list")
+    return newest_first(runs)[int(number)]
+
+
+def by_name_prefix(selector: str, runs: list[Run]) -> list[Run]:
+    """Runs whose name, else whose last part of the name, is or begins with the selector."""
+    key = selector.rstrip("/").replace(os.sep, "/")
+    names = [(run, (run.name, run.name.rpartition("/")[2])) for run in runs]
+    return [run for run, of in names if key in of] or [
+        run for run, of in names if any(one.startswith(key) for one in of)
+    ]
+
+
+def by_id(selector: str, runs: list[Run]) -> list[Run]:
+    """Runs whose id, hash_code or code id is or begins with the selector (of four characters)."""
+    if len(selector) < 4:
+        return []
+    ids = [(run, (run.id, run.hash_code, run.code_id)) for run in runs]
+    return [run for run, of in ids if selector in of] or [
+        run for run, of in ids if any(one.startswith(selector) for one in of)
+    ]
+
+
+def only(found: list[Run], selector: str) -> Run:
+    """The one run found. Raises FootstepsError that lists the candidates if there are several."""
+    if len(found) == 1:
+        return found[0]
+    names = [run.name for run in newest_first(found)]
+    listed = ", ".join(map(repr, names[:8])) + (", ..." if len(names) > 8 else "")
+    message = f"{selector!r} fits {len(names)} runs: {listed}"
+    raise FootstepsError(message, hint=f"footsteps show {shell_word(names[0])}")
+
+
+def unknown(selector: str, runs: list[Run], roots: Sequence[str]) -> FootstepsError:
+    """The error for a selector that fits nothing, with the nearest names."""
+    import difflib
+
+    near = difflib.get_close_matches(selector, [run.name for run in runs], n=3, cutoff=0.5)
+    guess = f" (did you mean {', '.join(map(repr, near))}?)" if near else ""
+    return FootstepsError(f"no run {selector!r} in {said(roots)}{guess}", hint="footsteps list")
+
+
+def said(roots: Sequence[str]) -> str:
+    """The roots as a person wrote them, for a sentence."""
+    return ", ".join(repr(os.fspath(root)) for root in roots) or repr(os.fspath(OUTPUT_ROOT))
+
+
+def shell_word(word: str) -> str:
+    """A word that can be pasted into a shell."""
+    import shlex
+
+    return shlex.quote(word)

@@ -1,0 +1,1076 @@
+"""Which runs match: LiteTracer's expressions over everything that was recorded.
+
+    >>> from footsteps import search
+    >>> search.search(["results"], ["lr<0.1", "optimizer:sgd", "package.numpy<2"], exclude=["test"])
+    [<Run 'unet-3' in ...>, ...]
+
+An expression is `P:V` or `P==V` (equal), `P<V`, `P<=V`, `P>V`, `P>=V`, or a bare word, which is
+looked for in all names and values, whatever its case. P is an argument, a recorded value, one of
+FACTS, or `package.<name>`; the last part of a dotted name will do (`lr` for `optimizer.lr`), and
+`-` is `_`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from contextlib import contextmanager
+
+from footsteps.footsteps import RECORD, RECORDED, RUN_JSON, FootstepsError
+from footsteps.runs import (
+    OUTCOMES,
+    Problem,
+    Run,
+    Walk,
+    default_roots,
+    find,
+    flat,
+    is_alive,
+    kind_of,
+    mapping,
+    newest_first,
+    read_bytes,
+    text,
+    this_host,
+    version_key,
+)
+
+TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import Any, BinaryIO, TypeVar
+
+    Item = TypeVar("Item")
+    Watch = Callable[[Iterable[Run], str], Iterator[Run]]
+
+__all__ = ["FACTS", "Expression", "facts_of", "matches", "parse", "search", "varying"]
+
+PACKAGE = "package."
+ARTIFACT, INPUT = "artifact", "input"
+
+
+# ---------------------------------------------------------------------------------------------
+# What can be asked for
+# ---------------------------------------------------------------------------------------------
+
+IDS = ("id", "code_id", "commit", "hash_code", "base_hash_code", "git_label")
+TIMES = ("started", "ended")
+ALIASES = {"code": "code_id", "hash": "hash_code", "date": "started", "when": "started"}
+
+
+def exception_of(run: Run) -> str | None:
+    """The exception that ended a run as its traceback's last line has it, or None."""
+    raised = mapping(run.outcome.get("exception"))
+    return f"{text(raised.get('type'))}: {text(raised.get('message'))}" if raised else None
+
+
+FACTS: dict[str, Callable[[Run], Any]] = {
+    "name": lambda run: run.name,
+    "id": lambda run: run.id,
+    "kind": lambda run: run.kind,
+    "status": lambda run: run.status,
+    "started": lambda run: run.started,
+    "ended": lambda run: run.outcome.get("ended"),
+    "duration": lambda run: run.duration,
+    "exit_status": lambda run: run.outcome.get("exit_status"),
+    "exception": exception_of,
+    "code_id": lambda run: run.code_id,
+    "commit": lambda run: run.commit,
+    "describe": lambda run: run.repository.get("describe"),
+    "branch": lambda run: run.repository.get("branch"),
+    "changed": lambda run: run.changed,
+    "hash_code": lambda run: run.hash_code,
+    "base_hash_code": lambda run: run.argument_facts.get("base_hash_code"),
+    "git_label": lambda run: run.argument_facts.get("git_label"),
+    "command": lambda run: run.command,
+    "cwd": lambda run: run.facts.get("cwd"),
+    "host": lambda run: run.facts.get("host"),
+    "user": lambda run: run.facts.get("user"),
+    "python": lambda run: mapping(run.facts.get("python")).get("version"),
+    "system": lambda run: mapping(run.facts.get("platform")).get("system"),
+    "job": lambda run: said(mapping(run.facts.get("process")).get("job")),
+}
+
+
+def facts_of(run: Run) -> Iterator[tuple[str, Any]]:
+    """Everything of a run that an expression can name: pairs of name and value, packages last."""
+    for name, fact in FACTS.items():
+        yield name, fact(run)
+    yield from parameters(run).items()
+    for name, version in run.packages.items():
+        yield PACKAGE + name, version
+
+
+def parameters(run: Run) -> dict[str, Any]:
+    """Arguments and recorded values by dotted name; a recorded value wins over an argument."""
+    return {**flat(run.arguments), **flat(run.recorded)}
+
+
+def varying(runs: Sequence[Run]) -> list[str]:
+    """The names of arguments and recorded values that are not the same in all of the runs."""
+    each = [parameters(run) for run in runs]
+    names = dict.fromkeys(name for values in each for name in values)
+    return [name for name in names if len({repr(v.get(name, Ellipsis)) for v in each}) > 1]
+
+
+# ---------------------------------------------------------------------------------------------
+# Expressions
+# ---------------------------------------------------------------------------------------------
+
+
+class Expression:
+    """One condition. name and operator are "" for a bare word, else what stands before the value.
+
+    `holds(name, value)` tells whether a fact of that name fulfils it.
+    """
+
+    __slots__ = ("folded", "name", "number", "operator", "value")
+
+    def __init__(self, name: str, operator: str, value: str) -> None:
+        name = plain(name)
+        self.name, self.operator, self.value = ALIASES.get(name, name), operator, value
+        self.number, self.folded = number(value), value.casefold()
+
+    def __repr__(self) -> str:
+        return f"<Expression {self.name}{self.operator}{self.value}>"
+
+    def concerns(self, name: str) -> bool:
+        """Whether a fact of this name is meant: all are by a word, save packages' versions."""
+        if not self.operator:
+            return not name.startswith(PACKAGE)
+        known = plain(name)
+        return known == self.name or known.endswith("." + self.name)
+
+    def holds(self, name: str, value: Any) -> bool:
+        """Whether the value of a fact that is concerned is as asked."""
+        if not self.operator:
+            named = name not in FACTS and self.folded in name.casefold()
+            return named or self.folded in said(value).casefold()
+        if isinstance(value, (list, tuple)):
+            return self.value == said(value) or any(self.holds(name, item) for item in value)
+        if value is None or value == "":
+            return self.operator in (":", "==") and self.folded in ("", "none", "null")
+        if self.operator in (":", "=="):
+            return self.equals(name, value)
+        return self.compares(name, value)
+
+    def equals(self, name: str, value: Any) -> bool:
+        """Equal as numbers, as the beginning of an id, a time or a version, or letter by letter."""
+        left, shown = number(value), said(value)
+        if isinstance(value, bool):
+            return self.folded == shown.casefold()
+        if name in IDS:
+            return begins_id(shown, self.value)
+        if name in TIMES:
+            return shown.startswith(self.value)
+        if is_version(name):
+            same = version_key(shown) == version_key(self.value)
+            return same or (self.operator == ":" and shown.startswith(self.value + "."))
+        return shown == self.value or (left is not None and left == self.number)
+
+    def compares(self, name: str, value: Any) -> bool:
+        """Less or greater: as versions, as times, else as numbers; what is neither never is."""
+        if is_version(name):
+            return ordered(version_key(said(value)), self.operator, version_key(self.value))
+        if name in TIMES:
+            return ordered(said(value)[: len(self.value)], self.operator, self.value)
+        left = None if isinstance(value, bool) else number(value)
+        if left is None or self.number is None:
+            return False
+        return ordered(left, self.operator, self.number)
+
+
+def parse(expression: str) -> Expression:
+    """An expression as it is typed. Raises FootstepsError, with what would do, if it is none."""
+    found = re.search(r"==|<=|>=|<|>|:|=", expression)
+    if not found:
+        if expression.strip():
+            return Expression("", "", expression.strip())
+        raise FootstepsError("cannot read an empty expression", hint=f"{HINT}")
+    name, operator, value = expression[: found.start()], found[0], expression[found.end() :]
+    if operator == "=" or not name.strip() or not plausible(operator, value):
+        raise FootstepsError(f"cannot read {expression!r}: {problem_of(name, found[0], value)}", hint=HINT)
+    return Expression(name.strip(), operator, value.strip())
+
+
+HINT = "lr:0.1, lr<=0.1, optimizer==sgd, 'package.numpy<2', or a word"
+
+
+def plausible(operator: str, value: str) -> bool:
+    """Whether a value can stand behind the operator (`<` wants one, and `a<>b` is none)."""
+    return not value.startswith(("=", "<", ">")) and (bool(value.strip()) or operator in (":", "=="))
+
+
+def problem_of(name: str, operator: str, value: str) -> str:
+    """Why an expression can't be read."""
+    if not name.strip():
+        return "no name before the operator"
+    if operator == "=":
+        return f"`=` is no comparison; {name}=={value} is"
+    return "no value after the operator" if not value.strip() else f"`{operator}{value[0]}` is none"
+
+
+def matches(run: Run, *expressions: Expression) -> bool:
+    """Whether every expression holds for some fact of the run."""
+    facts = list(facts_of(run))
+    return all(any(each.holds(name, value) for name, value in facts if each.concerns(name)) for each in expressions)
+
+
+def plain(name: str) -> str:
+    """A name as it is compared: without leading dashes, `-` as `_`."""
+    return name.lstrip("-").replace("-", "_")
+
+
+def said(value: Any) -> str:
+    """A value as a person would type it: items of a list with blanks between them."""
+    if isinstance(value, (list, tuple)):
+        return " ".join(map(said, value))
+    return "" if value is None else str(value)
+
+
+def number(value: Any) -> float | None:
+    """The value as a number, or None if it is none."""
+    if isinstance(value, (int, float)):
+        return value
+    if not isinstance(value, str):
+        return None
+    try:
+        return int(value) if len(value) < 19 else float(value)  # what a database holds
+    except ValueError:
+        pass
+    try:
+        return float(value)
+    except ValueError:
+        return None
+
+
+def begins_id(value: str, wanted: str) -> bool:
+    """Whether an id is or begins with what was typed, also in `v1.0-3-gf6afeb8` and the reverse."""
+    short, full = sorted((value, wanted), key=len)
+    inside = value.rpartition("-g")[2].startswith(wanted)
+    return len(short) >= 4 and (inside or full.startswith(short))
+
+
+def is_version(name: str) -> bool:
+    """Whether a fact's value is a version number."""
+    return name.startswith(PACKAGE) or name == "python"
+
+
+def ordered(left: Any, operator: str, right: Any) -> bool:
+    """Whether `left operator right`."""
+    if operator.startswith("<"):
+        return bool(left < right or (operator == "<=" and left == right))
+    return bool(left > right or (operator == ">=" and left == right))
+
+
+# ---------------------------------------------------------------------------------------------
+# Asking: through the index where there is one, from the directories where not
+# ---------------------------------------------------------------------------------------------
+
+
+class Sieve(Walk):
+    """A walk that passes over runs whose bytes show that an expression can't hold.
+
+    Decoding JSON takes most of the time of a search without an index. An argument or a recorded
+    value is there by its name; no other is worth a look if none of its values is as asked.
+    """
+
+    def __init__(self, root: str, problems: list[Problem], wanted: Iterable[Expression]) -> None:
+        super().__init__(root, problems)
+        self.needles = [(each, needle(each)) for each in wanted if is_parameter(each)]
+
+    def look(self, path: str) -> tuple[str | None, bool]:
+        """What wrote a directory, and whether its record may fulfil all expressions."""
+        if not self.needles:
+            return super().look(path)
+        record = f"{path}{os.sep}{RECORD}{os.sep}"
+        content = read_bytes(record + RUN_JSON, [])
+        if not content:
+            return super().look(path)
+        if not content.rstrip().endswith(b"}") or FIRST not in content[:100]:
+            return "run", True  # damaged, foreign, or newer: a close look is needed
+        content += read_bytes(record + RECORDED, [])
+        return "run", all(may_hold(asked, pattern, content) for asked, pattern in self.needles)
+
+
+FIRST = b'"format": 1'
+
+
+def is_parameter(asked: Expression) -> bool:
+    """Whether an expression can only be about arguments and recorded values of a plain name."""
+    named = re.fullmatch(r"(?:[^.]+\.)*\w+", asked.name, re.ASCII)
+    known_by_all = asked.name.startswith(PACKAGE) or any(map(asked.concerns, FACTS))
+    return bool(asked.operator and named) and not known_by_all
+
+
+def needle(asked: Expression) -> re.Pattern[bytes]:
+    """What matches each value in a record's bytes that has the last part of an expression's name."""
+    key = asked.name.rpartition(".")[2].replace("_", "[-_]").encode()
+    return re.compile(key + rb'"\s*:\s*([\[{]|"(?:[^"\\]|\\.)*"|[^\s,\]}]+)')
+
+
+def may_hold(asked: Expression, pattern: re.Pattern[bytes], content: bytes) -> bool:
+    """Whether one of the values that a pattern finds fulfils an expression, or is a list."""
+    for found in pattern.finditer(content):
+        try:
+            value = json_of(found[1].decode("ascii"))
+        except ValueError:  # a list, an object, or what is no JSON
+            return True
+        if asked.holds(asked.name, value):
+            return True
+    return False
+
+
+def unwatched(items: Iterable[Run], label: str) -> Iterator[Run]:  # noqa: ARG001
+    """The items: how long work is watched where nobody does. See `render.progress`."""
+    return iter(items)
+
+
+def search(
+    roots: Iterable[str] | None,
+    include: Iterable[str] = (),
+    exclude: Iterable[str] = (),
+    problems: list[Problem] | None = None,
+    watch: Watch = unwatched,
+) -> list[Run]:
+    """The runs below the roots for which all of `include` and none of `exclude` hold, newest first.
+
+    problems: where to note what stood in the way; watch: is given what takes long, and a label.
+    Raises FootstepsError for an expression that can't be read.
+    """
+    wanted, unwanted = [*map(parse, include)], [*map(parse, exclude)]
+    met = [] if problems is None else problems
+    found: list[Run] = []
+    for root in separate(roots):
+        found += answers(
+            root,
+            lambda index: index.matching(wanted, unwanted),
+            lambda runs: (run for run in runs if fits(run, wanted, unwanted)),
+            met=met,
+            watch=watch,
+            found=Sieve(root, met, wanted).runs(),
+        )
+    return newest_first(found)
+
+
+def answers(
+    root: str,
+    ask: Callable[[Index], Iterable[Item]],
+    look: Callable[[Iterable[Run]], Iterable[Item]],
+    *,
+    met: list[Problem],
+    watch: Watch,
+    found: Iterable[Run] | None = None,
+) -> list[Item]:
+    """What an index answers, or what a look at each run (`found`) says where there is none."""
+    import sqlite3
+
+    index = Index.of(root, met, watch)
+    if index:
+        try:
+            return list(ask(index))
+        except sqlite3.Error as error:
+            met.append(Problem(BYPASSED, index.path, str(error)))
+        finally:
+            index.close()
+    return list(look(find([root], met) if found is None else found))
+
+
+def fits(run: Run, wanted: Sequence[Expression], unwanted: Sequence[Expression]) -> bool:
+    """Whether all of some expressions hold for a run and none of the others."""
+    return matches(run, *wanted) and not any(matches(run, each) for each in unwanted)
+
+
+def newest(
+    roots: Iterable[str] | None,
+    most: int | None = None,
+    since: float = 0.0,
+    keep: Callable[[Run], bool] | None = None,
+    *,
+    problems: list[Problem] | None = None,
+    watch: Watch = unwatched,
+) -> list[Run]:
+    """The newest runs below the roots: at most so many, begun at or after `since`, that `keep`.
+
+    since: seconds since 1970; keep: a test that a run must pass; the rest as in `search`.
+    """
+    found: list[Run] = []
+    for run in known(roots, problems, watch, None if keep else most):
+        if (most is not None and len(found) >= most) or run.start < since:
+            break
+        if keep is None or keep(run):
+            found.append(run)
+    return found
+
+
+def known(
+    roots: Iterable[str] | None,
+    problems: list[Problem] | None = None,
+    watch: Watch = unwatched,
+    most: int | None = None,
+) -> Iterator[Run]:
+    """Every run below the roots (or the newest), newest first, name, start and ids at hand."""
+    import heapq
+
+    met = [] if problems is None else problems
+    each = [
+        answers(root, lambda index: index.newest(most), newest_first, met=met, watch=watch) for root in separate(roots)
+    ]
+    yield from heapq.merge(*each, key=lambda run: run.start, reverse=True)
+
+
+def runs_with_artifact(
+    sha256: str,
+    roots: Iterable[str] | None = None,
+    size: int | None = None,
+    *,
+    problems: list[Problem] | None = None,
+    watch: Watch = unwatched,
+) -> list[tuple[Run, str]]:
+    """The runs that made a file of this hash, newest first, each with its path below the run.
+
+    size: the file's, in bytes; with it, artifacts whose hash was not taken at the end are looked
+    at as well: their hash is taken now (and kept), if they still are as the manifest says.
+    """
+    return runs_with_file(ARTIFACT, sha256, roots, size, problems=problems, watch=watch)
+
+
+def runs_with_input(
+    sha256: str,
+    roots: Iterable[str] | None = None,
+    size: int | None = None,
+    *,
+    problems: list[Problem] | None = None,
+    watch: Watch = unwatched,
+) -> list[tuple[Run, str]]:
+    """The runs that read a file of this hash, newest first, each with the path that it had."""
+    return runs_with_file(INPUT, sha256, roots, size, problems=problems, watch=watch)
+
+
+def runs_with_file(
+    role: str,
+    sha256: str,
+    roots: Iterable[str] | None,
+    size: int | None,
+    *,
+    problems: list[Problem] | None,
+    watch: Watch,
+) -> list[tuple[Run, str]]:
+    """The runs with a file of this hash in this role, newest first."""
+    met = [] if problems is None else problems
+    found: list[tuple[Run, str]] = []
+    for root in separate(roots):
+        near = answers(
+            root,
+            lambda index: index.holders(sha256, size, role),
+            lambda runs: held(runs, size, role),
+            met=met,
+            watch=watch,
+        )
+        for run, path, kept, written in near:
+            where = os.path.join(run.directory, path)
+            if sha256 == (kept or hash_of(where, size, written)):
+                found.append((run, path))
+    return sorted(found, key=lambda pair: (pair[0].start, pair[0].id, pair[1]), reverse=True)
+
+
+def held(runs: Iterable[Run], size: int | None, role: str) -> Iterator[tuple[Run, str, str, int]]:
+    """Files of runs in a role: run, path, hash, or "" and the time of one that has this size."""
+    for run in runs:
+        for path, kept, of_size, written in files_of(run, role):
+            if kept or (size is not None and of_size == size):
+                yield run, path, kept, written
+
+
+def files_of(run: Run, role: str) -> Iterator[tuple[str, str, int, int]]:
+    """Path, hash or "", size and time (ns) of the files that a run made or read."""
+    for file in run.artifacts if role == ARTIFACT else run.inputs:
+        numbers = [file.get(key) for key in ("size", "mtime_ns")]
+        size, written = (n if isinstance(n, int) and 0 <= n < 2**63 else -1 for n in numbers)
+        if text(file.get("path")):
+            yield file["path"], text(file.get("sha256")), size, written
+
+
+def hash_of(path: str, size: int | None, written: int) -> str:
+    """The SHA-256 of a file if it still has the size and time (ns) that were recorded, else ""."""
+    try:
+        with open(path, "rb") as stream:
+            info = os.fstat(stream.fileno())
+            if (info.st_size, info.st_mtime_ns) != (size, written):
+                return ""
+            return kept_hash(f"{info.st_dev}:{info.st_ino}:{size}:{written}", stream)
+    except OSError:
+        return ""
+
+
+def kept_hash(key: str, stream: BinaryIO) -> str:
+    """The SHA-256 of an open file, from the cache if it was taken before."""
+    import hashlib
+
+    note = os.path.join(cache_directory(), "hashes", hashlib.sha256(key.encode()).hexdigest())
+    try:
+        with open(note) as known_hash:
+            kept = known_hash.read()
+        if len(kept) == 64:
+            return kept
+    except OSError:
+        pass
+    digest = hashlib.sha256()
+    for block in iter(lambda: stream.read(1 << 20), b""):
+        digest.update(block)
+    try:
+        os.makedirs(os.path.dirname(note), mode=0o700, exist_ok=True)
+        with open(note, "w") as fresh:
+            fresh.write(digest.hexdigest())
+    except OSError:
+        pass
+    return digest.hexdigest()
+
+
+def separate(roots: Iterable[str] | None) -> list[str]:
+    """The roots (default: the usual ones) without those that lie in another one."""
+    given = default_roots() if roots is None else list(dict.fromkeys(map(os.fspath, roots)))
+    real = [os.path.realpath(root) + os.sep for root in given]
+    return [
+        root
+        for i, root in enumerate(given)
+        if not any(real[i].startswith(o) and (real[i] != o or j < i) for j, o in enumerate(real) if j != i)
+    ]
+
+
+# ---------------------------------------------------------------------------------------------
+# The index: one sqlite file for each root, in the user's cache; may be thrown away at any time
+# ---------------------------------------------------------------------------------------------
+
+INDEX_FROM = 500  # runs below a root from which an index is worth its file
+INSIDE_TO = 10_000  # up to so many runs, each finished one is looked at for changes on every call
+BYPASSED = "not used, an index that can't be kept"
+LAYOUT = 1  # of the tables; another one has another file
+RACY = 2_000_000_000  # ns; what changed so shortly before it was read may change again unseen
+BATCH = 1000  # runs stored at once: a killed writer loses no more
+
+TABLES = f"""
+CREATE TABLE groups (path BLOB PRIMARY KEY, parent BLOB, changed INTEGER) WITHOUT ROWID;
+CREATE INDEX groups_parent ON groups (parent);
+CREATE TABLE runs (
+    run INTEGER PRIMARY KEY AUTOINCREMENT, path BLOB UNIQUE, parent BLOB, inode INTEGER,
+    format TEXT, final INTEGER, stamp TEXT, start REAL, packages INTEGER, words TEXT, damage TEXT,
+    {", ".join(f'"{name}"' for name in FACTS)}
+);
+CREATE INDEX runs_parent ON runs (parent, path, inode);
+CREATE INDEX runs_start ON runs (start, "id", path);
+CREATE INDEX runs_open ON runs (run) WHERE NOT final;
+CREATE TABLE packages (packages INTEGER PRIMARY KEY, versions TEXT UNIQUE);
+CREATE TABLE names (name INTEGER PRIMARY KEY, said TEXT UNIQUE);
+CREATE TABLE parameters (
+    name INTEGER, run INTEGER, value, json INTEGER, PRIMARY KEY (name, run)
+) WITHOUT ROWID;
+CREATE TABLE files (
+    hash BLOB, size INTEGER, written INTEGER, role TEXT, path BLOB, run INTEGER
+);
+CREATE INDEX files_hash ON files (hash) WHERE hash IS NOT NULL;
+CREATE INDEX files_size ON files (size) WHERE hash IS NULL;
+PRAGMA user_version = {LAYOUT};
+"""
+
+
+def cache_directory() -> str:
+    """Where what readers compute may be kept, by the platform's custom."""
+    import sys
+
+    home = os.path.expanduser("~")
+    if sys.platform == "darwin":
+        base = os.path.join(home, "Library", "Caches")
+    elif os.name == "nt":
+        base = os.environ.get("LOCALAPPDATA") or os.path.join(home, "AppData", "Local")
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or os.path.join(home, ".cache")
+    return os.path.join(base, "footsteps")
+
+
+def index_file(root: str) -> str:
+    """The index of a root: of this machine, for another one sees other processes."""
+    import hashlib
+
+    key = "\0".join((this_host(), os.path.realpath(root), os.path.abspath(root)))
+    digest = hashlib.sha256(os.fsencode(key)).hexdigest()[:24]
+    return os.path.join(cache_directory(), f"runs-{LAYOUT}-{digest}.sqlite")
+
+
+class Index:
+    """What is known of one root's runs, as of the last `refresh`.
+
+    Nothing that it says is its own: a directory whose time has changed is read again, and a run
+    that is not over (or is damaged) is compared with its files each time.
+    """
+
+    def __init__(self, root: str, path: str) -> None:
+        import sqlite3
+
+        self.root, self.path = os.path.abspath(root), path
+        self.numbers: dict[tuple[str, str], int] = {}
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        self.db = sqlite3.connect(path, timeout=5, isolation_level=None)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self.db.close()
+
+    def layout(self) -> int:
+        """Of the tables that are there; 0 for a new file."""
+        return int(self.db.execute("PRAGMA user_version").fetchone()[0])
+
+    def make_tables(self) -> None:
+        """Make the tables, unless another process has just done so."""
+        self.db.execute("PRAGMA journal_mode = WAL")  # readers do not wait for a writer
+        with self.writing():
+            if self.layout() != LAYOUT:
+                for statement in TABLES.split(";"):
+                    self.db.execute(statement)
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """A transaction; what goes wrong inside is as if it had not begun."""
+        self.db.execute("PRAGMA synchronous = OFF")  # after a crash of the machine: made anew
+        self.db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self.db.execute("ROLLBACK")
+            raise
+        self.db.execute("COMMIT")
+
+    @classmethod
+    def of(cls, root: str, met: list[Problem], watch: Watch) -> Index | None:
+        """The root's index, up to date; None where there is none, can't be one, or need not be."""
+        import sqlite3
+
+        path = index_file(root)
+        if not os.path.exists(path) and is_small(root):
+            return None
+        for attempt in range(2):
+            index = None
+            try:
+                index = cls(root, path)
+                index.refresh(met, watch)
+            except (sqlite3.Error, OSError) as error:
+                if index:
+                    index.close()
+                if attempt or isinstance(error, (sqlite3.OperationalError, OSError)):
+                    met.append(Problem(BYPASSED, path, str(error)))
+                    return None
+                forget(path)  # damaged: what it knew can be read again
+            else:
+                return index
+        return None
+
+    # keeping up with the directories
+
+    def refresh(self, met: list[Problem], watch: Watch) -> None:
+        """Read what has changed below the root since the last time."""
+        if self.layout() != LAYOUT:
+            self.make_tables()
+        self.db.execute("PRAGMA mmap_size = 1073741824")
+        groups = self.db.execute("SELECT path, changed FROM groups").fetchall()
+        if not groups:
+            left = [path for (path,) in self.db.execute("SELECT path FROM runs")]  # by a killed writer
+            self.read_again(left, met, watch)
+            self.read(Walk(self.root, met), [self.root], watch)
+        for path, changed in groups:
+            if changed != group_time(self.full(path)):
+                self.look_at_group(path, met, watch)
+        self.read_again(self.changed() if groups else [], met, watch)
+        met += self.damage()
+
+    def damage(self) -> list[Problem]:
+        """What could not be read of runs when they were read."""
+        rows = self.db.execute("SELECT path, damage FROM runs WHERE damage IS NOT NULL")
+        return [Problem(kind, self.full(p), why) for p, d in rows for kind, why in json_of(d)]
+
+    def full(self, path: bytes) -> str:
+        """The absolute path of a path below the root."""
+        return os.path.join(self.root, os.fsdecode(path)) if path else self.root
+
+    def below(self, path: str) -> bytes:
+        """The path below the root of an absolute one."""
+        return os.fsencode(path[len(self.root) :].lstrip(os.sep))
+
+    def changed(self) -> list[bytes]:
+        """The runs that are not as they were read; of finished ones, few are looked at, not many."""
+        rows = self.db.execute("SELECT path, stamp FROM runs WHERE NOT final").fetchall()
+        found = [path for path, stamp in rows if not stamp or stamp != stamp_of(self.full(path))]
+        if self.db.execute("SELECT count(*) FROM runs").fetchone()[0] <= INSIDE_TO:
+            rows = self.db.execute("SELECT path, stamp FROM runs WHERE final").fetchall()
+            found += [path for path, stamp in rows if not self.is_still(path, stamp)]
+        return found
+
+    def is_still(self, path: bytes, stamp: str) -> bool:
+        """Whether nothing was put into a finished run's directory, another run for one."""
+        return stamp.partition(":")[0] == str(group_time(self.full(path)))
+
+    def look_at_group(self, path: bytes, met: list[Problem], watch: Watch) -> None:
+        """Take what is new in a directory, drop what is gone."""
+        full = self.full(path)
+        if (path and kind_of(full)) or not os.path.isdir(full):
+            return self.read_again([path], met, watch)
+        changed = settled_time(full)
+        there = dict(folders_in(full))
+        rows = self.db.execute(
+            "SELECT path, inode FROM runs WHERE parent = ?1 UNION ALL SELECT path, NULL FROM groups WHERE parent = ?1",
+            (path,),
+        )
+        here = {os.path.basename(row): (row, inode) for row, inode in rows if row != path}
+        same = {n for n, (_, inode) in here.items() if n in there and inode in (None, there[n])}
+        gone = [row for name, (row, _) in here.items() if name not in same]
+        new = [os.path.join(full, os.fsdecode(name)) for name in there.keys() - same]
+        self.read(Walk(self.root, met), new, watch, gone)
+        with self.writing():
+            self.db.execute("UPDATE groups SET changed = ? WHERE path = ?", (changed, path))
+        return None
+
+    def read_again(self, paths: Sequence[bytes], met: list[Problem], watch: Watch) -> None:
+        """Forget some directories and read them as if they were new."""
+        for at in range(0, len(paths), BATCH):
+            some = paths[at : at + BATCH]
+            there = [self.full(path) for path in some if os.path.isdir(self.full(path))]
+            self.read(Walk(self.root, met), there, watch, some)
+
+    def read(self, walk: Walk, starts: Sequence[str], watch: Watch, instead_of: Sequence[bytes] = ()) -> None:
+        """Store the runs and groups at and below some directories, in batches.
+
+        What they stand for goes in the same transaction: nobody finds neither the old nor the new.
+        """
+        from itertools import chain, islice
+
+        found = watch(chain.from_iterable(map(walk.runs, starts)), "reading runs")
+        for batch in iter(lambda: [Row(run) for run in islice(found, BATCH)], []):
+            with self.writing():
+                self.drop(instead_of)
+                instead_of = ()
+                for row in batch:
+                    self.store(row)
+        groups = [
+            (self.below(path), self.below(os.path.dirname(path)), settled(changed))
+            for path, changed in walk.groups.items()
+        ]
+        if groups or instead_of:
+            with self.writing():
+                self.drop(instead_of)
+                self.db.executemany("INSERT OR REPLACE INTO groups VALUES (?, ?, ?)", groups)
+
+    def drop(self, paths: Sequence[bytes]) -> None:
+        """Forget some directories and all below them."""
+        after = os.fsencode(chr(ord(os.sep) + 1))
+        bounds = [(path, path + os.fsencode(os.sep), path + after) for path in paths]
+        where = "path = ? OR (path > ? AND path < ?)"
+        for table in ("runs", "groups"):
+            self.db.executemany(f"DELETE FROM {table} WHERE {where}", bounds)  # noqa: S608
+
+    def store(self, row: Row) -> None:
+        """Insert one run, unless another process has just done so."""
+        place = (self.below(row.directory), self.below(os.path.dirname(row.directory)))
+        packages = self.number_of("packages", row.versions)
+        made = self.db.execute(INSERT_RUN, (*place, packages, *row.values))
+        if not made.rowcount:
+            return
+        run = made.lastrowid
+        self.db.executemany(
+            "INSERT OR REPLACE INTO parameters VALUES (?, ?, ?, ?)",
+            [(self.number_of("names", n), run, *storable(v)) for n, v in row.parameters.items()],
+        )
+        self.db.executemany("INSERT INTO files VALUES (?, ?, ?, ?, ?, ?)", [(*file, run) for file in row.files])
+
+    def number_of(self, table: str, value: str) -> int:
+        """The number of a parameter's name or of a set of packages, a new one if need be."""
+        if (table, value) not in self.numbers:
+            column = {"names": "said", "packages": "versions"}[table]
+            insert = f"INSERT OR IGNORE INTO {table} ({column}) VALUES (?)"  # noqa: S608
+            select = f"SELECT rowid FROM {table} WHERE {column} = ?"  # noqa: S608
+            self.db.execute(insert, (value,))
+            self.numbers[table, value] = self.db.execute(select, (value,)).fetchone()[0]
+        return self.numbers[table, value]
+
+    # answers
+
+    def newest(self, most: int | None) -> Iterator[Run]:
+        """All runs, or so many, the newest first."""
+        order = 'ORDER BY start DESC, "id" DESC, path DESC LIMIT ?'
+        select = f"SELECT {COLUMNS} FROM runs {order}"  # noqa: S608
+        return map(self.made, self.db.execute(select, (-1 if most is None else most,)))
+
+    def made(self, row: Sequence[Any]) -> Run:
+        """A run from a row of GIVEN; what else is asked of it comes from its files."""
+        path, kind, start, run_id, code_id, hash_code, status = row[: len(GIVEN)]
+        run = Run(self.full(path), self.root, kind)
+        run.__dict__.update(start=start, id=run_id, code_id=code_id, hash_code=hash_code)
+        if status is not None:
+            run.__dict__["status"] = status
+        return run
+
+    def matching(self, wanted: Sequence[Expression], unwanted: Sequence[Expression]) -> list[Run]:
+        """The runs for which all of some expressions hold and none of the others."""
+        self.db.execute("BEGIN")  # one state for all questions, whatever others write meanwhile
+        found: set[int] | None = None
+        for each in wanted:
+            found = self.runs_for(each) if found is None else found & self.runs_for(each)
+        for each in unwanted:
+            found = (self.all_runs() if found is None else found) - self.runs_for(each)
+        matched = [self.made(row) for row in self.rows_of(self.all_runs() if found is None else found)]
+        self.db.execute("COMMIT")
+        return matched
+
+    def rows_of(self, numbers: set[int]) -> Iterator[Sequence[Any]]:
+        """The rows of GIVEN of some runs."""
+        wanted = sorted(numbers)
+        for at in range(0, len(wanted), BATCH):
+            some = ", ".join(map(str, wanted[at : at + BATCH]))
+            yield from self.db.execute(f"SELECT {COLUMNS} FROM runs WHERE run IN ({some})")  # noqa: S608
+
+    def all_runs(self) -> set[int]:
+        """The numbers of all runs."""
+        return {run for (run,) in self.db.execute("SELECT run FROM runs")}
+
+    def runs_for(self, asked: Expression) -> set[int]:
+        """The numbers of the runs for which an expression holds."""
+        if not asked.operator:
+            rows = self.db.execute("SELECT run FROM runs WHERE instr(words, ?)", (encodable(asked.folded),))
+            return {run for (run,) in rows}
+        found = self.by_packages(asked) if asked.name.startswith(PACKAGE) else set()
+        for name in filter(asked.concerns, FACTS):
+            where, values = narrowed(asked, name)
+            select = f'SELECT run, "{name}" AS value, 0 AS json FROM runs WHERE {where}'  # noqa: S608
+            found |= holding(asked, name, self.of_today(name, self.db.execute(select, values)))
+        for number, name in self.db.execute("SELECT name, said FROM names").fetchall():
+            if asked.concerns(name):
+                where, values = narrowed(asked, name)
+                select = f"SELECT run, value, json FROM parameters WHERE name = :fact AND {where}"  # noqa: S608
+                found |= holding(asked, name, self.db.execute(select, {"fact": number, **values}))
+        return found
+
+    def of_today(self, name: str, rows: Iterable[tuple[int, Any, int]]) -> Iterator[tuple[int, Any, int]]:
+        """Values of a fact as they are by now: a running run's duration grows."""
+        now = time.time()
+        running = "SELECT run, start FROM runs WHERE NOT final AND status = 'running'"
+        begun = dict(self.db.execute(running)) if name == "duration" else {}
+        for run, value, coded in rows:
+            grown = now - begun[run] if run in begun else value
+            yield run, bool(value) if name == "changed" and value is not None else grown, coded
+
+    def by_packages(self, asked: Expression) -> set[int]:
+        """The runs whose packages an expression fits; few sets of packages are used many times."""
+        sets = {
+            number
+            for number, versions in self.db.execute("SELECT packages, versions FROM packages")
+            if any(
+                asked.holds(PACKAGE + name, version)
+                for name, version in json_of(versions).items()
+                if asked.concerns(PACKAGE + name)
+            )
+        }
+        rows = self.db.execute("SELECT run, packages FROM runs") if sets else ()
+        return {run for run, number in rows if number in sets}
+
+    def holders(self, sha256: str, size: int | None, role: str) -> Iterator[tuple[Run, str, str, int]]:
+        """Files with this hash, or with this size and none: run, path, hash or "", time."""
+        select = (
+            f"SELECT {COLUMNS}, files.path, lower(hex(hash)), written"  # noqa: S608
+            " FROM files JOIN runs USING (run) WHERE role = ? AND "
+        )
+        for condition, value in (("hash = ?", hash_bytes(sha256)), (UNHASHED, size)):
+            for row in self.db.execute(select + condition, (role, value)):
+                path, kept, written = row[len(GIVEN) :]
+                yield self.made(row), os.fsdecode(path), kept or "", written
+
+
+GIVEN = ("runs.path", "format", "start", '"id"', "code_id", "hash_code", "CASE WHEN final THEN status END")
+COLUMNS = ", ".join(GIVEN)
+UNHASHED = "hash IS NULL AND size = ?"
+OF_RUN = ("inode", "format", "final", "stamp", "start", "words", "damage", *FACTS)
+INSERT_RUN = (
+    "INSERT OR IGNORE INTO runs (path, parent, packages, "  # noqa: S608
+    + ", ".join(f'"{name}"' for name in OF_RUN)
+    + f") VALUES ({', '.join('?' * (3 + len(OF_RUN)))})"
+)
+
+
+class Row:
+    """What the index keeps of one run, read from its files."""
+
+    def __init__(self, run: Run) -> None:
+        import json
+
+        stamp = stamp_of(run.directory)  # before anything is read: what changes later is seen
+        self.directory = run.directory
+        facts = [plain_value(fact(run)) for fact in FACTS.values()]
+        self.parameters = {encodable(name): value for name, value in parameters(run).items()}
+        self.versions = json.dumps(run.packages)
+        self.files = [
+            (hash_bytes(kept), size, None if kept else written, role, os.fsencode(path))
+            for role in (ARTIFACT, INPUT)
+            for path, kept, size, written in files_of(run, role)
+        ]
+        damage = json.dumps([(p.kind, p.detail) for p in run.damage]) if run.damage else None
+        words = "\n".join((*map(said, facts), *words_of(self.parameters))).casefold()
+        kind = kind_of(run.directory)
+        own = (inode_of(run.directory), kind, is_over(run), stamp, run.start, encodable(words))
+        self.values = (*own, damage, *facts)
+
+
+def is_over(run: Run) -> bool:
+    """Whether nothing will be added to a run's record any more, as far as can be seen from here."""
+    if run.damage:
+        return False
+    if run.outcome.get("status") in OUTCOMES or run.status == "died":
+        return True
+    if run.facts.get("process"):
+        return run.status != "running" and is_alive(run.facts) is False
+    return run.start < time.time() - 60  # older formats are written at once
+
+
+def words_of(values: dict[str, Any]) -> Iterator[str]:
+    """The names and values in which a word is looked for."""
+    for name, value in values.items():
+        yield name
+        yield said(value)
+
+
+def plain_value(value: Any) -> Any:
+    """A fact as a column holds it: a number, a text that can be stored, or None."""
+    if value is None or isinstance(value, (int, float)):
+        return value if not isinstance(value, int) or abs(value) < 2**63 else float(value)
+    return encodable(said(value))
+
+
+def storable(value: Any) -> tuple[Any, int]:
+    """A parameter as a column holds it, and whether that is JSON."""
+    import json
+
+    number_fits = isinstance(value, float) and value == value  # noqa: PLR0124 - sqlite has no nan
+    number_fits |= isinstance(value, int) and abs(value) < 2**63 and not isinstance(value, bool)
+    if number_fits or (isinstance(value, str) and value == encodable(value)):
+        return value, 0
+    return json.dumps(value, default=repr), 1
+
+
+def encodable(words: str) -> str:
+    """The text with what is no text (bytes of another encoding) spelled out."""
+    try:
+        words.encode()
+    except UnicodeEncodeError:
+        return words.encode("utf-8", "backslashreplace").decode()
+    return words
+
+
+def json_of(words: str) -> Any:
+    """The value of a JSON text of our own."""
+    import json
+
+    return json.loads(words)
+
+
+def hash_bytes(sha256: str) -> bytes | None:
+    """A hash as it is stored; None if there is none."""
+    try:
+        return bytes.fromhex(sha256) or None
+    except ValueError:
+        return None
+
+
+def narrowed(asked: Expression, name: str) -> tuple[str, dict[str, Any]]:
+    """A condition in SQL that is true wherever the expression holds, and mostly only there."""
+    values = {"words": encodable(asked.value), "number": asked.number, "length": len(asked.value)}
+    if is_version(name) or name in ("changed", "duration"):
+        return "TRUE", {}
+    if asked.operator not in (":", "=="):
+        if name in TIMES:
+            return f"substr(value, 1, :length) {asked.operator} :words", values
+        return f"(typeof(value) = 'text' OR value {asked.operator} :number)", values
+    if name in IDS:
+        same = "instr(value, :words) OR instr(:words, value) = 1"
+    elif name in TIMES:
+        same = "instr(value, :words) = 1"
+    elif asked.number is None:
+        same = "value = :words OR json OR typeof(value) <> 'text'"
+    else:
+        same = "value = :number OR typeof(value) = 'text'"
+    return f"({same} OR value IS NULL)", values
+
+
+def holding(asked: Expression, name: str, rows: Iterable[tuple[int, Any, int]]) -> set[int]:
+    """The runs among rows of number, value and whether it is JSON for which an expression holds."""
+    verdicts: dict[tuple[Any, int, type], bool] = {}
+    found = set()
+    for run, value, coded in rows:
+        key = (value, coded, type(value))
+        verdict = verdicts.get(key)
+        if verdict is None:
+            verdict = verdicts[key] = asked.holds(name, json_of(value) if coded else value)
+        if verdict:
+            found.add(run)
+    return found
+
+
+def group_time(path: str) -> int | None:
+    """When a directory was last changed (ns); None if it is gone."""
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return None
+
+
+def settled(changed: int) -> int:
+    """The time if it is long enough ago to tell a later change from it, else -1."""
+    return changed if time.time_ns() - changed > RACY else -1
+
+
+def settled_time(path: str) -> int:
+    """When a directory was last changed if that is long enough ago to rely on, else -1."""
+    return settled(group_time(path) or 0)
+
+
+def folders_in(path: str) -> Iterator[tuple[bytes, int]]:
+    """Name and inode of the folders, and links to folders, in a directory; hidden ones left out."""
+    try:
+        with os.scandir(path) as entries:
+            for entry in entries:
+                folder = entry.is_dir(follow_symlinks=False) or (entry.is_symlink() and os.path.isdir(entry.path))
+                if folder and not entry.name.startswith("."):
+                    yield os.fsencode(entry.name), entry.inode()
+    except OSError:
+        return
+
+
+def inode_of(path: str) -> int:
+    """The number of a directory, by which another one of the same name is known; 0 if it is gone."""
+    try:
+        return os.lstat(path).st_ino
+    except OSError:
+        return 0
+
+
+def stamp_of(directory: str) -> str:
+    """What changes when something is added to a run; "" while that is too fresh to rely on."""
+    record = os.path.join(directory, RECORD)
+    times = [group_time(directory) or 0, group_time(record) or 0]
+    try:
+        size = os.stat(os.path.join(record, RECORDED)).st_size
+    except OSError:
+        size = -1
+    return "" if settled(max(times)) < 0 else f"{times[0]}:{times[1]}:{size}"
+
+
+def is_small(root: str) -> bool:
+    """Whether reading all runs of a root is quick without an index."""
+    from itertools import islice
+
+    return sum(1 for _ in islice(find([root]), INDEX_FROM)) < INDEX_FROM
+
+
+def forget(path: str) -> None:
+    """Remove an index."""
+    for end in ("", "-wal", "-shm"):
+        try:
+            os.unlink(path + end)
+        except OSError:
+            pass

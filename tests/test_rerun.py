@@ -1,0 +1,457 @@
+"""A run's command again: with the clone deleted, in a new place, compared with the old."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+from footsteps import rerun, runs
+
+PROGRAM = """\
+import os, sys
+import footsteps
+
+with open("data.csv") as data, open(footsteps.output_dir + "weights.csv", "w") as f:
+    f.write(data.read().strip() + "," + os.environ.get("NUMBER", "1"))
+print("trained with", *sys.argv[1:])
+"""
+
+
+@pytest.fixture
+def project(repo, remote):
+    """A project that its remote has, with a program that reads data.csv and writes weights.csv."""
+    repo.write("train.py", PROGRAM)
+    repo.write("data.csv", "6, 9, 42\n")
+    repo.write(".gitignore", "results/\nbig/\n")
+    repo.commit("Train")
+    repo("push", "--quiet")
+    return repo
+
+
+@pytest.fixture
+def run(project, run_script):
+    """A function that runs a program in the project, under a name; the recorded run."""
+
+    def run(name, *arguments, script="train.py", **words):
+        words = {"cwd": project.path, "env": {"FOOTSTEPS_NAME": name, **words.pop("env", {})}, **words}
+        done = run_script(project / script, *arguments, **words)
+        assert done.returncode == 0, done.stderr
+        recorded = runs.load(project / "results" / name)
+        assert recorded.facts["id"] == recorded.id  # read now, as the test may move it away
+        return recorded
+
+    return run
+
+
+@pytest.fixture
+def archive(project, tmp_path):
+    """A function that keeps the runs, deletes the clone, and gives the folder of the runs."""
+
+    def archive():
+        kept = tmp_path / "archive"
+        kept.mkdir()
+        shutil.move(project / "results", kept / "results")
+        shutil.rmtree(project.path)
+        return kept
+
+    return archive
+
+
+def command(where, *words, env=None, stdin=subprocess.DEVNULL):
+    """The finished `footsteps rerun` in a folder."""
+    asked = [sys.executable, "-m", "footsteps", "rerun", *map(os.fspath, words)]
+    surroundings = {**os.environ, **(env or {})}
+    return subprocess.run(asked, cwd=where, env=surroundings, stdin=stdin, capture_output=True, text=True)
+
+
+def test_a_rerun_makes_the_same_with_the_clone_deleted(project, run, archive, tmp_path):
+    """In a new place, by a new run that names the old one as its parent."""
+    project.write("helper.txt", "not committed")
+    old = run("exp/one", "--lr", "0.1")
+    kept = archive()
+    done = command(kept, "exp/one", tmp_path / "again", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["verdict\tartifact\tnote", "identical\tweights.csv\tidentical"]
+    assert "restored exactly" in done.stderr
+    assert "trained with --lr 0.1" in done.stderr
+    new = runs.load(tmp_path / "again" / "results" / "exp" / "one")
+    assert [parent["id"] for parent in new.parents] == [old.id]
+    assert new.code_id == old.code_id
+    assert (tmp_path / "again" / "helper.txt").read_text() == "not committed"
+
+
+def test_a_rerun_that_makes_something_else_says_how_much(run, archive, tmp_path):
+    """Exit status 1, and the largest difference in JSON."""
+    run("one")
+    done = command(archive(), "one", tmp_path / "again", "--yes", "--json", env={"NUMBER": "1.5"})
+    assert done.returncode == 1
+    answer = json.loads(done.stdout)
+    assert (answer["same"], answer["exit_status"]) == (False, 0)
+    assert [(row["path"], row["verdict"], row["largest"]) for row in answer["artifacts"]] == [
+        ("weights.csv", "different", 0.5)
+    ]
+
+
+def test_a_program_that_fails_is_not_the_same(project, run, archive, tmp_path):
+    """Its own status is printed, and told in JSON."""
+    project.write("fail.py", PROGRAM + "sys.exit(int(os.environ.get('STATUS', 0)))\n")
+    run("one", script="fail.py")
+    done = command(archive(), "one", tmp_path / "again", "--yes", "--json", env={"STATUS": "7"})
+    assert done.returncode == 1
+    assert "exit status 7" in done.stderr
+    assert json.loads(done.stdout)["exit_status"] == 7
+
+
+def test_artifacts_that_are_not_made_again_are_named(project, run, archive, tmp_path):
+    """And those that were not there before."""
+    project.write("other.py", "import os, footsteps\nopen(footsteps.output_dir + os.environ['NAMED'], 'w').close()\n")
+    run("one", script="other.py", env={"NAMED": "old.txt"})
+    done = command(archive(), "one", tmp_path / "again", "--yes", env={"NAMED": "new.txt"})
+    assert done.returncode == 1
+    assert [line.split("\t")[:2] for line in done.stdout.splitlines()[1:]] == [
+        ["missing", "old.txt"], ["new", "new.txt"],
+    ]  # fmt: skip
+
+
+def test_figures_are_the_same_whatever_run_they_name(project, run, archive, tmp_path):
+    """What footsteps itself writes into them does not count."""
+    pytest.importorskip("matplotlib")
+    project.write(
+        "figure.py", "import footsteps, matplotlib.pyplot as plt\nplt.plot([1, 2, 4])\nfootsteps.plot('loss')\n"
+    )
+    old = run("one", script="figure.py")
+    done = command(archive(), "one", tmp_path / "again", "--yes")
+    assert done.returncode == 0, done.stderr
+    new = tmp_path / "again" / "results" / "one" / "000_loss.png"
+    assert old.id.encode() not in new.read_bytes()
+    assert done.stdout.splitlines()[1].startswith("same\t000_loss.png")
+
+
+def test_inputs_that_are_gone_or_changed_are_named_before_anything_starts(project, run, tmp_path):
+    """Nothing is written, and nothing is run, before somebody has agreed."""
+    project.write("read.py", "import sys, footsteps\n[open(p).read() for p in sys.argv[1:]]\nfootsteps.output_dir\n")
+    paths = [tmp_path / "data" / name for name in ("gone.csv", "changed.csv", "kept.csv")]
+    paths[0].parent.mkdir()
+    for path in paths:
+        path.write_text("1, 2")
+    run("one", *paths, script="read.py")
+    paths[0].unlink()
+    paths[1].write_text("1, 3")
+    done = command(project.path, "one", tmp_path / "again")
+    assert done.returncode == 2
+    assert f"{paths[0]}: this input is gone" in done.stderr
+    assert f"{paths[1]}: this input is not as it was" in done.stderr
+    assert str(paths[2]) not in done.stderr.partition("would run")[0]
+    assert "would run: cd" in done.stderr
+    assert "hint: --yes" in done.stderr
+    assert not (tmp_path / "again").exists()
+
+
+def test_ignored_data_in_the_project_is_laid_where_the_program_looks_for_it(project, run, tmp_path):
+    """It is no part of the code; as long as it is as it was, it comes along."""
+    project.write("big/data.csv", "1, 2")
+    project.write(
+        "read.py", "import footsteps\nopen(footsteps.output_dir + 'sum', 'w').write(open('big/data.csv').read())\n"
+    )
+    run("one", script="read.py")
+    done = command(project.path, "one", tmp_path / "again", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "again" / "big" / "data.csv").read_text() == "1, 2"
+
+
+def test_what_was_left_out_of_the_record_is_repeated(project, run, tmp_path):
+    """Before the question: its name and the reason."""
+    project.write(".env", "TOKEN=x")
+    run("one")
+    done = command(project.path, "one", tmp_path / "again", "--yes")
+    assert done.returncode == 0, done.stderr
+    told, _, _ = done.stderr.partition("would run")
+    assert "restored incompletely" in told
+    assert "left out: .env" in told
+    assert not (tmp_path / "again" / ".env").exists()
+
+
+SECRETIVE = """\
+import footsteps, sys, hashlib
+with open(footsteps.output_dir + "seen", "w") as f:
+    f.write(hashlib.sha256(repr(sys.argv[1:]).encode()).hexdigest())
+"""
+SECRETS = ["--token", "s3cret it's", "--url", "https://ada:pass@example.org/?api_key=k3y&n=1"]
+
+
+def test_credentials_are_asked_for_by_name(project, run, tmp_path):
+    """The record has *** in their place; without a value nothing starts."""
+    project.write("secretive.py", SECRETIVE)
+    old = run("one", *SECRETS, script="secretive.py")
+    again = rerun.Rerun(old, os.fspath(tmp_path / "again"))
+    assert again.needed() == ["token", "url", "api_key"]
+    done = command(project.path, "one", tmp_path / "again", "--yes")
+    assert (done.returncode, "hint: --set token=VALUE" in done.stderr) == (2, True)
+    given = ["--set", "token=s3cret it's", "--set", "url=ada:pass", "--set", "api_key=k3y"]
+    done = command(project.path, "one", tmp_path / "again", "--yes", *given)
+    assert done.returncode == 0, done.stderr
+    assert "s3cret" not in done.stderr + done.stdout
+
+
+def test_the_script_does_what_rerun_would(project, run, tmp_path):
+    """A shell that reads it restores and runs; credentials come from its environment."""
+    project.write("secretive.py", SECRETIVE)
+    odd = ["a b", "it's", "$HOME; echo hacked", "-n", "\u00e9"]
+    old = run("one", *SECRETS, *odd, script="secretive.py")
+    script = command(project.path, "one", tmp_path / "again", "--script")
+    assert script.returncode == 0
+    assert not (tmp_path / "again").exists()
+    assert "s3cret" not in script.stdout
+    wanted = subprocess.run(["sh"], input=script.stdout, capture_output=True, text=True)
+    assert wanted.returncode != 0
+    assert "SET_TOKEN" in wanted.stderr
+    values = {"SET_TOKEN": "s3cret it's", "SET_URL": "ada:pass", "SET_API_KEY": "k3y"}
+    done = subprocess.run(["sh"], input=script.stdout, env={**os.environ, **values}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    new = tmp_path / "again" / "results" / "one"
+    assert (new / "seen").read_bytes() == (project / "results" / "one" / "seen").read_bytes()
+    assert [parent["id"] for parent in runs.load(new).parents] == [old.id]
+
+
+def test_somebody_at_a_terminal_is_asked(project, run, terminal, tmp_path):
+    """What would be run is shown; whoever does not say yes gets the code and no run."""
+    pexpect = pytest.importorskip("pexpect")
+    run("one")
+    for place, answer, status in (("no", "", 1), ("yes", "y", 0)):
+        child = terminal([sys.executable, "-m", "footsteps", "rerun", "one", tmp_path / place], cwd=project.path)
+        child.expect("would run: cd")
+        child.expect_exact("[y/N] ")
+        child.sendline(answer)
+        child.expect(pexpect.EOF)
+        child.wait()
+        assert child.exitstatus == status
+        assert (tmp_path / place / "results" / "one").exists() == (answer == "y")
+
+
+def test_recorded_variables_that_matter_are_set_and_no_others(project, run, tmp_path):
+    """A record can't bring LD_PRELOAD along, and the ranks of another job are not handed on."""
+    project.write(
+        "env.py",
+        "import json, os, footsteps\njson.dump(dict(os.environ), open(footsteps.output_dir + 'env', 'w'))\n",
+    )
+    old = run("one", script="env.py", env={"PYTHONHASHSEED": "7", "OMP_NUM_THREADS": "3"})
+    facts = json.loads((project / "results/one/.footsteps/run.json").read_text())
+    facts["environment"].update(LD_PRELOAD="/evil.so", EVIL="1")
+    (project / "results/one/.footsteps/run.json").write_text(json.dumps(facts))
+    command(project.path, "one", tmp_path / "again", "--yes", env={"PYTHONHASHSEED": "8", "RANK": "1"})
+    seen = json.loads((tmp_path / "again" / "results" / "one" / "env").read_text())
+    assert (seen["PYTHONHASHSEED"], seen["OMP_NUM_THREADS"]) == ("7", "3")
+    assert not {"LD_PRELOAD", "EVIL", "RANK"} & set(seen)
+    shown = rerun.Rerun(runs.load(old.directory), os.fspath(tmp_path / "shown")).command
+    assert "PYTHONHASHSEED=7" in shown
+
+
+def test_a_program_that_came_from_stdin_can_not_be_run_again(project, tmp_path):
+    """What was not recorded is said, before anything is done."""
+    subprocess.run(
+        [sys.executable, "-"], input=b"import footsteps\nfootsteps.initialize('one')\n", cwd=project.path, check=True
+    )
+    done = command(project.path, "one", tmp_path / "again", "--yes")
+    assert done.returncode == 2
+    assert "came from stdin" in done.stderr
+
+
+def test_a_run_of_footsteps_0_1_is_run_again(project, tmp_path):
+    """By its commit, its patch and its command, as far as they were recorded."""
+    old = project / "results" / "old"
+    old.mkdir(parents=True)
+    lines = ["Command:", "train.py --lr 0.1", "System:", "host", "Python:", "/usr/bin/python", "Git Hash:"]
+    lines += [project("describe", "--always"), "Uncommitted changes:", "Current working dir:", str(project.path)]
+    (old / "info.txt").write_text("\n".join(lines) + "\n")
+    (old / "weights.csv").write_text("6, 9, 42,1")
+    done = command(project.path, "old", tmp_path / "again", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert "identical\tweights.csv" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("launcher", "words", "expected"),
+    [
+        (
+            {"kind": "torchrun", "command": "/v/bin/python /v/bin/torchrun --nproc-per-node 2 train.py --lr 1"},
+            ["-u", "train.py", "--lr", "1"],
+            "PYTHON -m torch.distributed.run --nproc-per-node 2 train.py --lr 1",
+        ),
+        (
+            {"kind": "torchrun", "command": "/v/bin/python -m torch.distributed.run --standalone train.py --lr 1"},
+            ["-u", "train.py", "--lr", "1"],
+            "PYTHON -m torch.distributed.run --standalone train.py --lr 1",
+        ),
+        (
+            {"kind": "mpi", "command": "/usr/bin/mpiexec --bind-to core -n 2 /v/bin/python3 train.py --lr 1"},
+            ["train.py", "--lr", "1"],
+            "mpiexec --bind-to core -n 2 PYTHON train.py --lr 1",
+        ),
+        (
+            {"kind": "mpi", "command": "mpirun -np 2 python -m mpi4py train.py --lr 1"},
+            ["-m", "mpi4py", "train.py", "--lr", "1"],
+            "mpirun -np 2 PYTHON -m mpi4py train.py --lr 1",
+        ),
+        (
+            {"kind": "mpi", "command": "/usr/bin/hydra_pmi_proxy --control-port a:1"},
+            ["train.py", "--lr", "1"],
+            "mpiexec -n 2 PYTHON train.py --lr 1",
+        ),
+        (
+            {"kind": "slurm", "command": "'slurmstepd: [7.0]'"},
+            ["train.py", "--lr", "1"],
+            "srun --ntasks 2 PYTHON train.py --lr 1",
+        ),
+    ],
+)
+def test_the_launchers_command_is_run_again_not_one_ranks(run, tmp_path, launcher, words, expected):
+    """Options as they were, the program and the Python at their new places."""
+    old = run("one", "--lr", "1")
+    old.facts.update(argv=["train.py", "--lr", "1"], orig_argv=["/v/bin/python", *words])
+    old.facts["main"] = {"kind": "script", "path": os.path.join(old.repository["path"], "train.py")}
+    old.facts["process"].update(launcher=launcher, world_size=2)
+    again = rerun.Rerun(old, os.fspath(tmp_path / "again"))
+    assert " ".join(again.words).replace(sys.executable, "PYTHON") == expected
+
+
+@pytest.mark.launcher
+def test_ranks_are_run_again_by_mpiexec(project, tmp_path):
+    """By as many as there were, into one new run."""
+    if not shutil.which("mpiexec"):
+        pytest.skip("needs mpiexec")
+    rank = "os.environ.get('PMI_RANK') or os.environ['OMPI_COMM_WORLD_RANK']"
+    project.write("ranks.py", f"import os, footsteps\nopen(footsteps.output_dir + ({rank}), 'w').close()\n")
+    launch = ["mpiexec", "-n", "2", sys.executable, "ranks.py"]
+    subprocess.run(launch, cwd=project.path, env={**os.environ, "FOOTSTEPS_NAME": "one"}, check=True)
+    done = command(project.path, "one", tmp_path / "again", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert os.listdir(tmp_path / "again" / "results") == ["one"]
+    assert done.stdout.count("identical") == 4
+
+
+@pytest.mark.launcher
+def test_ranks_are_run_again_by_torchrun(project, tmp_path):
+    """Two ranks share the new run as they shared the old."""
+    pytest.importorskip("torch")
+    project.write("ranks.py", "import os, footsteps\nopen(footsteps.output_dir + os.environ['RANK'], 'w').close()\n")
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "ranks.py"]
+    subprocess.run(launch, cwd=project.path, env={**os.environ, "FOOTSTEPS_NAME": "one"}, check=True)
+    done = command(project.path, "one", tmp_path / "again", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert sorted(os.listdir(tmp_path / "again" / "results")) == ["one"]
+
+
+# the environment
+
+
+def wheel(folder, name, version):
+    """A wheel of one module that tells its version."""
+    info = f"{name}-{version}.dist-info"
+    files = {
+        f"{name}.py": f"version = {version!r}\n",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: by hand\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/RECORD": f"{name}.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n",
+    }
+    folder.mkdir(exist_ok=True)
+    with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as archive:
+        for path, text in files.items():
+            archive.writestr(path, text)
+
+
+@pytest.fixture
+def offered(tmp_path, monkeypatch):
+    """A folder of wheels that is all that pip and uv can find."""
+    folder = tmp_path / "wheels"
+    wheel(folder, "tool", "1.0")
+    wheel(folder, "tool", "2.0")
+    for name, value in {"PIP_NO_INDEX": "1", "UV_OFFLINE": "1", "UV_NO_INDEX": "1"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    monkeypatch.setenv("UV_FIND_LINKS", str(folder))
+    monkeypatch.setenv("PIP_DISABLE_PIP_VERSION_CHECK", "1")
+    return folder
+
+
+def with_packages(run, *packages):
+    """The run, as if it had had these packages."""
+    path = os.path.join(run.record, "run.json")
+    with open(path) as file:
+        facts = json.load(file)
+    facts["packages"] = [dict(package) for package in packages]
+    with open(path, "w") as file:
+        json.dump(facts, file)
+    return runs.load(run.directory)
+
+
+def test_the_environment_is_made_as_it_was_recorded(project, run, offered, tmp_path):
+    """The recorded version of a package, though a newer one is offered; nothing of the environment around."""
+    project.write("use.py", "import tool, footsteps\nopen(footsteps.output_dir + 'v', 'w').write(tool.version)\n")
+    project.write("tool.py", "version = '1.0'\n")
+    old = run("one", script="use.py")
+    (project / "results/one/.footsteps/code/main/tool.py").unlink()
+    facts = json.loads((project / "results/one/.footsteps/run.json").read_text())
+    main = next(row for row in facts["repositories"] if row["name"] == "main")
+    main["files"] = [row for row in main["files"] if row["path"] != "tool.py"]
+    (project / "results/one/.footsteps/run.json").write_text(json.dumps(facts))
+    with_packages(old, {"name": "tool", "version": "1.0"})
+    done = command(project.path, "one", tmp_path / "again", "--env", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "again" / "results" / "one" / "v").read_text() == "1.0"
+    new = runs.load(tmp_path / "again" / "results" / "one")
+    assert new.facts["python"]["prefix"] == str(tmp_path / "again.env")
+    assert new.packages["tool"] == "1.0"
+    assert "numpy" not in new.packages
+
+
+def test_packages_that_can_not_be_had_are_named_before_anything_starts(run, offered, project, tmp_path):
+    """Versions that nobody offers, local ones, names that are options; the rest is had."""
+    run_of = with_packages(
+        run("one"),
+        {"name": "tool", "version": "3.0"},
+        {"name": "torch", "version": "2.1+cu118"},
+        {"name": "--index-url=http://evil", "version": "1"},
+        {"name": "mine", "version": "1", "editable": True, "location": "/somewhere/mine"},
+        {"name": "tool2", "version": "1", "direct_url": {"url": "ext::sh -c evil", "vcs_info": {"vcs": "git"}}},
+    )
+    missing = rerun.Rerun(run_of, os.fspath(tmp_path / "again"), environment=True).missing
+    for words in (
+        "tool==3.0: the index offers no wheel", "torch 2.1+cu118: 2.1 of the index", "this is no name and version",
+        "mine: its editable install was in no recorded repository", "tool2 from ext::sh -c evil",
+    ):  # fmt: skip
+        assert any(words in sentence for sentence in missing), (words, missing)
+    done = command(project.path, "one", tmp_path / "again", "--env")
+    assert "can't be had: tool==3.0" in done.stderr
+    assert not (tmp_path / "again.env").exists()
+
+
+def test_packages_from_repositories_come_from_there(run, tmp_path, offered):
+    """At their commit; an editable install at its restored place."""
+    old = run("one")
+    commit = "1a" * 20
+    vcs = {"url": "https://example.org/tool.git", "vcs_info": {"vcs": "git", "commit_id": commit}}
+    old.facts["packages"] = [
+        {"name": "tool", "version": "1.0", "direct_url": vcs},
+        {"name": "project", "version": "0", "editable": True, "location": old.repository["path"]},
+    ]
+    made = rerun.Rerun(old, os.fspath(tmp_path / "again"), environment=True).environment
+    assert made.requirements == [
+        f"tool @ git+https://example.org/tool.git@{commit}", f"-e file://{tmp_path}/again",
+    ]  # fmt: skip
+
+
+def test_an_environment_is_made_by_uv_where_it_is_there(run, offered, project, tmp_path):
+    """The same packages, faster."""
+    if not shutil.which("uv"):
+        pytest.skip("needs uv")
+    with_packages(run("one"), {"name": "tool", "version": "1.0"})
+    done = command(project.path, "one", tmp_path / "again", "--env", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert "uv venv" in done.stderr
+    assert runs.load(tmp_path / "again" / "results" / "one").packages["tool"] == "1.0"
