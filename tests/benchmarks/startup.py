@@ -1,0 +1,95 @@
+"""What footsteps adds to the smallest script, against `git diff HEAD` and footsteps 0.1.9, in the same rounds.
+
+    python tests/benchmarks/startup.py [--rounds 15] [--files 20 2000 50000] [--untracked 20]
+
+Both footsteps are installed into virtual environments of their own, with the same 20 packages beside them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import venv
+from pathlib import Path
+
+from pairs import in_turns, show
+
+ROOT = Path(__file__).resolve().parents[2]
+WITHOUT = "open('weights.csv', 'w').write('6, 9, 42')\n"
+WITH = "import footsteps\nopen(footsteps.output_dir + 'weights.csv', 'w').write('6, 9, 42')\n"
+GOALS = {20: 0.7, 2000: 0.7, 50000: 1.8}
+
+
+def environment(folder: Path, package: str, packages: int = 20) -> Path:
+    """The Python of a new virtual environment with a footsteps, and so many packages in all."""
+    venv.create(folder, with_pip=True)
+    python = folder / "bin" / "python"
+    subprocess.run([python, "-m", "pip", "install", "-q", package], check=True)
+    [site] = folder.glob("lib/python*/site-packages")
+    for number in range(packages - len(list(site.glob("*.dist-info")))):
+        info = site / f"filler{number}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: filler{number}\nVersion: 1.0\n")
+        (info / "RECORD").touch()
+    return python
+
+
+def repository(folder: Path, files: int, untracked: int) -> Path:
+    """A repository with so many tracked files, two of them changed, and so many untracked ones."""
+    for number in range(files):
+        path = folder / f"package{number // 100}" / f"module{number}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"value = {number}\n" * 20)
+    (folder / ".gitignore").write_text("results/\nweights.csv\n")
+    (folder / "without.py").write_text(WITHOUT)
+    (folder / "with.py").write_text(WITH)
+    for command in ("init -q", "add .", "-c user.name=a -c user.email=a@b commit -q -m x"):
+        subprocess.run(["git", *command.split()], cwd=folder, check=True)
+    time.sleep(1.1)  # files as new as the index are read once more by every git status
+    subprocess.run(["git", "status", "--short"], cwd=folder, check=True)
+    for number in range(2):
+        with open(folder / "package0" / f"module{number}.py", "a") as file:
+            file.write("changed = True\n")
+    for number in range(untracked):
+        (folder / f"untracked{number}.txt").write_text("new\n" * 20)
+    return folder
+
+
+def main() -> None:
+    """Measure, and say whether the goals are met."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--files", type=int, nargs="+", default=list(GOALS))
+    parser.add_argument("--untracked", type=int, default=20)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        new = environment(Path(folder, "new"), str(ROOT))
+        old = environment(Path(folder, "old"), "footsteps==0.1.9")
+        for files in args.files:
+            project = repository(Path(folder, f"project{files}"), files, args.untracked)
+            compare(project, files, args, new, old)
+
+
+def compare(project: Path, files: int, args, new: Path, old: Path) -> None:
+    """One size of repository."""
+    commands = {
+        "without footsteps": [new, "without.py"],
+        "with footsteps": [new, "with.py"],
+        "without 0.1.9": [old, "without.py"],
+        "with 0.1.9": [old, "with.py"],
+        "git diff HEAD": ["git", "diff", "HEAD"],
+    }
+    took = in_turns(commands, project, args.rounds, {**os.environ, "FOOTSTEPS_NAME": "run"})
+    show(f"{files} files, {args.untracked} untracked", took)
+    added = took["with footsteps"] - took["without footsteps"]
+    before = took["with 0.1.9"] - took["without 0.1.9"]
+    print(f"  footsteps adds {added * 1000:.1f} ms, 0.1.9 added {before * 1000:.1f} ms: {added / before:.2f}x", end="")
+    print(f" (goal {GOALS[files]}x)" if files in GOALS else "", f"{added / took['git diff HEAD']:.1f}x git diff HEAD")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
