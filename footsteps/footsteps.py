@@ -33,7 +33,7 @@ import atexit
 import os
 import sys
 import time
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 TYPE_CHECKING = False  # typing's own costs 4 ms to import
 if TYPE_CHECKING:
@@ -2603,10 +2603,8 @@ def _origin(path: str) -> dict[str, Any]:
     text = text_of(f"{path}/direct_url.json") if path.endswith(".dist-info") else ""
     if not text:
         return {}
-    import json
-
     try:
-        origin = json.loads(text)
+        origin = from_json(text)
         url = mask(str(origin["url"]))
         editable = bool(origin.get("dir_info", {}).get("editable")) and url.startswith("file://")
         place = {"editable": True, "location": _path_of_url(url)} if editable else {}
@@ -2674,10 +2672,8 @@ def _ticket(text: str | None) -> dict[str, Any] | None:
     """A ticket read back; None if it is none, or its directory is gone."""
     if not text:
         return None
-    import json
-
     try:
-        ticket = json.loads(text)
+        ticket = from_json(text)
         kinds = {"pid": int, "maker": int, "id": str, "name": str, "directory": str, "shown": str}
         known = "made_in" in ticket and all(isinstance(ticket[key], kind) for key, kind in kinds.items())
         known = known and os.path.isdir(os.path.join(ticket["directory"], RECORD))
@@ -3208,6 +3204,24 @@ def _json_string() -> Callable[[str], str]:
     return encode_basestring_ascii
 
 
+def from_json(text: str) -> Any:
+    """What the JSON says, by the C function that the json module uses; see as_json. Raises ValueError."""
+    words = text.strip()
+    try:
+        from _json import make_scanner
+
+        hooks = {"strict": True, "object_hook": None, "object_pairs_hook": None}
+        usual: Any = SimpleNamespace(**hooks, parse_int=int, parse_float=float, parse_constant=float)
+        value, end = make_scanner(usual)(words, 0)
+        if end == len(words):
+            return value
+    except (ImportError, SystemError, StopIteration, ValueError):  # no C here, or no JSON: json says which
+        pass
+    import json
+
+    return json.loads(text)
+
+
 def encoded(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
@@ -3507,12 +3521,10 @@ def _bundled(job: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _linked_bundle(job: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any] | None:
     """The bundle of an earlier run beside this one that holds the same commit, as a hard link."""
-    import json
-
     for folder in _runs_near(job):
         record = os.path.join(folder, RECORD)
         try:
-            rows = json.loads(_bytes_of(os.path.join(record, BUNDLES_JSON)))["bundles"]
+            rows = from_json(text_of(os.path.join(record, BUNDLES_JSON)))["bundles"]
             same = next(r for r in rows if r.get("commit") == row["commit"] and r.get("file") == row["file"])
             os.link(os.path.join(record, row["file"]), os.path.join(job["record"], row["file"]))
         except (OSError, ValueError, KeyError, TypeError, StopIteration):
@@ -3675,11 +3687,9 @@ def _rev(git_dir: str, ref: str) -> str:
 def _main(argv: Sequence[str]) -> int:
     """The finishing child; anything else meant the installed package's command line."""
     if argv[:1] == ["--finish"] and len(argv) == 2:
-        import json
-
         if hasattr(os, "nice"):
             os.nice(10)
-        _finish(json.loads(argv[1]))
+        _finish(from_json(argv[1]))
         return 0
     say(f"{__file__} is a copy of the heart, without the commands: run them from another folder")
     return 2

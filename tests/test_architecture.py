@@ -127,3 +127,22 @@ print(*set(sys.modules) - before)
     done = run_script(program, options=("-I", "-S"))
     assert done.returncode == 0, done.stderr
     assert not set(done.stdout.split()) & set(HEAVY.split())
+
+
+def test_the_way_to_output_dir_loads_no_heavy_module(run_script, repo):
+    """Each would cost milliseconds at every start, also where a package was installed from a directory."""
+    origin = '{"url": "file:///srv/tool", "dir_info": {"editable": true}}'
+    repo.write("tool-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tool\nVersion: 1.0\n")
+    repo.write("tool-1.0.dist-info/direct_url.json", origin)
+    program = f"""
+import sys
+sys.path.append({str(PACKAGE.parent)!r})
+before = set(sys.modules)
+import footsteps
+footsteps.output_dir
+print(*set(sys.modules) - before)
+"""
+    done = run_script(program, cwd=repo, options=("-S",), env={"FOOTSTEPS_NAME": "light"})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "/srv/tool" in (repo / "results/light/package_versions.txt").read_text()
+    assert not set(done.stdout.split()) & set(HEAVY.split())

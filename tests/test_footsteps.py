@@ -606,6 +606,24 @@ def test_what_is_written_is_read_back(value, facts_):
     assert json.loads(heart.as_json(facts_)) == facts_
 
 
+def read_as(reader, text):
+    """What a reader of JSON gives for a text, or that it refuses it."""
+    try:
+        return repr(reader(text))
+    except ValueError:
+        return "refused"
+
+
+@given(st.text('{}[]",:0123456789.eE+- \\u\nNaInfty') | values.map(json.dumps))
+@example("[NaN, -Infinity, 1e400]")
+@example('{"a": 1} x')
+@example('{"a" 1}')
+@example("")
+def test_what_is_read_without_the_json_module_is_what_it_reads(text):
+    """Any text: the same value, and what is no JSON is refused by both."""
+    assert read_as(heart.from_json, text) == read_as(json.loads, text)
+
+
 def test_numbers_of_libraries_are_numbers(tmp_path):
     """An IntEnum's and numpy's own kinds of float; what JSON has no word for is its repr."""
     import enum
