@@ -3,6 +3,7 @@ import sys
 
 from setuptools import setup
 from setuptools.command.develop import develop
+from setuptools.command.sdist import sdist
 
 
 class EditableInstall(develop):
@@ -12,4 +13,13 @@ class EditableInstall(develop):
         subprocess.check_call([sys.executable, "-m", "pip", "install", "--use-pep517", "--no-deps", "-e", "."])
 
 
-setup(cmdclass={"develop": EditableInstall})
+class SourceDistribution(sdist):
+    """With all of the tests: by itself setuptools takes test_*.py, without their fixtures and records."""
+
+    def make_distribution(self):
+        self.filelist.graft("tests")
+        self.filelist.global_exclude("*.py[co]")
+        super().make_distribution()
+
+
+setup(cmdclass={"develop": EditableInstall, "sdist": SourceDistribution})

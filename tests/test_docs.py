@@ -11,6 +11,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tarfile
 import tempfile
 from pathlib import Path
 
@@ -154,6 +155,19 @@ def test_the_readmes_first_command_installs_on_a_fresh_machine_what_it_needs(tmp
     done = subprocess.run(["bash", "-c", first], cwd=copy, input="first\n", capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "Saving results to results/first/\n" in done.stdout
+
+
+def test_a_source_distribution_holds_all_of_the_tests(tmp_path):
+    """Whoever packages footsteps from it can run them: fixtures, examples and recorded runs are there."""
+    pytest.importorskip("setuptools")
+    copy = tmp_path / "copy"
+    shutil.copytree(README.parent, copy, ignore=shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "results"))
+    subprocess.run([sys.executable, "setup.py", "-q", "sdist", "--formats=tar"], cwd=copy, check=True)
+    with tarfile.open(next(copy.glob("dist/*.tar"))) as packed:
+        held = {name.partition("/")[2] for name in packed.getnames()}
+    tests = [path for path in (copy / "tests").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    assert {path.relative_to(copy).as_posix() for path in tests} <= held
+    assert not [name for name in held if name.endswith(".pyc")]
 
 
 def test_every_block_of_the_readme_is_of_a_kind_that_is_run():
