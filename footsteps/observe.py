@@ -1231,6 +1231,11 @@ def said_of(value: Any, depth: int) -> Any:
     return repr(value)[:2000]
 
 
+def given_arguments() -> dict[str, Any]:
+    """What the program was given on its command line; nothing in a notebook, where that is its kernel's."""
+    return {} if hasattr(shell(), "kernel") else arguments_of(heart.mask_arguments(sys.argv))
+
+
 def arguments_of(argv: Iterable[str]) -> dict[str, Any]:
     """A parsed view of a command line: `--lr 0.1`, `--lr=0.1`, `-v`, and Hydra's `a.b=c`.
 
@@ -1397,7 +1402,7 @@ def meet_heart() -> None:
         shared.companions, shared.facts, shared.doors = [], [], []
         shared.open, shared.imported_at = _open, time()
     shared.companions.append(begin)
-    shared.facts.append(("parsed_argv", lambda: arguments_of(heart.mask_arguments(sys.argv))))
+    shared.facts.append(("parsed_argv", given_arguments))
     shared.doors.append(sys.modules[__package__])
 
 

@@ -56,3 +56,11 @@ def test_a_notebook_keeps_its_cells_inputs_and_outcome(executed, tmp_path):
     assert "executed_cells.py" in [entry["path"] for entry in told["artifacts"]]
     assert [entry["path"] for entry in Run("results/first").inputs] == [str(tmp_path / "data.csv")]
     assert outcome("second")["status"] == "finished"
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_kernels_own_arguments_are_none_of_the_notebooks(executed):
+    """Its connection file would be a column of every list, and a difference between any two notebooks."""
+    from footsteps.runs import Run
+
+    assert [Run(f"results/{name}").arguments for name in ("first", "second")] == [{}, {}]
