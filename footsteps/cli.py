@@ -67,6 +67,13 @@ class Parser(argparse.ArgumentParser):
         words.setdefault("formatter_class", Help)
         super().__init__(allow_abbrev=False, **words)
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Nothing is left over for the parser above: the hint must name the command that does not know it."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return found, unknown
+
     def error(self, message: str) -> NoReturn:
         """Wrong usage is a trouble like any other: one sentence, one command that helps."""
         import difflib

@@ -235,6 +235,12 @@ def test_wrong_usage_is_one_sentence_and_a_hint(results, footsteps, words, said)
     assert hint.startswith("hint: footsteps ")
 
 
+@pytest.mark.parametrize("words", [["list", "--exclude", "x"], ["show", "@", "more"], ["search", "-n"]])
+def test_the_hint_is_the_help_of_the_command_that_was_used_wrongly(results, footsteps, words):
+    """Not that of `footsteps`, which does not tell what would have been right."""
+    assert footsteps(*words)[2].endswith(f"hint: footsteps {words[0]} --help\n")
+
+
 def test_damage_is_one_line_for_each_kind(results, footsteps):
     """However many records are damaged, and the rest is shown."""
     for number in range(5):
