@@ -751,9 +751,30 @@ def script_of(again: Rerun) -> str:
             f"cat > {listed} <<'END'\n" + "".join(f"{line}\n" for line in again.environment.requirements) + "END"
         )
         lines += install
+    lines += inputs_laid(again)
     lines += [f"{RUN_VARIABLE}={quote([parent_ticket(run)])}; export {RUN_VARIABLE}", with_values(again)]
     body = "\n".join(lines) + "\n"
     return ("#!/usr/bin/env bash\n" if "$'" in body else "#!/bin/sh\n") + body
+
+
+LAY = """\
+lay() { # COMMAND FILE PLACE: unless something is there, or a link of the code leads the place out of it
+    if [ -e "$3" ] || [ -L "$3" ]; then return; fi
+    above=$3
+    until [ -e "$above" ] || [ -L "$above" ]; do above=$(dirname "$above"); done
+    case $(cd "$above" && pwd -P)/ in "$top"/*) mkdir -p "$(dirname "$3")" && $1 "$2" "$3" ;; esac
+}"""
+
+
+def inputs_laid(again: Rerun) -> list[str]:
+    """Lines that do what `Rerun.lay` does with the inputs that lay in the code."""
+    places = [(row["here"], restore.new_place(row["path"], again.moved)) for row in again.inputs if row["here"]]
+    laid = [
+        quote(["lay", "ln -s" if os.path.getsize(here) > COPIED else "cp -p", here, place])
+        for here, place in places
+        if place
+    ]
+    return [LAY, f"top=$(cd {quote([again.directory])} && pwd -P)", *laid] if laid else []
 
 
 def comment(words: str) -> str:

@@ -165,6 +165,29 @@ def test_ignored_data_in_the_project_is_laid_where_the_program_looks_for_it(proj
     assert (tmp_path / "again" / "big" / "data.csv").read_text() == "1, 2"
 
 
+def test_the_script_lays_ignored_data_too(project, run, tmp_path):
+    """Not over what the code has there, and not through a link of the code to somewhere else."""
+    project.write("big/data.csv", "1, 2")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "more.csv").write_text("3, 4")
+    (project / "away").symlink_to(elsewhere)
+    names = ["train.py", "big/data.csv", "away/more.csv"]
+    project.write(
+        "read.py",
+        f"import footsteps, os\n[open(n).read() for n in {names} if os.path.exists(n)]\nfootsteps.output_dir\n",
+    )
+    run("one", script="read.py")
+    (project / "away").unlink()
+    shutil.move(elsewhere, project / "away")
+    elsewhere.mkdir()
+    script = command(project.path, "one", tmp_path / "again", "--script")
+    done = subprocess.run(["sh"], input=script.stdout, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "again/big/data.csv").read_text() == "1, 2"
+    assert list(elsewhere.iterdir()) == []
+
+
 def test_what_was_left_out_of_the_record_is_repeated(project, run, tmp_path):
     """Before the question: its name and the reason."""
     project.write(".env", "TOKEN=x")
