@@ -742,7 +742,8 @@ def script_of(again: Rerun) -> str:
     lines += [f"# can't be had: {comment(sentence)}" for sentence in again.missing]
     lines += ["set -eu", *asked_values(again)]
     sources = [word for source in again.sources for word in ("--from", source)]
-    lines.append(quote(["footsteps", "restore", run.directory, again.directory, *sources]))
+    restored = quote(["footsteps", "restore", run.directory, again.directory, *sources])
+    lines.append(f"{restored} || [ $? = 1 ] # which is: not all of it came back, as it has said")
     if again.environment:
         made, *install = again.preparations
         lines.append(made)

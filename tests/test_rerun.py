@@ -188,6 +188,17 @@ def test_the_script_lays_ignored_data_too(project, run, tmp_path):
     assert list(elsewhere.iterdir()) == []
 
 
+def test_the_script_goes_on_where_rerun_would(project, run, tmp_path):
+    """A file that was left out of the record is told, and ends neither of them."""
+    project.write(".env", "TOKEN=x")
+    run("one")
+    script = command(project.path, "one", tmp_path / "again", "--script")
+    done = subprocess.run(["sh"], input=script.stdout, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "left out" in done.stdout
+    assert (tmp_path / "again/results/one/weights.csv").exists()
+
+
 def test_what_was_left_out_of_the_record_is_repeated(project, run, tmp_path):
     """Before the question: its name and the reason."""
     project.write(".env", "TOKEN=x")
