@@ -18,7 +18,7 @@ LOADED = (
     "ours = [m for m in sys.modules if m.split('.')[0] in ('footsteps', 'lite_tracer', 'prompt_toolkit', 'psutil')]\n"
     "print(ours)\n"
 )
-FIRST_FACT = '("cwd", _working_directory),'
+A_FACT = '("cwd", _working_directory),'
 NO_COMPANIONS = "COMPANIONS: list[Callable[[Run], object] | str] = []"
 
 
@@ -88,15 +88,12 @@ def test_importing_a_copy_does_nothing_that_can_be_seen(repo, copy_to, run_scrip
 
 def test_settings_of_a_copy_are_edited_at_its_top(repo, run_script):
     """Another root, another fact, a function of one's own: what a copy is for."""
-    with open(heart.__file__) as file:
-        text = file.read()
-    text = text.replace('OUTPUT_ROOT = "results/"', 'OUTPUT_ROOT = "out/"', 1)
-    text = text.replace(
-        '    ("cwd", _working_directory),', '    ("cwd", _working_directory),\n    ("moon", lambda: "full"),'
+    edited_copy(
+        repo,
+        ('OUTPUT_ROOT = "results/"', 'OUTPUT_ROOT = "out/"'),
+        (A_FACT, A_FACT + '("moon", lambda: "full"),'),
+        (NO_COMPANIONS, 'COMPANIONS = [lambda run: print("companion of", run.name)]'),
     )
-    own = 'COMPANIONS: list[Callable[[Run], object] | str] = [lambda run: print("companion of", run.name)]'
-    text = text.replace("COMPANIONS: list[Callable[[Run], object] | str] = []", own, 1)
-    repo.write("steps.py", text)
     done = run_script("import steps\nsteps.initialize('a')\n", cwd=repo)
     assert (done.stderr, done.stdout) == ("", "Saving results to out/a/\ncompanion of a\n")
     run = json.loads((repo / "out/a/.footsteps/run.json").read_bytes())
@@ -106,14 +103,11 @@ def test_settings_of_a_copy_are_edited_at_its_top(repo, run_script):
 
 def test_a_failing_fact_or_companion_hurts_nobody(repo, run_script):
     """A row that raises is a line under "Not recorded:", a companion that raises a line on stderr."""
-    with open(heart.__file__) as file:
-        text = file.read()
-    text = text.replace(
-        '    ("cwd", _working_directory),', '    ("cwd", _working_directory),\n    ("moon", lambda: 1 / 0),'
+    edited_copy(
+        repo,
+        (A_FACT, A_FACT + '("moon", lambda: 1 / 0),'),
+        (NO_COMPANIONS, 'COMPANIONS = ["no_such_module:begin"]'),
     )
-    own = 'COMPANIONS: list[Callable[[Run], object] | str] = ["no_such_module:begin"]'
-    text = text.replace("COMPANIONS: list[Callable[[Run], object] | str] = []", own, 1)
-    repo.write("steps.py", text)
     done = run_script("import steps\nsteps.initialize('a')\n", cwd=repo)
     assert done.returncode == 0
     assert "no_such_module" in done.stderr
