@@ -130,7 +130,7 @@ def test_a_pushed_commit_is_fetched_from_the_remote(project, remote, train):
     one = train_pushed(project, train, "one")
     project.write("train.py", PROGRAM.replace("* 2", "* 3"))
     two = train_pushed(project, train, "two")
-    assert not list((project / "results").glob("*/.footsteps/*.bundle"))
+    assert not list((project / "results").glob("*/.footsteps/commits.bundle"))
     shutil.move(project / "results", project.path.parent / "archive")
     shutil.rmtree(project.path)
     found = compare.compare(*(runs.load(project.path.parent / "archive" / run.name) for run in (one, two)))
