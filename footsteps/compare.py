@@ -3,7 +3,7 @@
     >>> from footsteps import compare, runs
     >>> found = compare.compare(runs.select("unet-2"), runs.select("unet-3"))
     >>> [(each.about, each.name, each.a, each.b) for each in found.differences]
-    [('arguments', 'lr', 0.1, 0.01), ('code', 'main: train.py', None, 'changed')]
+    [('arguments', 'lr', 0.1, 0.01), ('code', 'train.py', 'there', 'changed')]
     >>> print(found.patch.decode())
     diff --git a/train.py b/train.py
 
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
     from footsteps.runs import Run
 
-__all__ = ["GROUPS", "Comparison", "Difference", "compare", "differences", "measure"]
+__all__ = ["GROUPS", "Comparison", "Difference", "compare", "measure"]
 
 
 class Difference:
     """One thing that differs.
 
-    about: a key of GROUPS, or "code"; name: what it is, within that; a, b: what the one and the
+    about: a key of GROUPS; name: what it is, within that; a, b: what the one and the
     other run has, JSON-able, None where it has none; note: how much, or why it can't be told.
     """
 
@@ -88,12 +88,6 @@ def compare(a: Run, b: Run, sources: Sequence[str] = ()) -> Comparison:
     return found
 
 
-def differences(a: Run, b: Run) -> list[Difference]:
-    """What differs, without a look into the code beyond its id and commits."""
-    about = ((about, function(a, b)) for about, function in GROUPS.items())
-    return [Difference(name, *each) for name, found in about for each in found]
-
-
 # ---------------------------------------------------------------------------------------------
 # Values: each function yields (name, a, b) or (name, a, b, note)
 # ---------------------------------------------------------------------------------------------
@@ -101,16 +95,11 @@ def differences(a: Run, b: Run) -> list[Difference]:
 
 def arguments(a: Run, b: Run) -> Iterator[tuple[Any, ...]]:
     """Parsed arguments, the command if they do not tell all, and how many ranks ran it."""
-    parsed = list(unequal(flat(parsed_arguments(a)), flat(parsed_arguments(b))))
+    parsed = list(unequal(flat(a.arguments), flat(b.arguments)))
     yield from parsed
     if not parsed or not (a.arguments and b.arguments):
         yield from unequal({"command": a.command}, {"command": b.command})
     yield from unequal(launch(a), launch(b))
-
-
-def parsed_arguments(run: Run) -> dict[str, Any]:
-    """What a parser told, else the view of the command line that was kept."""
-    return run.arguments or run.logged("argv")
 
 
 def launch(run: Run) -> dict[str, Any]:
@@ -120,9 +109,8 @@ def launch(run: Run) -> dict[str, Any]:
 
 
 def code(a: Run, b: Run) -> Iterator[tuple[Any, ...]]:
-    """The commits, and the id of commits and changes together."""
+    """The commits; what differed from them takes a look into the trees (`compare_code`)."""
     yield from unequal(commits(a), commits(b))
-    yield from unequal({"code id": a.code_id or None}, {"code id": b.code_id or None})
 
 
 def commits(run: Run) -> dict[str, Any]:
@@ -351,7 +339,7 @@ PATCH = ("--no-color", "--no-ext-diff", "--no-textconv", "--find-renames", "--su
 def compare_code(found: Comparison, sources: Sequence[str]) -> None:
     """Add to a comparison what differs in the code, and the patch."""
     a, b = found.a, found.b
-    found.differences += [Difference("code", *each) for each in code(a, b) if each[0] != "code id"]
+    found.differences += [Difference("code", *each) for each in code(a, b)]
     if a.code_id and a.code_id == b.code_id:
         return
     left, right = (states(run, sources, found.problems) for run in (a, b))
