@@ -12,7 +12,7 @@ import os
 import sys
 
 from footsteps import render, runs
-from footsteps.footsteps import OUTPUT_ROOT, FootstepsError, __version__
+from footsteps.footsteps import OUTPUT_ROOT, FootstepsError, __version__, quote
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def add_command(
 
 
 def add_run(parser: argparse.ArgumentParser, name: str = "run", metavar: str = "RUN") -> None:
-    """The argument that names a run, and where to look for it."""
+    """An argument that names a run."""
     parser.add_argument(name, metavar=metavar, help="name, path, prefix, hash, `@` or `@~N`")
 
 
@@ -751,7 +751,7 @@ def trace(args: argparse.Namespace) -> int:
     if made is None:
         render.talk(render.escaped(f"footsteps: no run in {runs.said(roots_of(args.root))} is known to have made it"))
     elif made.run is not None:
-        render.talk(hint=f"what else is known: footsteps show {runs.shell_word(made.name)}")
+        render.talk(hint=f"what else is known: footsteps show {quote([made.name])}")
     return DONE if made else NO
 
 
@@ -819,7 +819,7 @@ def add_restore(commands: Commands) -> None:
         "restore",
         "bring a run's exact code back in a new place",
         examples="""\
-  footsteps restore unet-3                    into unet-3-restored/
+  footsteps restore unet-3                    into ../unet-3-restored/
   footsteps restore unet-3 /tmp/again --from ~/backup/project.git""",
         more="""\
 The commit comes from the recorded clone, else from the remote, else from the record's bundle; the
@@ -950,7 +950,7 @@ def require_consent(args: argparse.Namespace, again: rerunning.Rerun) -> None:
     if render.is_terminal(sys.stdin) and render.is_terminal(sys.stderr):
         return
     for name in again.needed():
-        raise FootstepsError(f"{name!r} was recorded as ***", hint=f"--set {runs.shell_word(name)}=VALUE")
+        raise FootstepsError(f"{name!r} was recorded as ***", hint=f"--set {quote([name])}=VALUE")
     if not args.yes:
         render.talk(*said_before(again))
         raise FootstepsError("stdin is no terminal where it could be asked whether to run this", hint="--yes")
@@ -958,9 +958,8 @@ def require_consent(args: argparse.Namespace, again: rerunning.Rerun) -> None:
 
 def agreed(args: argparse.Namespace, again: rerunning.Rerun, done: Restored) -> bool:
     """Show what would be run and what is missing, ask for credentials, and whether to go on."""
-    exactly = "exactly" if done.exact else "as far as its record tells" if done.complete else "incompletely"
     amiss = [f"{title}: {path} ({why})" for title, pairs in rows_of_restored(done)[1:] for path, why in pairs]
-    lines = [f"restored {exactly}: {again.directory}", *amiss]
+    lines = [f"restored {how(done)}: {again.directory}", *amiss]
     render.talk(*map(render.escaped, lines), *said_before(again))
     if not args.yes:
         sys.stderr.write("Run it? [y/N] ")

@@ -368,9 +368,9 @@ def is_child(run: Run, parent: Run, began: float) -> bool:
 # ---------------------------------------------------------------------------------------------
 
 NOT_REPEATABLE = {
-    "stdin": ("its program came from stdin, which was not recorded", "footsteps restore {}"),
-    "interactive": ("it ran at a prompt; there is no program", "footsteps restore {}"),
-    "notebook": ("it ran in a notebook; its cells are in executed_cells.py", "footsteps restore {}"),
+    "stdin": "its program came from stdin, which was not recorded",
+    "interactive": "it ran at a prompt; there is no program",
+    "notebook": "it ran in a notebook; its cells are in executed_cells.py",
 }
 
 
@@ -378,9 +378,9 @@ def command_of(run: Run, python: str, moved: Mapping[str, str], *, stays: bool) 
     """The words of the command, the launcher's for ranks of one. Raises FootstepsError if there is none."""
     why = NOT_REPEATABLE.get(text(mapping(run.facts.get("main")).get("kind")))
     if run.kind == "lite_tracer":
-        why = ("LiteTracer recorded its arguments, but not its command", "footsteps restore {}")
+        why = "LiteTracer recorded its arguments, but not its command"
     if why:
-        raise FootstepsError(f"{run.name!r} can't be run again: {why[0]}", hint=why[1].format(quote([run.name])))
+        raise FootstepsError(f"{run.name!r} can't be run again: {why}", hint=f"footsteps restore {quote([run.name])}")
     words = restore.words_of(run, moved, stays=stays)
     words = words or [restore.new_place(word, moved) or word for word in runs.shell_words(run.command)]
     if not words:

@@ -31,6 +31,7 @@ from footsteps.footsteps import (
     RUN_JSON,
     SECTIONS,
     FootstepsError,
+    quote,
 )
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
@@ -972,7 +973,7 @@ def only(found: list[Run], selector: str) -> Run:
     names = [run.name for run in newest_first(found)]
     listed = ", ".join(map(repr, names[:8])) + (", ..." if len(names) > 8 else "")
     message = f"{selector!r} fits {len(names)} runs: {listed}"
-    raise FootstepsError(message, hint=f"footsteps show {shell_word(names[0])}")
+    raise FootstepsError(message, hint=f"footsteps show {quote(names[:1])}")
 
 
 def unknown(selector: str, runs: list[Run], roots: Sequence[str]) -> FootstepsError:
@@ -987,10 +988,3 @@ def unknown(selector: str, runs: list[Run], roots: Sequence[str]) -> FootstepsEr
 def said(roots: Sequence[str]) -> str:
     """The roots as a person wrote them, for a sentence."""
     return ", ".join(repr(os.fspath(root)) for root in roots) or repr(os.fspath(OUTPUT_ROOT))
-
-
-def shell_word(word: str) -> str:
-    """A word that can be pasted into a shell."""
-    import shlex
-
-    return shlex.quote(word)

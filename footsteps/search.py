@@ -187,7 +187,7 @@ def parse(expression: str) -> Expression:
     if not found:
         if expression.strip():
             return Expression("", "", expression.strip())
-        raise FootstepsError("cannot read an empty expression", hint=f"{HINT}")
+        raise FootstepsError("cannot read an empty expression", hint=HINT)
     name, operator, value = expression[: found.start()], found[0], expression[found.end() :]
     if operator == "=" or not name.strip() or not plausible(operator, value):
         raise FootstepsError(f"cannot read {expression!r}: {problem_of(name, found[0], value)}", hint=HINT)
