@@ -185,6 +185,15 @@ def test_a_repository_that_only_one_of_them_had_is_one_line(project, train):
     assert found.patch == b""
 
 
+def test_what_every_launch_has_of_its_own_is_no_difference(train):
+    """The job's number, unlike the threads that it was given."""
+    one, two = train("one", "--lr", "1"), train("two", "--lr", "1")
+    for run, job in ((one, "7"), (two, "8")):
+        run.facts["environment"] = {"SLURM_JOB_ID": job, "OMP_NUM_THREADS": job}
+    found = [each.name for each in compare.compare(one, two).differences if each.about == "environment"]
+    assert found == ["OMP_NUM_THREADS"]
+
+
 def test_packages_python_machine_and_environment_are_compared(train):
     """Each of them by the name under which it was recorded."""
     one, two = train("one", "--lr", "1"), train("two", "--lr", "1")

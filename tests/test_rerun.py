@@ -165,6 +165,31 @@ def test_ignored_data_in_the_project_is_laid_where_the_program_looks_for_it(proj
     assert (tmp_path / "again" / "big" / "data.csv").read_text() == "1, 2"
 
 
+def test_large_data_is_linked_not_copied(project, run, tmp_path, monkeypatch):
+    """By rerun as by its script: nobody has twice the room for it."""
+    monkeypatch.setattr(rerun, "COPIED", 3)
+    project.write("big/data.csv", "1, 2")
+    project.write("read.py", "import footsteps\nopen('big/data.csv').read()\nfootsteps.output_dir\n")
+    again = rerun.Rerun(run("one", script="read.py"), str(tmp_path / "again"))
+    assert "\nlay 'ln -s' " in again.script()
+    again.bring()
+    laid = tmp_path / "again/big/data.csv"
+    assert (laid.is_symlink(), laid.resolve()) == (True, project / "big/data.csv")
+
+
+def test_a_variable_that_was_not_set_is_not_set_again(project, run, tmp_path):
+    """One that changes what a program computes would else come from whoever reruns it."""
+    project.write(
+        "seed.py",
+        "import os, footsteps\n"
+        "print(os.environ.get('PYTHONHASHSEED'), file=open(footsteps.output_dir + 'seed', 'w'))\n",
+    )
+    run("one", script="seed.py", env={"PYTHONHASHSEED": None})
+    done = command(project.path, "one", tmp_path / "again", "--yes", env={"PYTHONHASHSEED": "5"})
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "again/results/one/seed").read_text() == "None\n"
+
+
 def test_the_script_lays_ignored_data_too(project, run, tmp_path):
     """Not over what the code has there, and not through a link of the code to somewhere else."""
     project.write("big/data.csv", "1, 2")
