@@ -732,6 +732,7 @@ def _leave_prompt(sessions: Sequence[Any], done: threading.Event) -> None:
 def _prompt_session(root: str, changes: _Changes) -> Any:
     from prompt_toolkit import PromptSession
     from prompt_toolkit.completion import Completer, Completion
+    from prompt_toolkit.filters import to_filter
     from prompt_toolkit.output import create_output
     from prompt_toolkit.validation import ValidationError, Validator
 
@@ -744,12 +745,12 @@ def _prompt_session(root: str, changes: _Changes) -> Any:
         def validate(self, document: Any) -> None:
             why = why_refused(document.text, root) if document.text.strip() else None
             if why:
-                raise ValidationError(len(document.text), f"{why[0]}; {why[1]}")
+                raise ValidationError(len(document.text), f"this name {why[0]}")  # below() has what would do
 
     def below() -> str:
         buffer = session.default_buffer
-        line = "" if buffer.validation_error else _live_line(buffer.text, root)  # said once is enough
-        return f" {line}{changes.text}"
+        why = why_refused(buffer.text, root) if buffer.validation_error else None
+        return f" {why[1] if why else _live_line(buffer.text, root)}{changes.text}"
 
     stream = next((s for s in (sys.stdout, sys.stderr) if s is not None and s.isatty()), None)
     if stream is None:
@@ -765,6 +766,9 @@ def _prompt_session(root: str, changes: _Changes) -> Any:
         reserve_space_for_menu=6,
         output=create_output(stdout=stream),
     )
+    for window in session.layout.find_all_windows():
+        if window.style == "class:bottom-toolbar":
+            window.wrap_lines = to_filter(True)  # a long path, or why a name is refused, is read to its end
     return session
 
 
@@ -793,7 +797,7 @@ def _live_line(text: str, root: str) -> str:
     name = text.strip() or _script_name()
     why = why_refused(name, root)
     if why:
-        return f"{name!r} {why[0]}; {why[1]}"
+        return f"this name {why[0]}; {why[1]}"
     path, n = _next_free(os.path.join(root, *[part for part in name.split("/") if part]))
     return f"{path if n is None else f'{path}-{n}'}/"
 

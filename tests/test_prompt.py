@@ -193,6 +193,18 @@ def test_refused_names_are_explained_as_one_types(screen, repo):
     assert names(repo) == ["fine"]
 
 
+@pytest.mark.parametrize(("typed", "end"), [("/abs", "directory it lies in"), ("x" * 260, "at most 250 bytes")])
+def test_why_a_name_is_refused_is_read_to_its_end(screen, typed, end):
+    """On 80 columns, however long the reason or the name, before Enter and after it."""
+    screen.run("train.py")
+    screen.shows("results/train/")
+    screen.type(typed)
+    assert "this name" in screen.shows(end)
+    screen.type("Enter")
+    screen.shows("\n use a name")
+    assert end in screen.shows("this name")
+
+
 # --- completion ---
 
 
