@@ -651,7 +651,8 @@ def _asked_at_terminal(root: str) -> str:
             try:
                 import prompt_toolkit  # noqa: F401 - only whether it is there
 
-                return _asked_by_prompt_toolkit(root)
+                if not _is_typed_ahead():
+                    return _asked_by_prompt_toolkit(root)
             except ImportError:
                 pass
         return _asked_by_input(root)
@@ -662,8 +663,15 @@ def _asked_at_terminal(root: str) -> str:
         raise
 
 
+def _is_typed_ahead() -> bool:
+    """Whether the answer is there before the question: prompt_toolkit would swallow the lines after it too."""
+    import select
+
+    return os.name == "posix" and bool(select.select([sys.stdin.fileno()], [], [], 0.0)[0])
+
+
 def _asked_by_input(root: str) -> str:
-    """The plain question: a dumb terminal, a notebook's input box, no prompt_toolkit."""
+    """The plain question: a dumb terminal, a notebook's input box, no prompt_toolkit, an answer that is there."""
     note = ""
     while True:
         answer = _input(f"{note}{QUESTION}\n")
@@ -677,13 +685,17 @@ def _input(question: str) -> str:
     """input(), whose question is seen on the terminal also when stdout is sent to a file."""
     if _in_notebook() or (sys.stdout is not None and sys.stdout.isatty()):
         return input(question)
-    stream = sys.stderr
-    stream.write(question)
-    stream.flush()
+    _put(_terminal(), question)
     line = sys.stdin.readline()
     if not line:
         raise EOFError
     return line.rstrip("\n")
+
+
+def _terminal() -> Any:
+    """Where the person looks: stdout, stderr, or with both sent to files the terminal itself."""
+    stream = next((s for s in (sys.stdout, sys.stderr) if s is not None and s.isatty()), None)
+    return stream or open("/dev/tty" if os.name == "posix" else "CONOUT$", "w", encoding="utf-8")
 
 
 def _asked_by_prompt_toolkit(root: str) -> str:
@@ -752,9 +764,6 @@ def _prompt_session(root: str, changes: _Changes) -> Any:
         why = why_refused(buffer.text, root) if buffer.validation_error else None
         return f" {why[1] if why else _live_line(buffer.text, root)}{changes.text}"
 
-    stream = next((s for s in (sys.stdout, sys.stderr) if s is not None and s.isatty()), None)
-    if stream is None:
-        stream = open("/dev/tty" if os.name == "posix" else "CONOUT$", "w", encoding="utf-8")
     session: Any = PromptSession(
         f"{QUESTION}\n",
         completer=Runs(),
@@ -764,7 +773,7 @@ def _prompt_session(root: str, changes: _Changes) -> Any:
         bottom_toolbar=below,
         refresh_interval=0.5,
         reserve_space_for_menu=6,
-        output=create_output(stdout=stream),
+        output=create_output(stdout=_terminal()),
     )
     for window in session.layout.find_all_windows():
         if window.style == "class:bottom-toolbar":

@@ -425,9 +425,11 @@ def test_with_stdout_sent_to_a_file_the_question_is_still_seen(repo, terminal, s
     assert (repo / "log").read_text() == "Saving results to results/unet/\n"
 
 
-def test_with_stdout_and_stderr_sent_to_files(repo, terminal):
+@pytest.mark.parametrize("term", ["xterm", "dumb"])
+def test_with_stdout_and_stderr_sent_to_files(repo, terminal, term):
     """The terminal itself is there still."""
-    child = terminal(["sh", "-c", f"{sys.executable} train.py > log 2> errors; echo done"], cwd=repo)
+    script = f"TERM={term} {sys.executable} train.py > log 2> errors; echo done"
+    child = terminal(["sh", "-c", script], cwd=repo)
     child.expect_exact(QUESTION)
     child.send("unet" + ENTER)
     child.expect_exact("done")
@@ -450,6 +452,19 @@ def test_a_name_pasted_with_its_newline(ask, repo):
     child.send("\x1b[200~pasted\x1b[201~" + ENTER)
     child.expect_exact("Saving results to results/pasted/")
     ended(child)
+
+
+def test_what_is_typed_ahead_is_taken_line_by_line(screen, repo):
+    """The name typed while the program starts is its answer, and the lines after it are the program's own."""
+    asks = "import footsteps, os, time\nwhile not os.path.exists('typed'):\n    time.sleep(0.01)\n"
+    repo.write("asks.py", asks + "print(footsteps.output_dir)\nprint('epochs', input())\n")
+    screen.run("asks.py")
+    screen.type("unet", "Enter", "12", "Enter")
+    screen.shows("12")
+    repo.write("typed")
+    shown = screen.shows("\ndone")
+    assert "Saving results to results/unet/" in shown
+    assert "epochs 12" in shown
 
 
 def test_letters_of_any_script(ask, repo):
