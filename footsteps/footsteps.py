@@ -275,6 +275,9 @@ def _begin(name: str | None, root: str | os.PathLike[str], options: dict[str, ob
             _shared.run.end()
         run = parents_run() or _jobs_run(name, _checked_root(root), options)
         _shared.run, _shared.initialized, _shared.output_dir_impl = run, True, run.shown
+    except (KeyboardInterrupt, FootstepsError) as error:  # the person's doing: where it arose in here tells nothing
+        _hide_our_frames(error)
+        raise
     finally:
         _shared.beginning = None
     _tell_children(run.ticket())
@@ -657,10 +660,26 @@ def _asked_at_terminal(root: str) -> str:
                 pass
         return _asked_by_input(root)
     except EOFError:
-        raise SystemExit("footsteps: no name given, nothing was made") from None
-    except KeyboardInterrupt as interrupt:
-        _hide_our_frames(interrupt)
+        _end_program()
+        raise SystemExit(f"footsteps: {_NO_NAME}") from None
+    except KeyboardInterrupt:
+        _end_program()
         raise
+
+
+_NO_NAME = "no name given, nothing was made"
+
+
+def _end_program() -> None:
+    """Asked from a second thread: what we raise would end that alone, so the first gets the Ctrl-C that it is."""
+    import signal
+    import threading
+
+    first = threading.main_thread()
+    if threading.current_thread() is not first and hasattr(signal, "pthread_kill"):
+        say(_NO_NAME)  # of a thread's SystemExit nothing is shown
+        signal.pthread_kill(first.ident or 0, signal.SIGINT)
+        raise SystemExit from None
 
 
 def _is_typed_ahead() -> bool:
@@ -851,15 +870,20 @@ _COUNT = ("--porcelain", "-z", "--untracked-files=all", "--no-renames", "--ignor
 
 def _hide_our_frames(error: BaseException) -> None:
     """Have this one exception, if nobody catches it, shown without the frames of this file."""
-    before = sys.excepthook
+    before = getattr(sys.excepthook, "before", sys.excepthook)  # a start may be tried a thousand times
+    mark = vars(error)["hides"] = object()  # the exception itself would keep the program's frames alive
+    if isinstance(error, KeyboardInterrupt):
+        vars(error)["_render_traceback_"] = lambda: ["KeyboardInterrupt"]  # IPython asks it for what to show
 
     def hook(kind: type[BaseException], value: BaseException, trace: TracebackType | None) -> None:
         sys.excepthook = before
-        if value is error:
+        if vars(value).get("hides") is mark:
             trace = _without_ours(trace)
             value = value.with_traceback(trace)  # what Python itself prints is this one
+            value.__cause__ = None  # its message tells it
         before(kind, value, trace)
 
+    vars(hook)["before"] = before
     sys.excepthook = hook
 
 
@@ -909,11 +933,20 @@ def _claim(root: str, name: str) -> tuple[str, str]:
         path = _made_numbered(base)
     except OSError as error:
         raise DirectoryRefused(
-            f"the run's directory {base!r} can't be made: {error.strerror or error}",
+            f"the run's directory {base!r} can't be made: {_in_the_way(base) or error.strerror or error}",
             'footsteps.initialize("<name>", output_root="<a directory that you can write>")',
             error,
         ) from error
     return os.path.join(path, ""), name + path[len(base) :]
+
+
+def _in_the_way(path: str) -> str | None:
+    """What lies on the way to this directory and is none: "'results' is a file"."""
+    while path and not os.path.lexists(path):
+        path = os.path.dirname(path)
+    if not path or os.path.isdir(path):
+        return None
+    return f"{path!r} is {'a file' if os.path.exists(path) else 'a link that leads nowhere'}"
 
 
 def _made_numbered(base: str) -> str:

@@ -739,10 +739,33 @@ def test_a_root_that_cannot_be_made_ends_the_program_early(run_script, repo):
 def test_a_file_in_the_way_ends_the_program_early(run_script, repo):
     """`results` is a file; a group is a file."""
     repo.write("results", "")
-    assert "can't be made" in refused(run_script, repo, "import footsteps\nfootsteps.initialize('a')")
+    said = refused(run_script, repo, "import footsteps\nfootsteps.initialize('a')")
+    assert "the run's directory 'results/a' can't be made: 'results' is a file\nhint: " in said
+    said = refused(run_script, repo, "import footsteps\nfootsteps.initialize('a', 'results/b')")
+    assert "'results' is a file" in said
     repo.write("out/exp", "")
     said = refused(run_script, repo, "import footsteps\nfootsteps.initialize('exp/a', 'out/')")
     assert "needs the group 'out/exp', which is a file" in said
+
+
+def test_a_start_that_is_refused_shows_the_programs_own_line(run_script, repo):
+    """One sentence and a hint below the line that asked; our frames, and the system's own error, are not shown."""
+    repo.write("results", "")
+    said = refused(run_script, repo, "import footsteps\nprint(footsteps.output_dir)", env={"FOOTSTEPS_NAME": "a"})
+    assert "print(footsteps.output_dir)" in said
+    assert said.count("Traceback") == 1
+    assert "FileExistsError" not in said
+    assert "/footsteps.py" not in said
+
+
+def test_starts_refused_a_thousand_times_leave_the_programs_own_hook(run_script, repo):
+    """What shortens one traceback hides nothing of a later error, and does not pile up."""
+    program = (
+        "import footsteps, sys\nseen = sys.excepthook = lambda *_: print('mine')\nfor n in range(2000):\n    try:\n"
+        "        footsteps.initialize('..')\n    except ValueError:\n        pass\n1 / 0\n"
+    )
+    done = run_script(program, cwd=repo)
+    assert (done.stdout, done.stderr, done.returncode) == ("mine\n", "", 1)
 
 
 def test_a_root_with_a_nul_ends_the_program_early(run_script, repo):

@@ -489,6 +489,22 @@ def test_from_a_second_thread(ask, repo):
     ended(child)
 
 
+@pytest.mark.parametrize("key", [CTRL_C, CTRL_D])
+def test_ctrl_c_and_ctrl_d_in_a_second_thread_end_the_program(ask, repo, key):
+    """Not that thread alone, with the question asked again by the first: no directory, no frames of ours."""
+    program = (
+        "import queue, threading, footsteps\nfound = queue.Queue()\n"
+        "threading.Thread(target=lambda: found.put(footsteps.output_dir), daemon=True).start()\nprint(found.get())\n"
+    )
+    child = ask(program=program)
+    child.send(key)
+    said = ended(child)
+    assert "no name given" in said
+    assert "KeyboardInterrupt" in said
+    assert "footsteps.py" not in said
+    assert not (repo / "results").exists()
+
+
 def test_inside_a_running_event_loop(ask, repo):
     """asyncio.run(main()): prompt_toolkit's own loop is elsewhere, and the program's goes on."""
     child = ask(
@@ -631,10 +647,15 @@ def test_ipython_with_its_full_prompt_asks(screen):
     screen.type(f"{sys.executable} -m IPython --no-banner --no-confirm-exit", "Enter")
     screen.shows("In [1]:")
     screen.type("import footsteps; d = footsteps.output_dir", "Enter")
-    screen.shows(QUESTION)
+    screen.shows("results/IPython/")
+    screen.tmux("send-keys", "C-c")
+    assert "footsteps.py" not in screen.shows("KeyboardInterrupt")
+    screen.shows("In [2]:")
+    screen.type("d = footsteps.output_dir", "Enter")
+    screen.shows("results/IPython/")
     screen.type("unet", "Enter")
     screen.shows("Saving results to results/unet/")
-    screen.shows("In [2]:")
+    screen.shows("In [3]:")
 
 
 @pytest.mark.kernel
