@@ -3190,7 +3190,7 @@ def _fill(run: Run, look: _Look, root: str, started: float, job: _Job | None) ->
     stale = [f"{path} has changed since it was loaded" for path in changed]
     facts.update(code_id=code.code_id, repositories=code.repositories)
     facts["cost"] = {"code": round(code.seconds, 4), "all": round(time.monotonic() - look.began, 4)}
-    facts["problems"] = [printable(p) for p in [*problems, *code.problems, *stale]]
+    facts["problems"] = [printable(p) for p in dict.fromkeys([*problems, *code.problems, *stale])]  # said once
     run.facts = facts
     write(os.path.join(run.record, RUN_JSON), as_json(facts))
     write(os.path.join(run.directory, INFO), _info(facts, code))
@@ -3385,10 +3385,16 @@ def _code_lines(facts: Mapping[str, Any], code: Code) -> list[str]:
         )
         lines += [f"  remote {remote['name']} {remote['url']}" for remote in row["remotes"]]
         if row["files"]:
-            lines.append(f"  {len(row['files'])} files differ from the commit, whole in {RECORD}/{CODE}")
+            lines.append(f"  {_kept(row)}, whole in {RECORD}/{CODE}")
         if row["converted"]:
             lines.append(f"  eol or filter settings act here: each file was looked at, in {code.seconds:.2f} s")
     return lines
+
+
+def _kept(row: Mapping[str, Any]) -> str:
+    count = len(row["files"])
+    told = f"{count} file{'s'[: count != 1]}"
+    return f"{told} differ{'s'[: count == 1]} from the commit" if row["commit"] else told
 
 
 def _left_out_lines(facts: Mapping[str, Any], _: Code) -> list[str]:

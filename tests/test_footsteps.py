@@ -352,9 +352,20 @@ def test_outside_of_git_the_script_and_its_modules_are_kept(tmp_path, run_script
     done = run_script("import helper, footsteps\nfootsteps.initialize('a')\n")
     assert (done.returncode, done.stderr) == (0, "")
     assert sections(tmp_path / "results/a")["Git Hash:"] == "not a git repository"
+    assert "\n  2 files, whole in .footsteps/code\n" in (tmp_path / "results/a/info.txt").read_text()
     rows = facts(tmp_path / "results/a")["repositories"]
     loose = next(row for row in rows if row["role"] == "loose")
     assert {f["path"] for f in loose["files"]} == {"helper.py", "script.py"}
+
+
+def test_info_counts_what_is_kept_in_words(repo, run_in):
+    """One file differs, two differ; where there is no commit nothing differs from it."""
+    kept = "from the commit, whole in .footsteps/code"
+    run_in()
+    assert f"\n  1 file differs {kept}\n" in (repo / "results/unet/info.txt").read_text()
+    repo.write("new.py")
+    run_in()
+    assert f"\n  2 files differ {kept}\n" in (repo / "results/unet-1/info.txt").read_text()
 
 
 def test_before_the_first_commit_everything_is_kept(tmp_path, run_script, repo):

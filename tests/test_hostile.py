@@ -92,6 +92,17 @@ def test_no_git(survives, tmp_path):
     assert any(path.endswith("script.py") for path in kept)
 
 
+def test_what_is_missing_everywhere_is_said_once(survives, repo, tmp_path):
+    """Without git: not for the project and again for the repository of the script."""
+    elsewhere = tmp_path / "elsewhere"
+    os.makedirs(elsewhere / ".git")
+    (elsewhere / "script.py").write_text(UNET)
+    directory, said = survives(elsewhere / "script.py", env={"PATH": os.fspath(tmp_path)})
+    assert [row["role"] for row in facts(directory)["repositories"]][:2] == ["cwd", "script"]
+    assert facts(directory)["problems"] == ["git was not found on PATH"]
+    assert "more)" not in said
+
+
 def test_git_that_cannot_be_executed(survives, tmp_path):
     """A program called git that is no program."""
     path = stub(tmp_path / "bin", "")
