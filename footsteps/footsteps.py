@@ -3314,8 +3314,11 @@ def _parent_run() -> dict[str, Any] | None:
 
 def _copied_script(run: Run) -> dict[str, Any] | None:
     """The script as it ran, beside info.txt."""
-    path = _main_program()["path"]
+    main = _main_program()
+    path = main["path"]
     if path is None or not os.path.isfile(path):
+        if main["kind"] == "script" and not os.path.exists(path) and not hasattr(sys, "frozen"):
+            raise FileNotFoundError(f"{path} is not there any more")
         return None
     if looks_secret(path) or os.path.getsize(path) > MAX_FILE:
         return {"path": path, "stored": None, "sha256": None}

@@ -562,9 +562,10 @@ def test_a_working_directory_deleted_later(survives, repo):
 
 
 def test_a_deleted_script(survives, repo):
-    """An editor or a sync has taken it away since the start."""
+    """An editor or a sync has taken it away since the start: the record says that it has no copy."""
     directory, said = survives("import os\nos.remove(__file__)\n" + UNET)
-    assert said == ""
+    assert "script.py is not there any more" in said
+    assert b"script.py is not there any more" in info(directory).partition(b"Not recorded:")[2]
     assert facts(directory)["script"] is None
 
 
