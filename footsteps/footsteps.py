@@ -501,7 +501,10 @@ def _chosen_name(given: str | None, root: str) -> str:
 def _asked_name(root: str) -> str | None:
     """What the person (or the pipe) at stdin answers; None if there is nobody to ask."""
     if _in_notebook():
-        return _asked_by_input(root)
+        try:
+            return _asked_by_input(root)
+        except NotImplementedError:  # nbconvert, papermill: a kernel whose front end has no input box
+            return None
     stdin = sys.stdin
     try:
         if stdin is None or stdin.closed or _program_comes_from_stdin():

@@ -692,3 +692,20 @@ def test_a_jupyter_kernel_asks_in_the_notebooks_input_box(repo, monkeypatch):
     assert [prompt.strip() for prompt in asked] == [QUESTION]
     assert "results/explore/" in "".join(said)
     assert names(repo) == ["explore"]
+
+
+@pytest.mark.kernel
+@pytest.mark.filterwarnings("ignore")
+def test_a_notebook_that_nobody_watches_takes_its_own_name(repo, monkeypatch):
+    """nbclient, papermill, `jupyter execute`: there is no input box, so it is as with stdin closed."""
+    nbformat = pytest.importorskip("nbformat")
+    nbclient = pytest.importorskip("nbclient")
+    pytest.importorskip("ipykernel")
+    monkeypatch.setenv("JPY_SESSION_NAME", os.fspath(repo / "nightly.ipynb"))
+    cell = nbformat.v4.new_code_cell("import footsteps\nprint(footsteps.output_dir)")
+    notebook = nbformat.v4.new_notebook(cells=[cell])
+    where = {"metadata": {"path": os.fspath(repo)}}
+    done = nbclient.NotebookClient(notebook, kernel_name="python3", timeout=120, resources=where).execute()
+    said = {output.name: output.text for output in done.cells[0].outputs}
+    assert said["stdout"].endswith("results/nightly/\n")
+    assert "taking 'nightly' (set FOOTSTEPS_NAME=<name>" in said["stderr"]
