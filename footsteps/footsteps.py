@@ -2378,13 +2378,15 @@ def mask_arguments(argv: Sequence[str]) -> list[str]:
     """The arguments with ``***`` for secrets: ``--token X``, ``--password=X``, ``api_key=X``, URLs."""
     masked, after = [], False
     for argument in argv:
-        name, equals, _ = argument.partition("=")
+        name, equals, value = argument.partition("=")
         if after and not argument.startswith("--"):
             masked.append("***")
         elif equals and is_secret_name(name.lstrip("-+")):
             masked.append(f"{name}=***")
-        else:
+        elif "://" in argument:
             masked.append(mask(argument))
+        else:
+            masked.append(name + equals + mask(value) if equals else mask(argument))
         after = argument.startswith("-") and not equals and is_secret_name(argument.lstrip("-"))
     return masked
 

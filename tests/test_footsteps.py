@@ -223,6 +223,8 @@ def test_the_command_can_be_pasted_into_a_shell(repo, run_in, argument):
         (f"--data=https://{SECRET}@example.org/x",),
         ("--aws-secret-access-key", SECRET),
         ("--x", f"ghp_{SECRET * 3}"),
+        (f"--x=ghp_{SECRET * 3}",),
+        (f"model.x=hf_{SECRET * 3}",),
     ],
 )
 def test_credentials_in_the_command_are_masked(repo, run_in, arguments):
