@@ -876,7 +876,7 @@ def _hide_our_frames(error: BaseException) -> None:
     before = getattr(sys.excepthook, "before", sys.excepthook)  # a start may be tried a thousand times
     mark = vars(error)["hides"] = object()  # the exception itself would keep the program's frames alive
     if isinstance(error, KeyboardInterrupt):
-        vars(error)["_render_traceback_"] = lambda: ["KeyboardInterrupt"]  # IPython asks it for what to show
+        vars(error)["_render_traceback_"] = _shown_in_ipython
 
     def hook(kind: type[BaseException], value: BaseException, trace: TracebackType | None) -> None:
         sys.excepthook = before
@@ -888,6 +888,11 @@ def _hide_our_frames(error: BaseException) -> None:
 
     vars(hook)["before"] = before
     sys.excepthook = hook
+
+
+def _shown_in_ipython() -> list[str]:
+    """What IPython, which asks the exception for its lines, prints after Ctrl-C; no lambda, as errors are pickled."""
+    return ["KeyboardInterrupt"]
 
 
 def _without_ours(trace: TracebackType | None) -> TracebackType | None:
