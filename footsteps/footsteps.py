@@ -705,7 +705,8 @@ def _asked_by_input(root: str) -> str:
 
 def _input(question: str) -> str:
     """input(), whose question is seen on the terminal also when stdout is sent to a file."""
-    if _in_notebook() or (sys.stdout is not None and sys.stdout.isatty()):
+    whole = None not in (sys.stdout, sys.stderr)  # without a stderr input() raises
+    if _in_notebook() or (whole and sys.stdout.isatty()):
         return input(question)
     _put(_terminal(), question)
     line = sys.stdin.readline()

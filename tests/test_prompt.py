@@ -437,6 +437,15 @@ def test_with_stdout_and_stderr_sent_to_files(repo, terminal, term):
     assert names(repo) == ["unet"]
 
 
+def test_with_stderr_closed_a_dumb_terminal_is_asked_too(repo, terminal):
+    """input() would raise "lost sys.stderr", and the name would silently be the script's."""
+    child = terminal(["sh", "-c", f"TERM=dumb {sys.executable} train.py 2>&-; echo done"], cwd=repo)
+    child.expect_exact(QUESTION)
+    child.sendline("unet")
+    child.expect_exact("Saving results to results/unet/")
+    child.expect_exact("done")
+
+
 def test_a_narrow_terminal(ask, repo):
     """Twenty columns: it still asks."""
     child = ask(env={"COLUMNS": "20"})
