@@ -64,6 +64,7 @@ PARSED_VARIABLE = "FOOTSTEPS_PARSED"  # tells multiprocessing children what thei
 LAST_PARSES = 20  # that it holds; with a long environment nothing can be started
 MANY = 10_000
 ADDED = ("hash_code", "base_hash_code", "git_label")
+PLAIN = (str, int, float, type(None))  # values with a text of their own
 
 # ---------------------------------------------------------------------------
 # The parser
@@ -110,6 +111,7 @@ class LTParser(argparse.ArgumentParser):
         self.record_path: str | None = None
         self.args_file: str | None = None
         self._texts: dict[int, list[str]] = {}
+        self._given: dict[str, list[str]] = {}
         self._command: str | None = None
 
     if not TYPE_CHECKING:  # checkers see argparse's own signatures
@@ -129,7 +131,7 @@ class LTParser(argparse.ArgumentParser):
 
             argparse itself calls this from all others, and for subparsers, always with a list.
             """
-            self._command = None
+            self._command, self._given = None, {}
             words = _given(args)
             parsed, rest = super().parse_known_args(words, namespace)
             return (self._recorded(words, parsed, rest) if args is None else parsed), rest
@@ -141,15 +143,19 @@ class LTParser(argparse.ArgumentParser):
             return (self._recorded(words, parsed, rest) if args is None else parsed), rest
 
     def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
-        """argparse's, noting the words of values without a text, as ``type=open`` makes."""
+        """argparse's, noting the words: an action may make anything of them."""
         if isinstance(action, argparse._SubParsersAction) and arg_strings:  # noqa: SLF001
             self._command = arg_strings[0]
-        words = list(arg_strings)
-        value = super()._get_values(action, arg_strings)
-        if not isinstance(value, (str, int, float, type(None))):
+        self._given.setdefault(action.dest, []).extend(arg_strings)
+        return super()._get_values(action, arg_strings)
+
+    def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
+        """argparse's, noting the word of a value without a text, as ``type=open`` makes."""
+        value = super()._get_value(action, arg_string)
+        if not isinstance(value, PLAIN):
             if len(self._texts) > MANY:  # a program that parses in a loop
                 self._texts.clear()
-            self._texts[id(value)] = words
+            self._texts[id(value)] = [arg_string]
         return value
 
     def _recorded(self, words: list[str], namespace: Any, rest: Sequence[str] = ()) -> Any:
@@ -208,9 +214,7 @@ class Parsed(NamedTuple):
         ours = [name for name in ADDED if not _is_argument(parser, name)]
         raw = {n: v for n, v in namespace.items() if n not in ours and n[:2] != "__"}
         chain = [parser, *(below for _, below in _subparsers(parser))]
-        texts: dict[int, Sequence[str]] = {}
-        for each in chain:
-            texts.update(getattr(each, "_texts", {}))
+        texts = {key: words for each in chain for key, words in _texts_of(each, raw)}
         values = {str(name): plain(value, texts) for name, value in raw.items()}
         names = {action.dest: _names(action) for each in chain for action in each._actions}  # noqa: SLF001
         commands = [name for name, _ in _subparsers(parser)]
@@ -229,36 +233,49 @@ def _is_the_launchers(name: str, value: Any) -> bool:
     return name == "local_rank" and str(value) == os.environ.get("LOCAL_RANK")
 
 
-def plain(value: Any, texts: Texts) -> Any:
+def _texts_of(parser: argparse.ArgumentParser, values: Mapping[str, Any]) -> Iterator[tuple[int, Sequence[str]]]:
+    """The id of each value that words stand for, and the words: those given, or the flag's name."""
+    for action in parser._actions:  # noqa: SLF001
+        if action.option_strings and not isinstance(action.const, PLAIN):
+            yield id(action.const), [_option(action).lstrip(parser.prefix_chars)]
+    given = getattr(parser, "_given", {})
+    made = ((values.get(dest), words) for dest, words in given.items() if words)
+    yield from ((id(value), words) for value, words in made if not isinstance(value, PLAIN))
+    yield from getattr(parser, "_texts", {}).items()
+
+
+def plain(value: Any, texts: Texts, words: Sequence[str] = ()) -> Any:
     """``value`` as JSON can hold it, the same text on any machine and in any run.
 
     Args:
         value: anything argparse can put into a namespace.
         texts: the words that values were made from, by id of the value.
+        words: those of what holds it.
     """
     if value is None or type(value) in (bool, int, str):
         return value
+    words = texts.get(id(value), words)
     if isinstance(value, (int, str)):
-        return _stable_text(value, texts) if hasattr(value, "name") else _plain(value)
+        return _stable_text(value, words) if hasattr(value, "name") else _plain(value)
     if isinstance(value, float):
         return float(value) if value - value == 0 else repr(float(value))  # strict JSON has no NaN
     if isinstance(value, (list, tuple)):
-        return [plain(each, texts) for each in value]
+        return [plain(each, texts, words) for each in value]
     if isinstance(value, (set, frozenset)):
-        return sorted((plain(each, texts) for each in value), key=json_text)
+        return sorted((plain(each, texts, words) for each in value), key=json_text)
     if isinstance(value, dict):
-        return {str(plain(key, texts)): plain(each, texts) for key, each in value.items()}
+        return {str(plain(key, texts, words)): plain(each, texts, words) for key, each in value.items()}
     if isinstance(value, argparse.Namespace):
-        return plain(vars(value), texts)
-    return _stable_text(value, texts)
+        return plain(vars(value), texts, words)
+    return _stable_text(value, words)
 
 
 def _plain(value: int | str) -> int | str:
     return str.__str__(value) if isinstance(value, str) else int(value)
 
 
-def _stable_text(value: Any, texts: Texts) -> Any:
-    """A name, path or repr that is the same in any run, else the words given, else its type."""
+def _stable_text(value: Any, words: Sequence[str]) -> Any:
+    """A name or path that is the same in any run, else the words given, else its repr or type."""
     import enum
     import pathlib
     import re
@@ -272,13 +289,15 @@ def _stable_text(value: Any, texts: Texts) -> Any:
             return plain(value.tolist(), {})
         if hasattr(value, "read") or hasattr(value, "write"):  # argparse.FileType
             return str(value.name)
-        function = getattr(value, "func", value)  # of a functools.partial
-        text = getattr(function, "__qualname__", None) or repr(value)
+        named = getattr(getattr(value, "func", value), "__qualname__", None)  # func: of a functools.partial
+        if words and (named or type(value).__module__ not in sys.stdlib_module_names):
+            return " ".join(words)  # a repr may leave out what tells values apart: two models, two lambdas
+        text = named or repr(value)
     except Exception:
         text = " at 0x0"
     if not re.search(r"\bat 0x[0-9a-fA-F]+", text):
         return text
-    return " ".join(texts[id(value)]) if id(value) in texts else type(value).__qualname__
+    return " ".join(words) if words else type(value).__qualname__
 
 
 def without_secrets(names: Sequence[str], value: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import enum
+import functools
 import io
 import json
 import os
@@ -522,6 +523,65 @@ print(parser.parse_args().hash_code)
     assert code(seed="1") == code(seed="2")
     assert code("--model", "a", "--models", "b", "c") == code("--model", "a", "--models", "b", "c", seed="3")
     assert code("--model", "a") != code("--model", "b")
+
+
+class Thing:
+    """A value whose text, if it has one, does not tell it from another."""
+
+    def __init__(self, name):
+        """Made of a word, as `type=` and actions do."""
+        self.kept = name
+
+
+class Loaded(Thing):
+    """As the models of a framework: the repr says its layers, not its weights."""
+
+    def __repr__(self):
+        """The same for every word."""
+        return "Loaded(layers=2)"
+
+
+class Keep(argparse.Action):
+    """An action of the program's own."""
+
+    def __call__(self, _parser, namespace, values, _option_string=None):
+        """Make an object of the words."""
+        setattr(namespace, self.dest, Thing(values))
+
+
+MADE_OF_WORDS = {
+    "nargs": {"nargs": "+", "type": Thing},
+    "appended": {"action": "append", "type": Thing},
+    "list": {"type": lambda text: [Thing(word) for word in text.split(",")]},
+    "dict": {"type": lambda text: {"model": Thing(text)}},
+    "repr": {"type": Loaded},
+    "lambda": {"type": {"a": lambda: 1, "b": lambda: 2}.get},
+    "partial": {"type": lambda text: functools.partial(str.split, text)},
+    "action": {"action": Keep},
+}
+
+
+@pytest.mark.parametrize("made", MADE_OF_WORDS)
+def test_other_words_are_another_run_whatever_is_made_of_them(made, parse, project):
+    """Objects in lists, of one repr, lambdas: the words stand for them, in the id and in the settings."""
+
+    def define(parser):
+        parser.add_argument("--x", **MADE_OF_WORDS[made])
+
+    (parser, one), (_, other) = parse(define, "--x", "a"), parse(define, "--x", "b")
+    assert one.hash_code != other.hash_code
+    assert parse(define, "--x", "a")[1].hash_code == one.hash_code
+    assert settings_of(project / parser.record_path).endswith(" --x a")
+
+
+def test_flags_of_different_functions_are_different_runs(parse):
+    """Two lambdas have one name; the flags that chose them have two."""
+
+    def define(parser):
+        parser.add_argument("--relu", dest="f", action="store_const", const=lambda x: max(x, 0))
+        parser.add_argument("--same", dest="f", action="store_const", const=lambda x: x)
+
+    assert parse(define, "--relu")[1].hash_code != parse(define, "--same")[1].hash_code
 
 
 def test_flags_given_or_not_and_types_are_different_runs(parse):
