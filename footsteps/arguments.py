@@ -327,26 +327,47 @@ def _names(action: argparse.Action) -> list[str]:
 def settings_words(parser: argparse.ArgumentParser, values: Mapping[str, Any], texts: Texts, label: str) -> list[str]:
     """The arguments as words that ``parser`` reads back: positionals, then options sorted by name.
 
-    A subcommand, or what is left of the line, comes after the options; ``--git_label=`` before it
-    ends an option that would swallow it.
+    A subcommand, what is left of the line, and, after ``--``, positionals with a leading dash come
+    after the options; ``--git_label=`` before them ends an option that would swallow them.
     """
     positionals: list[str] = []
+    left: list[str] = []
     options: list[tuple[str, list[str]]] = []
     for action in _written(parser, values, texts):
         words = _words_of(parser, action, values[action.dest], texts)
-        if not action.option_strings:
-            positionals += words
-        elif words:
+        if action.option_strings and action.nargs != argparse.REMAINDER:
             options.append((_option(action).lstrip(parser.prefix_chars), words))
+        else:
+            (left if action.option_strings else positionals).extend(words)
     below = next(_subparsers(parser), None)
-    last = any(a.nargs in (argparse.PARSER, argparse.REMAINDER) for a in parser._actions)  # noqa: SLF001
-    if not last and not _is_argument(parser, "git_label"):
-        options.append(("git_label", ["--git_label", *filter(None, [label])]))
-    ordered = [word for _, words in sorted(options) for word in words]
-    if not last:
-        return positionals + ordered
     further = [below[0], *settings_words(below[1], values, texts, label)] if below is not None else []
-    return [*ordered, f"--git_label={label}", *positionals, *further]
+    swallows = bool(left) or any(nargs in (argparse.PARSER, argparse.REMAINDER) for nargs in _positional_nargs(parser))
+    dashes = ["--"] if not swallows and any(_is_like_an_option(parser, word) for word in positionals) else []
+    if swallows or dashes:
+        return [*_ordered(options), f"--git_label={label}", *dashes, *positionals, *left, *further]
+    if not _is_argument(parser, "git_label"):
+        options.append(("git_label", _git_label(parser, label)))
+    return [*positionals, *_ordered(options)]
+
+
+def _ordered(options: list[tuple[str, list[str]]]) -> list[str]:
+    return [word for _, words in sorted(options) for word in words]
+
+
+def _positional_nargs(parser: argparse.ArgumentParser) -> list[int | str | None]:
+    return [action.nargs for action in parser._actions if not action.option_strings]  # noqa: SLF001
+
+
+def _git_label(parser: argparse.ArgumentParser, label: str) -> list[str]:
+    """The label as an option that parsers don't know; one word where a positional would take the second."""
+    if {"?", "*"} & {*_positional_nargs(parser)}:
+        return [f"--git_label={label}"]
+    return ["--git_label", *filter(None, [label])]
+
+
+def _is_like_an_option(parser: argparse.ArgumentParser, word: str) -> bool:
+    number = parser._negative_number_matcher.match(word) and not parser._has_negative_number_optionals  # noqa: SLF001
+    return word[:1] in parser.prefix_chars and len(word) > 1 and not number
 
 
 def _written(parser: argparse.ArgumentParser, values: Mapping[str, Any], texts: Texts) -> Iterator[argparse.Action]:
@@ -364,13 +385,18 @@ def _written(parser: argparse.ArgumentParser, values: Mapping[str, Any], texts: 
 
 
 def _written_once(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
-    """The actions whose values stand in the settings: of those that set one value, the first."""
+    """The actions whose values stand in the settings: of those that set one value, the first.
+
+    Flags that set or append a constant stand beside it, save where an append writes all of a list.
+    """
+    not_written = (argparse._SubParsersAction, argparse._HelpAction, argparse._VersionAction)  # noqa: SLF001
+    actions = [action for action in parser._actions if not isinstance(action, not_written)]  # noqa: SLF001
+    appended = {action.dest for action in actions if isinstance(action, argparse._AppendAction)}  # noqa: SLF001
     seen = set()
-    for action in parser._actions:  # noqa: SLF001
-        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
-            continue
-        several = isinstance(action, (argparse._StoreConstAction, argparse._AppendConstAction))  # noqa: SLF001
-        if several or action.dest not in seen:
+    for action in actions:
+        adds = isinstance(action, argparse._AppendConstAction)  # noqa: SLF001
+        several = adds or isinstance(action, argparse._StoreConstAction)  # noqa: SLF001
+        if (several or action.dest not in seen) and not (adds and action.dest in appended):
             yield action
         if not several:
             seen.add(action.dest)
@@ -451,8 +477,8 @@ def _option(action: argparse.Action) -> str:
 
 
 def on_one_line(word: str) -> str:
-    """Bare where ``split()`` gives it back, else as a shell reads it."""
-    bare = word and not any(c.isspace() or c in "'\"\x7f" or c < " " for c in word)
+    """Bare where ``split()`` gives it back, else as a shell reads it; what is no UTF-8 can't be opened as text."""
+    bare = word and not any(c.isspace() or c in "'\"\x7f" or c < " " or "\ud800" <= c <= "\udfff" for c in word)
     return word if bare else footsteps.quote([word])
 
 

@@ -179,6 +179,19 @@ def exclusive(parser):
     parser.add_argument("--old", type=bool, default=False)
 
 
+def left_out(parser):
+    """Positionals that may be left out, a list that a flag adds to, a version, words to the end."""
+    parser.add_argument("first")
+    parser.add_argument("config", nargs="?")
+    parser.add_argument("files", nargs="*")
+    parser.add_argument("--level", type=int, default=0)
+    parser.add_argument("--add", action="append")
+    parser.add_argument("--std", dest="add", action="append_const", const="std")
+    parser.add_argument("--rest", nargs=argparse.REMAINDER)
+    parser.add_argument("--version", action="version", version="1")
+    parser.set_defaults(version="of the data")
+
+
 def remainder(parser):
     """A program to start, with all its arguments."""
     parser.add_argument("--lr", type=float, default=0.1)
@@ -679,6 +692,10 @@ READ_BACK = [
     (exclusive, "--steps 1000"),
     (remainder, "--lr 2 python x.py --lr 3"),
     (remainder, "--names x y --lr 2"),
+    (left_out, "a"),
+    (left_out, "a b c"),
+    (left_out, "--level 1 a -- -b --level"),
+    (left_out, "a --add x --std --add y --rest python --level 2"),
 ]
 
 
@@ -724,6 +741,7 @@ def test_values_that_would_break_the_line_are_quoted(project, parse):
     (record,) = records(project)
     line = settings_of(record)
     assert "\n" not in line
+    assert (record / f"settings_{record.name}.txt").read_text("utf-8")
     words = shlex.split(line)
     assert words[words.index("--blank") + 1] == values["blank"]
     assert words[words.index("--quote") + 1] == values["quote"]
