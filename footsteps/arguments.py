@@ -147,6 +147,7 @@ class LTParser(argparse.ArgumentParser):
         if isinstance(action, argparse._SubParsersAction) and arg_strings:  # noqa: SLF001
             self._command = arg_strings[0]
         self._given.setdefault(action.dest, []).extend(arg_strings)
+        footsteps.note_secrets(word for word in arg_strings if without_secrets(_names(action), word) == "***")
         return super()._get_values(action, arg_strings)
 
     def _get_value(self, action: argparse.Action, arg_string: str) -> Any:

@@ -242,6 +242,11 @@ def note_arguments(values: Mapping[str, object], **facts: object) -> None:
         run.append("arguments", {"arguments": dict(values), **facts})
 
 
+def note_secrets(words: Iterable[str]) -> None:
+    """Mask these words of the command line wherever it is recorded from now on: a parser knows what ``-p`` means."""
+    _shared.secrets.update(filter(None, words))
+
+
 def _figure_name(number: int, name: str) -> str:
     safe = "".join(c if c.isalnum() or c in "-_.+=, " else "_" for c in str(name)).strip()
     safe = safe.encode()[:150].decode("utf-8", "ignore")  # a file's name has room for 255 bytes
@@ -399,6 +404,7 @@ def _shared_state() -> Any:
         state.beginning, state.arguments, state.packages = None, None, None
         state.inherited = os.environ.get(RUN_VARIABLE)  # the run of the program that launched this one
         atexit.register(lambda: state.run is not None and state.run.end())
+        state.secrets = set()
         state.locks = {}
     return state
 
@@ -2381,20 +2387,26 @@ def _pairs(query: str) -> list[tuple[str, str, str]]:
 
 
 def mask_arguments(argv: Sequence[str]) -> list[str]:
-    """The arguments with ``***`` for secrets: ``--token X``, ``--password=X``, ``api_key=X``, URLs."""
+    """The arguments with ``***`` for secrets: ``--token X``, ``--password=X``, ``api_key=X``, URLs, noted words."""
     masked, after = [], False
     for argument in argv:
         name, equals, value = argument.partition("=")
-        if after and not argument.startswith("--"):
+        if (after and not argument.startswith("--")) or argument in _shared.secrets:
             masked.append("***")
-        elif equals and is_secret_name(name.lstrip("-+")):
+        elif equals and (is_secret_name(name.lstrip("-+")) or value in _shared.secrets):
             masked.append(f"{name}=***")
-        elif "://" in argument:
-            masked.append(mask(argument))
         else:
-            masked.append(name + equals + mask(value) if equals else mask(argument))
+            whole = not equals or "://" in argument
+            masked.append(_without_noted(mask(argument) if whole else name + equals + mask(value)))
         after = argument.startswith("-") and not equals and is_secret_name(argument.lstrip("-"))
     return masked
+
+
+def _without_noted(argument: str) -> str:
+    """``-pX`` with ``***`` for an X that was noted."""
+    short = argument.startswith("-") and not argument.startswith("--")
+    ends = [word for word in tuple(_shared.secrets) if short and argument.endswith(word)]
+    return argument.removesuffix(max(ends, key=len)) + "***" if ends else argument
 
 
 def quote(argv: Sequence[str]) -> str:

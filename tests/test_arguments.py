@@ -868,6 +868,28 @@ def test_secrets_are_in_no_copy(project, hash_of, run_script):
     }
 
 
+@pytest.mark.parametrize("given", ["-p WORD", "-pWORD", "--pas WORD", "--pas=WORD", "--login WORD", "--seed 1 WORD"])
+def test_what_a_parser_knows_to_be_secret_is_masked_in_the_command(given, project, run_script):
+    """A short or shortened option, dest=, a positional: in the record, and in the run that begins afterwards."""
+    program = PROGRAM.replace("print(args.hash_code)", "footsteps.initialize('run')\nprint(footsteps.output_dir)")
+    options = """\
+parser.add_argument("-p", "--password")
+parser.add_argument("--login", dest="api_key")
+parser.add_argument("--seed", type=int)
+parser.add_argument("secret", nargs="?")
+args = """
+    word = "hunter" + str(2)
+    done = run_script(
+        "import footsteps\n" + program.replace("args = ", options), *given.replace("WORD", word).split(), cwd=project
+    )
+    assert done.returncode == 0, done.stderr
+    for path in [*(project / "lt_records").rglob("*"), *(project / "results").rglob("*")]:
+        assert not path.is_file() or word.encode() not in path.read_bytes(), path
+    (record,) = records(project)
+    assert run_json(record)["masked"]
+    assert run_json(record)["argv"][1:] == given.replace("=WORD", "=***").replace("WORD", "***").split()
+
+
 def test_a_second_run_of_the_same_state_keeps_the_first_record(project, run_script):
     """It warns at the program's own line, raises, or says nothing, as on_suspicion wishes."""
     done = run_script("main.py", cwd=project)
