@@ -198,8 +198,10 @@ HINT = "lr:0.1, lr<=0.1, optimizer==sgd, 'package.numpy<2', or a word"
 
 
 def plausible(operator: str, value: str) -> bool:
-    """Whether a value can stand behind the operator (`<` wants one, and `a<>b` is none)."""
-    return not value.startswith(("=", "<", ">")) and (bool(value.strip()) or operator in (":", "=="))
+    """Whether a value can stand behind the operator (`<` wants one, `a<>b` is none, `pad:<pad>` is one)."""
+    if operator in (":", "=="):
+        return not re.match(r"=|[<>]=?[\s\d.+-]", value)
+    return bool(value.strip()) and not value.startswith(("=", "<", ">"))
 
 
 def problem_of(name: str, operator: str, value: str) -> str:
@@ -207,8 +209,15 @@ def problem_of(name: str, operator: str, value: str) -> str:
     if not name.strip():
         return "no name before the operator"
     if operator == "=":
-        return f"`=` is no comparison; {name}=={value} is"
+        return f"`=` is no comparison; {comparison_for(name, value)} is"
     return "no value after the operator" if not value.strip() else f"`{operator}{value[0]}` is none"
+
+
+def comparison_for(name: str, value: str) -> str:
+    """What was meant by `lr=3`, `lr=<3` or `lr!=3`."""
+    if name.endswith("!"):
+        return f"--exclude {name[:-1]}=={value}"
+    return f"{name}{value[0]}={value[1:]}" if value.startswith(("<", ">")) else f"{name}=={value}"
 
 
 def matches(run: Run, *expressions: Expression) -> bool:

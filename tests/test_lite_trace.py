@@ -227,6 +227,24 @@ def test_lite_tracer_is_importable_under_its_own_name(repo, run_script):
     assert os.listdir(repo / "lt_records") == [done.stdout.strip()]
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no full disk to offer")
+def test_a_full_disk_behind_the_answer_is_one_line(history):
+    """`lite_trace.py > file`: not the exit status of an empty answer, no traceback."""
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "lite_tracer.lite_trace"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 2
+    assert done.stderr == "lite_trace.py: No space left on device\n"
+
+
+@pytest.mark.parametrize("value", ["<pad>", "</s>", ">>>", "a=b", "a:b<c"])
+def test_a_value_may_look_like_an_operator(value, history, search):
+    """A condition as the answer itself prints it is understood."""
+    code = record("--name", value)
+    assert search("", more=["-i", f"name:{value}"]) == {code}
+    assert search("", more=["-i", f"name=={value}"]) == {code}
+
+
 def test_a_reader_that_leaves_early_is_no_error(history):
     """`lite_trace.py | head -1`."""
     command = [sys.executable, "-m", "lite_tracer.lite_trace"]

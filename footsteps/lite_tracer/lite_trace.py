@@ -47,6 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
+    except OSError as error:  # a full disk behind stdout
+        render.talk(render.escaped(f"{PROGRAM}: {error.strerror or error}"))
+        return TROUBLE
     except KeyboardInterrupt:
         return INTERRUPTED
 
