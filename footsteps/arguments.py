@@ -131,13 +131,16 @@ class LTParser(argparse.ArgumentParser):
 
             argparse itself calls this from all others, and for subparsers, always with a list.
             """
-            self._command, self._given = None, {}
+            self._command = None
+            if namespace is None:  # else what it holds was given to us before, as the intermixed ones do
+                self._given = {}
             words = _given(args)
             parsed, rest = super().parse_known_args(words, namespace)
             return (self._recorded(words, parsed, rest) if args is None else parsed), rest
 
         def parse_known_intermixed_args(self, args: Words = None, namespace: Any = None) -> Any:
             """Parse; record only if ``args`` is left to the command line."""
+            self._given = {}
             words = _given(args)
             parsed, rest = super().parse_known_intermixed_args(words, namespace)
             return (self._recorded(words, parsed, rest) if args is None else parsed), rest

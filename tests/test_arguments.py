@@ -585,6 +585,10 @@ def test_other_words_are_another_run_whatever_is_made_of_them(made, parse, proje
     assert one.hash_code != other.hash_code
     assert parse(define, "--x", "a")[1].hash_code == one.hash_code
     assert settings_of(project / parser.record_path).endswith(" --x a")
+    if made != "nargs":  # as many words as there are
+        parser.add_argument("file", nargs="?")
+        mixed = [parser.parse_intermixed_args(["--x", word, "f"]).hash_code for word in ("a", "b", "a")]
+        assert mixed[0] == mixed[2] != mixed[1]
 
 
 def test_flags_of_different_functions_are_different_runs(parse):
