@@ -457,7 +457,7 @@ def _words(
     texts: Texts,
 ) -> list[str]:
     several = isinstance(value, (list, tuple)) and action.nargs not in (None, "?")
-    words = [_word(each, texts) for each in value] if several else [_word(value, texts)]
+    words = [_word(each, texts, action.type) for each in (value if several else [value])]
     words = [str(without_secrets(_names(action), word)) for word in words]
     if not option or not any(words):
         return option or words
@@ -467,11 +467,25 @@ def _words(
     return [*option, *words]
 
 
-def _word(value: Any, texts: Texts) -> str:
+def _word(value: Any, texts: Texts, convert: Any = None) -> str:
     """The text that argparse would make ``value`` of."""
+    if hasattr(value, "_value_") and callable(convert):
+        return next((text for text in _texts_of_member(value) if _makes(convert, text, value)), str(value))
     if isinstance(value, (bool, int, float, str)):
         return str(value)
     return " ".join(texts[id(value)]) if id(value) in texts else str(plain(value, texts))
+
+
+def _texts_of_member(member: Any) -> list[str]:
+    """What may stand for an enum's member: ``type=Colour``, ``type=Colour.__getitem__``, a converter of one's own."""
+    return [str(member.value), str(member.name), str(member)]
+
+
+def _makes(convert: Callable[[str], object], text: str, value: object) -> bool:
+    try:
+        return convert(text) is value
+    except Exception:
+        return False
 
 
 def _option(action: argparse.Action) -> str:

@@ -783,6 +783,40 @@ class Colour(enum.Enum):
     """An enum whose members argparse makes from text."""
 
     RED = "red"
+    BLUE = "blue"
+
+
+class Size(str, enum.Enum):
+    """Members that are texts: str() of them differs between Pythons."""
+
+    BIG = "big"
+
+
+class Level(enum.IntEnum):
+    """Members that are numbers."""
+
+    LOW = 1
+
+
+ENUMS = {
+    "value": (Colour, Colour.RED),
+    "name": (Colour.__getitem__, Colour.RED),
+    "text": (Size, Size.BIG),
+    "number": (lambda text: Level(int(text)), Level.LOW),
+    "name of a number": (lambda text: Level[text], Level.LOW),
+}
+
+
+@pytest.mark.parametrize("convert", ENUMS)
+def test_the_members_of_an_enum_are_read_back(convert, parse, project):
+    """A default member, for which no word was given, is written as its converter wants it."""
+
+    def define(parser):
+        parser.add_argument("--x", type=ENUMS[convert][0], default=ENUMS[convert][1])
+
+    parse(define)
+    (record,) = records(project)
+    assert read_back(define, record) == {"x": ENUMS[convert][1]}
 
 
 @given(
