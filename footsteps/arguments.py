@@ -150,7 +150,7 @@ class LTParser(argparse.ArgumentParser):
         if isinstance(action, argparse._SubParsersAction) and arg_strings:  # noqa: SLF001
             self._command = arg_strings[0]
         self._given.setdefault(action.dest, []).extend(arg_strings)
-        footsteps.note_secrets(word for word in arg_strings if without_secrets(_names(action), word) == "***")
+        footsteps.note_secrets(w for w in arg_strings if str(without_secrets(_names(action), w)).endswith("***"))
         return super()._get_values(action, arg_strings)
 
     def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
@@ -160,6 +160,8 @@ class LTParser(argparse.ArgumentParser):
             if len(self._texts) > MANY:  # a program that parses in a loop
                 self._texts.clear()
             self._texts[id(value)] = [arg_string]
+        if _holds_secret(_names(action), value):
+            footsteps.note_secrets([arg_string])
         return value
 
     def _recorded(self, words: list[str], namespace: Any, rest: Sequence[str] = ()) -> Any:
@@ -315,8 +317,22 @@ def without_secrets(names: Sequence[str], value: Any) -> Any:
     masked = footsteps.mask_arguments([f"--{name}=" for name in names])
     if any(word.endswith("=***") for word in masked):
         return "***"
+    key, equals, _ = str(value).partition("=")
+    if equals and footsteps.is_secret_name(key.lstrip("-+")):
+        return f"{key}=***"
     text = footsteps.mask(str(value))
     return value if text == str(value) else text
+
+
+def _holds_secret(names: Sequence[str], value: Any) -> bool:
+    """Whether a dictionary or list, of JSON or of ``key=value``, has a part that may not be written."""
+    if not isinstance(value, (dict, list, tuple)):
+        return False
+    try:
+        values = plain(value, {})
+        return bool(without_secrets(names, values) != values)
+    except RecursionError:  # a list that holds itself; the program is still parsing
+        return False
 
 
 def _names(action: argparse.Action) -> list[str]:
@@ -457,14 +473,18 @@ def _words(
     texts: Texts,
 ) -> list[str]:
     several = isinstance(value, (list, tuple)) and action.nargs not in (None, "?")
-    words = [_word(each, texts, action.type) for each in (value if several else [value])]
-    words = [str(without_secrets(_names(action), word)) for word in words]
+    words = [_word_shown(action, each, texts) for each in (value if several else [value])]
     if not option or not any(words):
         return option or words
     special = parser.prefix_chars + (parser.fromfile_prefix_chars or "")
     if len(words) == 1 and words[0][0] in special:
         return [f"{option[0]}={words[0]}"]
     return [*option, *words]
+
+
+def _word_shown(action: argparse.Action, value: Any, texts: Texts) -> str:
+    names = _names(action)
+    return "***" if _holds_secret(names, value) else str(without_secrets(names, _word(value, texts, action.type)))
 
 
 def _word(value: Any, texts: Texts, convert: Any = None) -> str:

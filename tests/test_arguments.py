@@ -928,6 +928,26 @@ args = """
     assert run_json(record)["argv"][1:] == given.replace("=WORD", "=***").replace("WORD", "***").split()
 
 
+@pytest.mark.parametrize(
+    "given", ['--set {"n":1,"api_key":"WORD"}', "--pairs a=1 token=WORD", "--pairs=password=WORD", "--kv token=WORD"]
+)
+def test_a_secret_in_a_dictionary_is_masked(given, project, run_script):
+    """JSON and key=value: in the settings, in the arguments, in the command."""
+    options = """\
+parser.add_argument("--set", type=__import__("json").loads)
+parser.add_argument("--pairs", nargs="+")
+parser.add_argument("--kv", type=lambda text: dict([text.split("=")]))
+args = """
+    word = "hunter" + str(2)
+    done = run_script(PROGRAM.replace("args = ", options), *given.replace("WORD", word).split(), cwd=project)
+    assert done.returncode == 0, done.stderr
+    (record,) = records(project)
+    for path in record.rglob("*"):
+        assert not path.is_file() or word.encode() not in path.read_bytes(), path
+    assert "***" in settings_of(record)
+    assert "***" in str(run_json(record)["arguments"])
+
+
 def test_a_second_run_of_the_same_state_keeps_the_first_record(project, run_script):
     """It warns at the program's own line, raises, or says nothing, as on_suspicion wishes."""
     done = run_script("main.py", cwd=project)
@@ -1051,6 +1071,8 @@ def test_arguments_that_cannot_be_described_do_not_stop_the_program(project, par
     assert HASH_CODE.fullmatch(args.hash_code)
     assert parser.record_path is None
     assert not records(project)
+    with pytest.warns(UserWarning, match="not recorded: RecursionError"):
+        parse(lambda parser: parser.add_argument("--x", type=lambda _: endless), "--x", "a")
 
 
 def test_a_programs_own_hash_code_argument_stays_what_was_given(parse):
