@@ -615,7 +615,7 @@ class Recorded(NamedTuple):
 def _recorded(parser: LTParser, words: list[str], namespace: Any, rest: list[str]) -> Recorded:
     """The record of what ``words`` were parsed to, made now unless it is known."""
     try:
-        parsed = Parsed.of(parser, vars(namespace), rest)
+        parsed = Parsed.of(parser, vars(namespace), [] if _is_the_kernels(words) else rest)
         known = _known(parsed, parser.record_dir, words)
         recorded = known or _of_the_job(parser, parsed)
         _remember(parsed, parser.record_dir, recorded)
@@ -687,6 +687,11 @@ def _told(text: str) -> dict[str, Any]:
 
 def _parse_key(parsed: Parsed, record_dir: str) -> str:
     return _digest([parsed.digest, os.path.abspath(record_dir)])[:SHORT]
+
+
+def _is_the_kernels(words: list[str]) -> bool:
+    """Whether a notebook's kernel was started with these words: they name its connection file, another each time."""
+    return "ipykernel" in sys.modules and bool(words) and words == sys.orig_argv[-len(words) :]
 
 
 def _is_command_line(words: list[str]) -> bool:

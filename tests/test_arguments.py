@@ -1075,6 +1075,23 @@ def test_arguments_that_cannot_be_described_do_not_stop_the_program(project, par
         parse(lambda parser: parser.add_argument("--x", type=lambda _: endless), "--x", "a")
 
 
+@pytest.mark.kernel
+@pytest.mark.filterwarnings("ignore")
+def test_a_restarted_kernel_gives_the_same_id(project, monkeypatch):
+    """`args, _ = parser.parse_known_args()` in a notebook leaves over what the kernel was started with."""
+    nbclient, nbformat = pytest.importorskip("nbclient"), pytest.importorskip("nbformat")
+    pytest.importorskip("ipykernel")
+    monkeypatch.chdir(project)
+    cell = "from footsteps import LTParser\nprint(LTParser().parse_known_args()[0].hash_code)"
+
+    def printed():
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell)])
+        return nbclient.NotebookClient(notebook, kernel_name="python3", timeout=120).execute().cells[0].outputs[0].text
+
+    assert printed() == printed()
+    assert len(records(project)) == 1
+
+
 def test_a_programs_own_hash_code_argument_stays_what_was_given(parse):
     """A tool that takes --hash_code to evaluate a run keeps it."""
     _, args = parse(lambda parser: parser.add_argument("--hash_code"), "--hash_code", "LT_x")
