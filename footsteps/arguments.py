@@ -314,8 +314,7 @@ def without_secrets(names: Sequence[str], value: Any) -> Any:
         return {key: without_secrets([*names, key], each) for key, each in value.items()}
     if value in (None, "") or isinstance(value, bool):
         return value
-    masked = footsteps.mask_arguments([f"--{name}=" for name in names])
-    if any(word.endswith("=***") for word in masked):
+    if any(map(footsteps.is_secret_name, names)):
         return "***"
     key, equals, _ = str(value).partition("=")
     if equals and footsteps.is_secret_name(key.lstrip("-+")):
