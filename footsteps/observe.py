@@ -18,7 +18,7 @@ import os
 import sys
 from _thread import get_ident
 from time import monotonic, time
-from types import FunctionType, MethodType, ModuleType
+from types import BuiltinFunctionType, ModuleType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -573,33 +573,49 @@ def hash_of(path: str, entry: Mapping[str, Any], deadline: float) -> str | None:
 
 
 class Place:
-    """The module that a stand-in is a function of, and the function that it stands for.
+    """A module, by name: pickled it is that module elsewhere."""
 
-    A stand-in is a method bound to its place: that is as fast as a function, but classes don't
-    bind it (`opener = open` in a class body), and pickled it is whatever stands there elsewhere.
-    """
-
-    def __init__(self, module: str, original: Any) -> None:
+    def __init__(self, module: str) -> None:
         self.module = module
-        self.original = original
 
     def __reduce__(self) -> tuple[Any, ...]:
         return __import__, (self.module,)
 
-    def __deepcopy__(self, _: object) -> Place:
+
+class StandIn:
+    """What stands where a builtin function stood, and calls it. To whoever asks it is a builtin.
+
+    pyfakefs patches whatever inspect.isbuiltin says is one, classes don't bind it (`opener = open`
+    in a class body), and pickled it is whatever stands there elsewhere.
+    """
+
+    stands_in = True
+
+    def __init__(self, module: str, original: Any) -> None:
+        self.place, self.original = Place(module), original
+        for name in ("__name__", "__qualname__", "__doc__", "__module__", "__self__", "__text_signature__"):
+            setattr(self, name, getattr(original, name, None))  # a __getattr__ would be felt in each open()
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        return BuiltinFunctionType
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return getattr, (self.place, self.original.__name__)
+
+    def __copy__(self) -> StandIn:
         return self
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(__import__(self.module), name)
+    def __deepcopy__(self, _: object) -> StandIn:
+        return self
 
     def __repr__(self) -> str:
-        return f"<module {self.module!r}>"
+        return repr(self.original)
 
 
 def stand_in(function: Any, module: str, original: Any) -> Any:
-    """The function as a stand-in for `original`, under its name and its documentation."""
-    function.__name__, function.__doc__ = original.__name__, original.__doc__
-    made = MethodType(function, Place(module, original))
+    """A stand-in for `original` whose call is the function: a frame more would be felt in each open()."""
+    made = type(original.__name__, (StandIn,), {"__call__": function})(module, original)
     for names in ("dir_fd", "effective_ids", "fd", "follow_symlinks"):
         able: set[Any] = getattr(os, f"supports_{names}", set())
         if original in able:  # shutil.rmtree asks whether os.open is in there
@@ -609,9 +625,7 @@ def stand_in(function: Any, module: str, original: Any) -> Any:
 
 def original_of(function: Any) -> Any:
     """The builtin function, also where an earlier import of this module has put its own there."""
-    place: Any = getattr(function, "__self__", None)
-    ours = type(place).__module__ == __name__ and type(place).__name__ == Place.__name__
-    return place.original if ours else function
+    return function.original if getattr(type(function), "stands_in", False) else function
 
 
 def without_ours(trace: TracebackType | None) -> TracebackType | None:
@@ -630,7 +644,7 @@ _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
 
 def open(  # noqa: A001, PLR0917 - the original's name and parameters
-    _: Place,
+    place: StandIn,
     file: Any,
     mode: str = "r",
     buffering: int = -1,
@@ -643,13 +657,13 @@ def open(  # noqa: A001, PLR0917 - the original's name and parameters
     # Every nanosecond counts here: a loop over 100,000 small files may take 5 % more.
     try:
         if mode in ("rb", "r", "rt"):
-            opened = _open(file, mode, buffering, encoding, errors, newline, closefd, opener)
+            opened = place.original(file, mode, buffering, encoding, errors, newline, closefd, opener)
             _gather(file)
             if len(_names) >= _note.limit:
                 _note.digest()
             return opened
         _note.about_to_write(file)
-        opened = _open(file, mode, buffering, encoding, errors, newline, closefd, opener)
+        opened = place.original(file, mode, buffering, encoding, errors, newline, closefd, opener)
         if opener is None:  # tempfile gives a folder and an opener, which calls os.open
             _note.opened(file, "r" in mode)
         return opened
@@ -658,13 +672,13 @@ def open(  # noqa: A001, PLR0917 - the original's name and parameters
         raise
 
 
-def os_open(_: Place, path: Any, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+def os_open(place: StandIn, path: Any, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
     try:
         if dir_fd is not None:
-            return _os_open(path, flags, mode, dir_fd=dir_fd)  # type: ignore[no-any-return]
+            return place.original(path, flags, mode, dir_fd=dir_fd)  # type: ignore[no-any-return]
         if flags & _WRITES:
             _note.about_to_write(path)
-        opened: int = _os_open(path, flags, mode)
+        opened: int = place.original(path, flags, mode)
         if sys._getframe(1).f_globals.get("__name__") == HEART:  # noqa: SLF001 - it reads each package's METADATA
             pass
         elif flags & _WRITES:
@@ -679,7 +693,7 @@ def os_open(_: Place, path: Any, flags: int, mode: int = 0o777, *, dir_fd: int |
         raise
 
 
-def chdir(place: Place, path: Any) -> None:
+def chdir(place: StandIn, path: Any) -> None:
     try:
         _note.about_to_leave()
         place.original(path)
@@ -688,7 +702,7 @@ def chdir(place: Place, path: Any) -> None:
         raise
 
 
-def exit(place: Place, status: Any = None, /) -> Any:  # noqa: A001
+def exit(place: StandIn, status: Any = None, /) -> Any:  # noqa: A001
     if _watch is not None and _watch.main is not None and get_ident() == main_thread():
         _watch.exit = (_watch.main.f_lasti, status)
     try:
@@ -1356,7 +1370,7 @@ def install() -> None:
             setattr(holder, name, opens)
     os.open = stand_in(os_open, "os", _os_open)
     for name in filter(os.__dict__.get, ("chdir", "fchdir")):
-        setattr(os, name, stand_in(copy_of(chdir), "os", original_of(getattr(os, name))))
+        setattr(os, name, stand_in(chdir, "os", original_of(getattr(os, name))))
     _note.noting = True
     _note.in_pool()
 
@@ -1387,11 +1401,6 @@ def leave() -> None:
     except Exception as error:  # maybe the heart itself: who has given up privileges may not read it any more
         if sys.stderr is not None:
             sys.stderr.write(f"footsteps: not recorded: {error!r}\n")
-
-
-def copy_of(function: Any) -> Any:
-    """A function of the same code."""
-    return FunctionType(function.__code__, function.__globals__)
 
 
 def meet_heart() -> None:

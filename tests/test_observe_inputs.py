@@ -286,7 +286,7 @@ for name in "abcde": assert open(f"data/{name}").read()
 # --- open is as it was ---
 
 IDENTITY = """
-import _io, builtins, copy, inspect, io, os, pickle, shutil, sys, pathlib
+import _io, builtins, copy, inspect, io, os, pickle, shutil, sys, pathlib, typing
 from unittest import mock
 plain, plain_os, plain_chdir = io.open, os.open, os.chdir
 signatures = {f: inspect.signature(f) for f in (plain, plain_os, plain_chdir)}
@@ -294,13 +294,12 @@ import footsteps
 assert open is io.open is builtins.open is not plain
 assert _io.open is plain
 for f, bare in ((open, plain), (os.open, plain_os), (os.chdir, plain_chdir)):
-    assert inspect.signature(f).parameters.keys() == signatures[bare].parameters.keys()
-    assert [p.default for p in inspect.signature(f).parameters.values()] == [
-        p.default for p in signatures[bare].parameters.values()]
+    assert inspect.signature(f) == signatures[bare] and typing.get_type_hints(f) == {}
+    assert inspect.isbuiltin(f) and not inspect.ismethod(f) and repr(f) == repr(bare)
     assert (f.__name__, f.__doc__) == (bare.__name__, bare.__doc__)
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
         assert pickle.loads(pickle.dumps(f, protocol)) is f
-    assert copy.copy(f) is f and copy.deepcopy(f) == f and hash(copy.deepcopy(f)) == hash(f)
+    assert copy.copy(f) is f is copy.deepcopy(f)
     assert callable(f) and inspect.isroutine(f)
 class Reader:
     opener = open
@@ -369,6 +368,24 @@ for _ in range(3):
     for name in [name for name in sys.modules if name.startswith("footsteps")]: del sys.modules[name]
 open(__file__).read()
 """
+    done = run_script(program)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_fake_file_system_is_the_only_one_that_is_touched(run_script):
+    """pyfakefs patches whatever is a builtin and called open, and finds ours: nothing reaches the disk."""
+    pytest.importorskip("pyfakefs")
+    program = (
+        BEGIN
+        + """
+from pyfakefs.fake_filesystem_unittest import Patcher
+with Patcher():
+    with open("/fake", "w") as file: file.write("fake")
+    os.close(os.open("/fake", os.O_RDONLY))
+    assert open("/fake").read() == "fake"
+assert not os.path.exists("/fake") and open("script.py").read()
+"""
+    )
     done = run_script(program)
     assert done.returncode == 0, done.stderr
 
