@@ -73,7 +73,7 @@ def record(*things: Any, **values: Any) -> None:
         said: dict[str, Any] = {}
         for thing in things:
             said.update(fields_of(thing))
-        said.update({name: plain(value) for name, value in values.items()})
+        said.update({name: named(name, value) for name, value in values.items()})
         run = heart.current()
         if run is None:
             _waiting.append(said)
@@ -1209,18 +1209,26 @@ class Tee:
 def fields_of(thing: Any) -> dict[str, Any]:
     """The named values of a mapping, namespace, dataclass or other object; else it is a value."""
     if hasattr(thing, "keys"):
-        return {str(key): plain(thing[key]) for key in thing.keys()}  # noqa: SIM118 - no dict
+        return {str(key): named(key, thing[key]) for key in thing.keys()}  # noqa: SIM118 - no dict
     names = getattr(type(thing), "__dataclass_fields__", None) or getattr(thing, "_fields", None)
     names = names or [name for name in getattr(thing, "__dict__", {}) if name[0] != "_"]
-    return {name: plain(getattr(thing, name)) for name in names} or {"value": plain(thing)}
+    return {name: named(name, getattr(thing, name)) for name in names} or {"value": plain(thing)}
+
+
+def named(name: Any, value: Any, depth: int = 20) -> Any:
+    """The value of a name, without secrets: record(vars(args)) holds what was given as --token."""
+    hidden = isinstance(value, (str, bytes)) and value and heart.is_secret_name(str(name))
+    return "***" if hidden else plain(value, depth)
 
 
 def plain(value: Any, depth: int = 20) -> Any:
     """The value as JSON can say it; else its repr."""
-    if value is None or isinstance(value, (bool, str)):
+    if value is None or isinstance(value, bool):
         return value
+    if isinstance(value, str):
+        return heart.mask(value)
     if isinstance(value, int):
-        return int(value)
+        return int(value) if value.bit_length() < 10_000 else hex(value)  # Python writes no longer ones
     if isinstance(value, float):
         return float(value) if value - value == 0 else repr(float(value))  # inf and nan are no JSON
     try:
@@ -1234,10 +1242,10 @@ def said_of(value: Any, depth: int) -> Any:
     if isinstance(value, (list, tuple)):
         return [plain(one, depth - 1) for one in value]
     if hasattr(value, "keys") and hasattr(value, "__getitem__"):
-        return {str(key): plain(value[key], depth - 1) for key in value.keys()}  # noqa: SIM118
+        return {str(key): named(key, value[key], depth - 1) for key in value.keys()}  # noqa: SIM118
     if hasattr(type(value), "__dataclass_fields__") and not isinstance(value, type):
         names = type(value).__dataclass_fields__
-        return {name: plain(getattr(value, name), depth - 1) for name in names}
+        return {name: named(name, getattr(value, name), depth - 1) for name in names}
     if hasattr(value, "item") and getattr(value, "shape", None) == ():  # numpy and torch
         return plain(value.item(), depth - 1)
     if isinstance(value, os.PathLike):

@@ -422,6 +422,22 @@ footsteps.record(7)
     assert lines[3:] == [{"lr": 0.2}, {"value": 7}]
 
 
+def test_a_record_holds_no_secret(run_script):
+    """record(vars(args)) must not tell what is masked in the command line beside it; a number is none."""
+    said = "footsteps.record({'token': 'T0P', 'on': {'api_key': 'T0P'}}, password='T0P', url='https://a:T0P@h/x'"
+    run_script(BEGIN + said + ", loss_per_token=0.5, token='')")
+    whole = (RUN / ".footsteps" / "recorded.jsonl").read_text()
+    (told,) = recorded()
+    assert "T0P" not in whole
+    assert (told["on"], told["url"], told["loss_per_token"]) == ({"api_key": "***"}, "https://***@h/x", 0.5)
+
+
+def test_a_number_too_long_to_write_costs_no_other_value(run_script):
+    """Python refuses to write integers of more than 4300 digits: it is kept in hexadecimal."""
+    run_script(BEGIN + "footsteps.record(lr=1, big=16**5000)")
+    assert recorded() == [{"lr": 1, "big": hex(16**5000)}]
+
+
 def test_scalars_of_arrays_are_numbers(run_script):
     """numpy's 0.93 is 0.93, and an array is its repr."""
     pytest.importorskip("numpy")
