@@ -163,7 +163,6 @@ class Watch:
         self.restore: list[Callable[[], None]] = []
         self.attempt("console", self.open_console)
         self.attempt("threads", self.follow_threads)
-        self.attempt("sys.exit", self.follow_exit)
 
     def attempt(self, what: str, step: Callable[[], Any]) -> Any:
         """What `step` returns; where it fails, None and a line that says so."""
@@ -199,18 +198,6 @@ class Watch:
                     setattr(place, hook, before)
 
         setattr(holder, name, excepthook)
-        self.restore.append(restore)
-
-    def follow_exit(self) -> None:
-        """See which status sys.exit is given."""
-        original = sys.exit
-        mine = stand_in(exit, "sys", original_of(original))
-
-        def restore() -> None:
-            if sys.exit is mine:
-                sys.exit = original
-
-        sys.exit = mine
         self.restore.append(restore)
 
     def open_console(self) -> None:
@@ -1383,6 +1370,11 @@ def install() -> None:
     _note.in_pool()
 
 
+def follow_exit() -> None:
+    """See which status sys.exit is given: from the import on, for `sys.exit(main())` looks it up before main begins."""
+    sys.exit = stand_in(exit, "sys", original_of(sys.exit))
+
+
 def remove() -> None:
     """Put the originals back where our stand-ins still stand, and forget what was noted."""
     for module, name in ((builtins, "open"), (io, "open"), (os, "open"), (os, "chdir"), (os, "fchdir")):
@@ -1430,3 +1422,4 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_note.forked)
 meet_heart()  # before install(): in a pool worker that wants the heart at once
 install()
+follow_exit()

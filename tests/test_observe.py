@@ -74,6 +74,14 @@ def without_notices(stderr: str) -> str:
     return "".join(line for line in stderr.splitlines(keepends=True) if not line.startswith("footsteps: "))
 
 
+def test_the_status_of_a_run_that_begins_in_main_is_known(run_script):
+    """`sys.exit(main())` looks sys.exit up before main begins the run."""
+    done = run_script(
+        "import sys, footsteps\ndef main():\n  footsteps.initialize('unet')\n  return 3\nsys.exit(main())\n"
+    )
+    assert (done.returncode, outcome()["status"], outcome()["exit_status"]) == (3, "exited", 3)
+
+
 @pytest.mark.parametrize("how", [["-m", "script"], ["-c", BEGIN + "sys.exit(3)"], ["-"]])
 def test_modules_commands_and_stdin_tell_their_end_too(tmp_path, how):
     """`python -m`, `-c` and a program on stdin exit with their status, and it is known."""
@@ -536,7 +544,7 @@ def test_imports_cannot_be_seen(run_script):
     program = """
 import sys, os, signal, threading, random
 def state():
-    hooks = sys.excepthook, threading.excepthook, sys.exit, sys.stdout.write, sys.settrace, sys.displayhook
+    hooks = sys.excepthook, threading.excepthook, sys.stdout.write, sys.settrace, sys.displayhook
     return (*hooks, sys.gettrace(), [signal.getsignal(n) for n in (2, 15)], random.getstate(), threading.enumerate())
 before, modules = state(), set(sys.modules)
 import footsteps
