@@ -205,7 +205,8 @@ class Watch:
         asked = os.environ.get("FOOTSTEPS_CONSOLE", "1" if CONSOLE else "0") not in ("", "0")
         if self.run.options.get("console", asked):
             target = Copy(os.path.join(self.run.directory, CONSOLE_TXT))
-            for stream in filter(None, (sys.stdout, sys.stderr)):
+            streams = {id(stream): stream for stream in (sys.stdout, sys.stderr) if stream}  # may be one and the same
+            for stream in streams.values():
                 self.tees.append(Tee(stream, target))
 
     # the end

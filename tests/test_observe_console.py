@@ -127,6 +127,12 @@ def test_a_kill_loses_at_most_the_last_line(run_script):
     assert kept() == "last words\n"
 
 
+def test_a_stream_that_is_both_is_kept_once(run_script):
+    """sys.stderr = sys.stdout, as programs under a scheduler set it: each line stands there once."""
+    run_script("import sys\nsys.stderr = sys.stdout\n" + BEGIN + "print('once')\nprint('and', file=sys.stderr)\n")
+    assert kept() == "once\nand\n"
+
+
 def test_it_ends_with_the_run(run_script):
     """After finish() nothing is kept, the streams' own write is back, and the next run has its own file."""
     program = (
