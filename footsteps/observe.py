@@ -168,7 +168,7 @@ class Watch:
         """What `step` returns; where it fails, None and a line that says so."""
         try:
             return step()
-        except Exception as error:
+        except (Exception, KeyboardInterrupt) as error:  # Ctrl-C again and again costs a part, not the outcome
             self.problems.append(f"{what}: {type(error).__name__}: {error}")
             return None
 
@@ -187,7 +187,8 @@ class Watch:
         before = getattr(holder, name)
 
         def excepthook(args: Any, /) -> Any:
-            if args.exc_value is not None and len(self.threads) < 10 and not self.ended:
+            silent = args.exc_value is None or isinstance(args.exc_value, SystemExit)  # a thread may end by it
+            if not silent and len(self.threads) < 10 and not self.ended:
                 self.threads.append(described(args.exc_value))
             return before(args)
 
@@ -226,11 +227,8 @@ class Watch:
 
     def finish(self, facts: dict[str, Any]) -> None:
         """Look at the files, which may take its time, and write what is known."""
-        try:
-            self.attempt("cells", self.keep_cells)
-            facts.update(self.attempt("files", self.files) or {})
-        except KeyboardInterrupt:
-            self.problems.append("files: interrupted")
+        self.attempt("cells", self.keep_cells)
+        facts.update(self.attempt("files", self.files) or {})
         self.write(facts)
         if self.problems:
             heart.say(f"not all is recorded: {self.problems[0]}")
@@ -293,7 +291,8 @@ class Watch:
             except OSError as error:
                 self.problems.append(f"files: not listed: {error}")
                 write_once(target, heart.as_json(short))
-            append_to(os.path.join(self.run.directory, heart.INFO), closing_section(facts))
+            target = os.path.join(self.run.directory, heart.INFO)
+            append_to(target, closing_section(facts))
         except OSError as error:
             self.problems[:] = [f"the outcome could not be written to {target}: {error.strerror or error}"]
 
@@ -389,7 +388,7 @@ def described(error: BaseException) -> dict[str, Any]:
     kind = type(error)
     try:
         message = str(error)
-    except Exception:
+    except BaseException:  # whatever a __str__ of the program's raises
         message = "<its message could not be had>"
     module = "" if kind.__module__ in ("builtins", "__main__") else kind.__module__ + "."
     file, line = place_of(error.__traceback__)
@@ -402,7 +401,7 @@ def place_of(trace: TracebackType | None) -> tuple[str | None, int | None]:
     own = last = (None, None)  # type: tuple[str | None, int | None]
     while trace is not None:
         last = (trace.tb_frame.f_code.co_filename, trace.tb_lineno)
-        if not is_of_python(last[0] or ""):
+        if not is_of_python(last[0] or "") and last[0] != __file__:
             own = last
         trace = trace.tb_next
     return own if own[0] else last

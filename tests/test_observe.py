@@ -130,6 +130,26 @@ def test_a_failed_thread_does_not_make_the_run_fail(run_script):
     assert (outcome()["status"], outcome()["thread_exceptions"][0]["type"]) == ("finished", "ZeroDivisionError")
 
 
+def test_an_exception_whose_message_raises_is_told_all_the_same(run_script):
+    """Whatever its __str__ raises, be it a KeyboardInterrupt: the run has failed, and nothing else is on stderr."""
+    failing = "\nclass E(Exception):\n  def __str__(self): raise KeyboardInterrupt\nraise E\n"
+    done = run_script(BEGIN + failing)
+    assert (outcome()["status"], outcome()["exception"]["type"]) == ("failed", "E")
+    assert done.stderr.count("Traceback") == 1
+
+
+def test_a_thread_may_end_by_sys_exit(run_script):
+    """threading is silent about a SystemExit, which is no failure of a thread."""
+    run_script(BEGIN + "import threading\nt = threading.Thread(target=sys.exit); t.start(); t.join()\n")
+    assert (outcome()["status"], outcome()["thread_exceptions"]) == ("finished", [])
+
+
+def test_what_could_not_be_written_is_named(run_script):
+    """A program that has removed info.txt: the outcome is there, and the line on stderr names the other file."""
+    done = run_script(BEGIN + "os.unlink(footsteps.output_dir + 'info.txt')\n")
+    assert (outcome()["status"], "info.txt: No such file" in done.stderr) == ("finished", True)
+
+
 def test_ctrl_c_is_an_interruption(tmp_path):
     """A real SIGINT in the middle of work: interrupted, and the shell sees the signal."""
     (tmp_path / "script.py").write_text(BEGIN + "import time\nprint('ready', flush=True)\ntime.sleep(60)\n")
