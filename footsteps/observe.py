@@ -4,9 +4,10 @@ A companion of the heart. The note of what the program opens begins when this mo
 in memory; `begin(run)` takes it to the run's directory when there is one. Nothing here raises into
 the program, starts a thread or a process, or handles a signal.
 
-What is not seen: files that a library opens for itself (HDF5, pyarrow, cv2, safetensors, ITK) and
-files that child programs open; `reads(path)` adds one by hand. The console keeps what goes through
-sys.stdout.write and sys.stderr.write, not the bytes that child programs or C libraries print.
+What is not seen: files that a library opens for itself (sqlite3, HDF5, pyarrow, cv2, safetensors,
+ITK), by io.FileIO or with a dir_fd, and files that child programs open; `reads(path)` adds one by
+hand. The console keeps what goes through the write() of the streams that were there when the run
+began, not what goes to their buffer or is printed by child programs or C libraries.
 """
 
 from __future__ import annotations
