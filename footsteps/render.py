@@ -387,6 +387,9 @@ def progress(items: Iterable[Item], label: str, total: int | None = None) -> Ite
 
 def bar(items: Iterator[Item], label: str, done: int, total: int | None) -> Iterator[Item]:
     """The rest of the items with prompt_toolkit's progress bar, which removes itself at the end."""
+    from prompt_toolkit.input import create_pipe_input
+    from prompt_toolkit.output import create_output
+    from prompt_toolkit.output.vt100 import Vt100_Output
     from prompt_toolkit.shortcuts import ProgressBar
     from prompt_toolkit.shortcuts.progress_bar import formatters
 
@@ -397,7 +400,14 @@ def bar(items: Iterator[Item], label: str, done: int, total: int | None) -> Iter
             return f"{progress.items_completed:,}"
 
     counting = [formatters.Label(), formatters.Text(" "), formatters.SpinningWheel(), formatters.Text(" "), Count()]
-    with ProgressBar(file=sys.stderr, formatters=None if total else counting) as shown:
+    output = create_output(sys.stderr)
+    if isinstance(output, Vt100_Output):
+        output.enable_cpr = False  # nobody would read the terminal's answer
+    # what stdin holds is not for us: in `while read` loops it is the names of the next files
+    with (
+        create_pipe_input() as nothing,
+        ProgressBar(formatters=None if total else counting, input=nothing, output=output) as shown,
+    ):
         counter: Any = shown(items, label=label, total=total, remove_when_done=True)
         counter.items_completed = done
         yield from counter

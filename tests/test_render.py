@@ -215,3 +215,15 @@ def test_rendering_does_not_import_prompt_toolkit_for_plain_text():
         "import sys; from footsteps import render;render.cells('plain'); assert 'prompt_toolkit' not in sys.modules"
     )
     assert os.spawnl(os.P_WAIT, sys.executable, sys.executable, "-c", program) == 0
+
+
+def test_progress_leaves_stdin_to_whoever_reads_it(terminal):
+    """In a `while read` loop stdin holds the names of the next files, not keys for a progress bar."""
+    work = (
+        "from footsteps import render; render.PATIENCE = -1; print(sum(1 for _ in render.progress(range(9999), 'w')))"
+    )
+    loop = f'printf "next\\n" | ("{sys.executable}" -c "{work}"; printf "left: "; cat)'
+    screen = terminal(["sh", "-c", loop])
+    screen.expect_exact("left: next")
+    assert "9999" in screen.before
+    assert "Warning" not in screen.before
