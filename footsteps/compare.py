@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from footsteps.runs import Run
 
+    Frame = tuple[tuple[int, int], Any]  # width and height, pixels
+
 __all__ = ["GROUPS", "Comparison", "Difference", "compare", "measure"]
 
 
@@ -923,14 +925,30 @@ def chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def measure_image(a: bytes, b: bytes) -> dict[str, Any]:
-    """Two images by their pixels; by Pillow if it is here, else, of PNG files, in plain Python."""
-    left, right = pixels(a), pixels(b)
+    """Two images by their pixels, frame by frame; by Pillow if it is here, else, of PNG files, in plain Python."""
+    from itertools import zip_longest
+
+    seen = [measure_frame(left, right) for left, right in zip_longest(frames(a), frames(b))]
+    apart = [each for each in seen if each["verdict"] == "different"]
+    if not apart:
+        return verdict("same", "the same pixels", 0)
+    most = max(apart, key=lambda each: each["largest"] or 0)
+    note = f"{len(apart)} of {len(seen)} frames differ; {most['note']}" if len(seen) > 1 else most["note"]
+    return verdict("different", note, most["largest"])
+
+
+def measure_frame(left: Frame | None, right: Frame | None) -> dict[str, Any]:
+    """One frame of two images; None stands for one that is not there."""
+    if not left or not right:
+        return verdict("different", "only one of them has it")
     if left[0] != right[0]:
         return verdict("different", "other sizes: {}x{} and {}x{}".format(*left[0], *right[0]))
+    if not isinstance(left[1], bytes) or not isinstance(right[1], bytes):
+        return measure_numbers(left[1], right[1])
     if left[1] == right[1]:
         return verdict("same", "the same pixels", 0)
-    apart, largest = unequal_pixels(left[1], right[1], len(left[1]) // (left[0][0] * left[0][1]))
     total = left[0][0] * left[0][1]
+    apart, largest = unequal_pixels(left[1], right[1], len(left[1]) // total)
     note = f"{apart} of {total} pixels differ ({100 * apart / total:.3g} %), by {largest} of 255 at most"
     return verdict("different", note, largest)
 
@@ -947,19 +965,46 @@ def unequal_pixels(a: bytes, b: bytes, channels: int) -> tuple[int, int]:
     return int((apart > 0).sum()), int(apart.max())
 
 
-def pixels(data: bytes) -> tuple[tuple[int, int], bytes]:
-    """Width and height, and the pixels, red green blue alpha, a byte each.
+def frames(data: bytes) -> Iterator[Frame]:
+    """Width and height of each frame, and its pixels: a byte for each channel, or numbers where a byte can't hold them.
 
-    Raises ValueError where neither Pillow nor we can read it.
+    Raises ValueError where neither Pillow nor we can read all of it.
     """
     try:
         import io
 
-        from PIL import Image
+        from PIL import Image, ImageSequence
     except ImportError:
-        return plain_pixels(data)
+        yield plain_pixels(data)
+        return
     with Image.open(io.BytesIO(data)) as image:
-        return image.size, image.convert("RGBA").tobytes()
+        for frame in ImageSequence.Iterator(image):
+            yield frame.size, pixels(frame)
+
+
+def pixels(image: Any) -> Any:
+    """The pixels of a Pillow image. Raises ValueError where Pillow takes a part of them away."""
+    if image.mode.startswith(("I", "F")):
+        return deep_pixels(image)
+    if any(";16" in str(tile[3]) for tile in image.tile):
+        raise ValueError("colours of 16 bits, of which Pillow reads 8")
+    return (image.convert("RGBA") if image.mode in ALIKE else image).tobytes()
+
+
+def deep_pixels(image: Any) -> Any:
+    """Pixels of more than a byte as numbers: converted to bytes, all above 255 would be the same."""
+    from array import array
+
+    mode, code = ("F", "f") if image.mode == "F" else ("I", "i")
+    values = array(code, image.convert(mode).tobytes())
+    try:
+        import numpy as np
+    except ImportError:
+        return list(values)
+    return np.asarray(values)
+
+
+ALIKE = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")  # modes of which RGBA loses nothing
 
 
 def plain_pixels(data: bytes) -> tuple[tuple[int, int], bytes]:

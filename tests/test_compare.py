@@ -333,10 +333,10 @@ def test_arrays_are_measured_with_and_without_numpy(measured, monkeypatch, plain
     assert measured(npy([1, 2]), npy([1, 2, 3]))["largest"] is None
 
 
-def png(colors, text=b""):
+def png(colors, text=b"", depth=8):
     """A PNG file of one line, with a text in it."""
     line = zlib.compress(b"\0" + b"".join(bytes(color) for color in colors))
-    head = struct.pack(">IIBBBBB", len(colors), 1, 8, 2, 0, 0, 0)
+    head = struct.pack(">IIBBBBB", len(colors), 1, depth, 2, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
         for kind, data in ((b"IHDR", head), (b"tEXt", text), (b"IDAT", line), (b"IEND", b""))
@@ -355,6 +355,35 @@ def test_figures_are_measured_by_their_pixels(measured, monkeypatch, plainly):
     found = measured(png([white, white]), png([white, gray]))
     assert (found["verdict"], found["largest"]) == ("different", 5)
     assert found["note"].startswith("1 of 2 pixels differ (50 %)")
+
+
+def saved(picture, kind, *more):
+    """A Pillow image as a file's bytes, with more frames behind it."""
+    import io
+
+    out = io.BytesIO()
+    picture.save(out, kind, **({"save_all": True, "append_images": more} if more else {}))
+    return out.getvalue()
+
+
+def test_pixels_deeper_than_a_byte_are_not_the_same_when_they_differ(measured):
+    """Microscopes write 16 bits and floats, of which a conversion to bytes leaves 255 everywhere."""
+    image = pytest.importorskip("PIL.Image")
+    found = measured(*(saved(image.new("I;16", (2, 2), value), "PNG") for value in (1000, 2000)))
+    assert (found["verdict"], found["largest"]) == ("different", 1000)
+    found = measured(*(saved(image.new("F", (2, 2), value), "TIFF") for value in (300.5, 301.0)))
+    assert (found["verdict"], found["largest"]) == ("different", 0.5)
+    deep = [png([(3, value) * 3], depth=16) for value in (1, 2)]
+    assert measured(*deep)["verdict"] == "different"
+
+
+@pytest.mark.parametrize("kind", ["GIF", "TIFF"])
+def test_every_frame_of_an_image_counts(measured, kind):
+    """An animation that only begins alike is another one; so is one that goes on."""
+    image = pytest.importorskip("PIL.Image")
+    red, green, blue = (image.new("RGB", (2, 2), color) for color in ("red", "green", "blue"))
+    assert measured(saved(red, kind, green), saved(red, kind, blue))["note"].startswith("1 of 2 frames differ")
+    assert measured(saved(red, kind, green), saved(red, kind, green, blue))["verdict"] == "different"
 
 
 def test_matplotlibs_figures_are_the_same_but_for_their_metadata(tmp_path):
