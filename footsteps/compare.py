@@ -718,11 +718,12 @@ def measure_text(a: bytes, b: bytes) -> dict[str, Any]:
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Every value inside a JSON value, with where it stands."""
-    if isinstance(value, dict):
+    """Every value inside a JSON value, with where it stands; an empty list or object is one itself."""
+    if isinstance(value, dict) and value:
         for key in sorted(value):
-            yield from leaves(value[key], f"{path}.{key}" if path else key)
-    elif isinstance(value, list):
+            name = repr(key) if not key or set(key) & set(".[]'") else key
+            yield from leaves(value[key], f"{path}.{name}" if path else name)
+    elif isinstance(value, list) and value:
         for number, item in enumerate(value):
             yield from leaves(item, f"{path}[{number}]")
     else:
@@ -730,19 +731,21 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def words_of(words: str) -> Iterator[tuple[str, Any]]:
-    """Every word of a text, cells of a table as well as of a log, numbers as such."""
+    """Every word of a text, cells of a table as well as of a log, numbers as such; an empty cell is one too."""
     import re
 
     for number, line in enumerate(words.splitlines(), 1):
-        for word in re.findall(r"[^\s,;\t|]+", line):
-            yield f"line {number}", as_number(word)
+        cells = re.split(r"[,;\t|]", line.rstrip()) if line.strip() else []
+        for cell in cells:
+            for word in re.findall(r"^\s+[^\s\d.+-]\S*|\S+", cell) or [""]:  # before a name, blanks may have a meaning
+                yield f"line {number}", as_number(word)
 
 
 def as_number(word: str) -> int | float | str:
     """The word as a number if it is one."""
     for kind in (int, float):
         try:
-            return kind(word)
+            return kind(word) if "_" not in word else word
         except ValueError:
             continue
     return word
@@ -759,8 +762,9 @@ def measure_leaves(a: Sequence[tuple[str, Any]], b: Sequence[tuple[str, Any]]) -
     if len(numbers) < len(apart):
         where = next(where for where, x, y in apart if not (is_number(x) and is_number(y)))
         return verdict("different", f"{len(apart)} of {len(a)} values differ, the first text at {where}")
-    largest, where = max(numbers)
-    return verdict("different", differing(len(apart), len(a), largest, f" at {where}" if where else ""), largest)
+    finite = [(gap, where) for gap, where in numbers if gap - gap == 0]
+    largest, where = max(finite, default=(None, ""))
+    return verdict("different", differing(len(apart), len(a), len(finite), largest, where), largest)
 
 
 def same_leaf(a: Any, b: Any) -> bool:
@@ -773,9 +777,12 @@ def is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def differing(count: int, of: int, largest: float, where: str = "") -> str:
-    """How many numbers differ, and how much, in words."""
-    return f"{count} of {of} numbers differ, by {largest:.6g} at most{where}"
+def differing(count: int, of: int, finite: int, largest: float | None, where: str = "") -> str:
+    """How many numbers differ, and how much, in words; those with nan or an infinity on one side have no measure."""
+    said = f"{count} of {of} numbers differ"
+    if largest is not None:
+        said += f", by {largest:.6g} at most" + (f" at {where}" if where else "")
+    return said + (f", {count - finite} of them by nan or infinity" if finite < count else "")
 
 
 # arrays
@@ -835,14 +842,15 @@ def measure_numbers(a: Any, b: Any) -> dict[str, Any]:
         return measure_leaves([("", x) for x in a], [("", x) for x in b])
     import numpy as np
 
-    wide = "complex128" if "c" in a.dtype.kind + b.dtype.kind else "float64"
+    wide = "clongdouble" if "c" in a.dtype.kind + b.dtype.kind else "longdouble"  # 64-bit integers fit
     apart = ~((a == b) | ((a != a) & (b != b)))  # noqa: PLR0124 - nan is not nan
     if not apart.any():
         return verdict("same", "the same values, written in another way", 0)
     with np.errstate(all="ignore"):
         gaps = np.abs(a[apart].astype(wide) - b[apart].astype(wide))
-    largest = float(gaps.max())
-    return verdict("different", differing(int(apart.sum()), a.size, largest), largest)
+    finite = gaps[np.isfinite(gaps)]
+    largest = float(finite.max()) if finite.size else None
+    return verdict("different", differing(gaps.size, a.size, finite.size, largest), largest)
 
 
 # containers

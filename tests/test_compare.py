@@ -300,6 +300,31 @@ def test_the_same_numbers_in_other_words_are_the_same(measured):
     assert measured('{"a": [1.0], "b": 2}', '{"b": 2, "a": [1]}')["verdict"] == "same"
 
 
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ("1,,2\n", "1,2,\n"),
+        ("a:\n  b: 1\n  c: 2\n", "a:\n  b: 1\nc: 2\n"),
+        ("1_0\n", "10\n"),
+        ('{"a": [], "b": 1}', '{"a": {}, "b": 1}'),
+        ('{"a": [], "b": 1}', '{"b": 1}'),
+        ('{"a.b": 1}', '{"a": {"b": 1}}'),
+    ],
+)
+def test_what_stands_elsewhere_is_not_the_same(measured, a, b):
+    """An empty cell, an indentation, an empty list are values too."""
+    assert measured(a, b)["verdict"] == "different"
+
+
+def test_nan_and_infinity_on_one_side_have_no_measure(measured):
+    """They are told, whatever stands beside them, and JSON has no word for them."""
+    found = measured("loss\n1\nnan\n2\n", "loss\n1\n4\n2.5\n")
+    assert found["note"] == "2 of 4 numbers differ, by 0.5 at most at line 4, 1 of them by nan or infinity"
+    assert found["largest"] == 0.5
+    assert measured("inf", "1")["largest"] is None
+    assert measured(npy([1.0, float("nan")]), npy([1.0, 2.0]))["largest"] is None
+
+
 def test_other_words_and_other_shapes_are_different(measured):
     """What is no number differs without a measure."""
     assert measured("a 1", "b 1")["largest"] is None
@@ -331,6 +356,8 @@ def test_arrays_are_measured_with_and_without_numpy(measured, monkeypatch, plain
     assert (found["verdict"], found["largest"]) == ("different", 0.5)
     assert measured(npy([1, 2]), npy([1, 2], "f", "<f4"))["verdict"] == "same"
     assert measured(npy([1, 2]), npy([1, 2, 3]))["largest"] is None
+    long = [npy([2**62 + more], "q", "<i8") for more in (0, 1)]
+    assert measured(*long)["largest"] == 1
 
 
 def png(colors, text=b"", depth=8):
