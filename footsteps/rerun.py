@@ -661,16 +661,22 @@ def lay_footsteps(python: str) -> None:
     """Put this footsteps into an environment: whatever index it has may know another one of this name."""
     import shutil
 
-    _, output = ran([python, "-I", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"])
+    _, output = ran([python, "-I", "-c", SITE])
+    site = output.strip()
+    if os.path.isdir(site) and not os.path.exists(os.path.join(site, "footsteps")):
+        for package in own_packages():
+            target = os.path.join(site, os.path.basename(package))
+            shutil.copytree(package, target, ignore=shutil.ignore_patterns("__pycache__"))
+
+
+SITE = "import sysconfig; print(sysconfig.get_path('purelib'))"
+
+
+def own_packages() -> list[str]:
+    """Where footsteps and lite_tracer lie: within footsteps in its source, beside it where it is installed."""
     package = os.path.dirname(os.path.abspath(__file__))
-    target = os.path.join(output.strip(), "footsteps")
-    if os.path.isdir(output.strip()) and not os.path.exists(target):
-        skipped = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(package, target, ignore=skipped)
-        rooms = (
-            os.path.join(place, "lite_tracer") for place in (package, os.path.dirname(package))
-        )  # source, installed
-        shutil.copytree(next(filter(os.path.isdir, rooms)), os.path.join(output.strip(), "lite_tracer"), ignore=skipped)
+    rooms = (os.path.join(place, "lite_tracer") for place in (package, os.path.dirname(package)))
+    return [package, next(filter(os.path.isdir, rooms))]
 
 
 # ---------------------------------------------------------------------------------------------
@@ -744,15 +750,7 @@ def script_of(again: Rerun) -> str:
     sources = [word for source in again.sources for word in ("--from", source)]
     restored = quote(["footsteps", "restore", run.directory, again.directory, *sources])
     lines.append(f"{restored} || [ $? = 1 ] # which is: not all of it came back, as it has said")
-    if again.environment:
-        made, *install = again.preparations
-        lines.append(made)
-        listed = quote([os.path.join(again.environment.path, "requirements.txt")])
-        lines.append(
-            f"cat > {listed} <<'END'\n" + "".join(f"{line}\n" for line in again.environment.requirements) + "END"
-        )
-        lines += install
-    lines += inputs_laid(again)
+    lines += [*inputs_laid(again), *environment_of(again)]
     lines += [f"{RUN_VARIABLE}={quote([parent_ticket(run)])}; export {RUN_VARIABLE}", with_values(again)]
     body = "\n".join(lines) + "\n"
     return ("#!/usr/bin/env bash\n" if "$'" in body else "#!/bin/sh\n") + body
@@ -776,6 +774,26 @@ def inputs_laid(again: Rerun) -> list[str]:
         if place
     ]
     return [LAY, f"top=$(cd {quote([again.directory])} && pwd -P)", *laid] if laid else []
+
+
+def environment_of(again: Rerun) -> list[str]:
+    """Lines that make the environment, if one is wanted, and put this footsteps into it."""
+    if not again.environment:
+        return []
+    made, *install = again.environment.commands()
+    listed = quote([os.path.join(again.environment.path, "requirements.txt")])
+    requirements = "".join(f"{line}\n" for line in again.environment.requirements)
+    site = f'"$({quote([again.python, "-I", "-c", SITE])})"'
+    laid = f"cp -R {quote(own_packages())} {site}"
+    return [quote(made), f"cat > {listed} <<'END'\n{requirements}END", *map(installed_anyhow, install), laid]
+
+
+def installed_anyhow(install: list[str]) -> str:
+    """A line that installs all of a list, or else what can be had of it, one by one."""
+    *words, listed = install
+    one = quote([*words, listed + ".one"])
+    each = f'printf \'%s\\n\' "$line" > {quote([listed + ".one"])}; {one} </dev/null || echo "can\'t be had: $line" >&2'
+    return f"{quote(install)} || while IFS= read -r line; do {each}; done < {quote([listed])}"
 
 
 def comment(words: str) -> str:

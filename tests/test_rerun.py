@@ -163,6 +163,25 @@ def test_ignored_data_in_the_project_is_laid_where_the_program_looks_for_it(proj
     done = command(project.path, "one", tmp_path / "again", "--yes")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "again" / "big" / "data.csv").read_text() == "1, 2"
+    script = command(project.path, "one", tmp_path / "by script", "--script").stdout
+    done = subprocess.run(["sh"], input=script, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "by script/results/one/sum").read_text() == "1, 2"
+
+
+def test_the_script_lays_no_input_through_a_link_out_of_the_code(project, run, tmp_path):
+    """As rerun itself does not: a record may hold links to anywhere."""
+    (tmp_path / "elsewhere").mkdir()
+    project.write("big/data.csv", "1, 2")
+    project.write("read.py", "import footsteps\nopen('big/data.csv').read(); print(footsteps.output_dir)\n")
+    old = run("one", script="read.py")
+    again = rerun.Rerun(old, os.fspath(tmp_path / "again"))
+    (tmp_path / "again").mkdir()
+    (tmp_path / "again/big").symlink_to(tmp_path / "elsewhere")
+    lines = [line for line in again.script().splitlines() if "data.csv" in line and not line.startswith("#")]
+    assert len(lines) == 1
+    assert subprocess.run(["sh", "-eu", "-c", lines[0]]).returncode == 0
+    assert os.listdir(tmp_path / "elsewhere") == []
 
 
 def test_large_data_is_linked_not_copied(project, run, tmp_path, monkeypatch):
@@ -488,6 +507,17 @@ def test_packages_that_can_not_be_had_are_named_before_anything_starts(run, offe
     done = command(project.path, "one", tmp_path / "again", "--env")
     assert "can't be had: tool==3.0" in done.stderr
     assert not (tmp_path / "again.env").exists()
+
+
+def test_the_script_makes_the_environment_as_well(run, offered, project, tmp_path):
+    """Footsteps is in it, and what can't be had does not keep the rest away."""
+    with_packages(run("one"), {"name": "tool", "version": "1.0"}, {"name": "tool2", "version": "1.0"})
+    script = command(project.path, "one", tmp_path / "again", "--env", "--script").stdout
+    done = subprocess.run(["sh"], input=script, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    new = runs.load(tmp_path / "again/results/one")
+    assert (new.facts["python"]["prefix"], new.packages["tool"]) == (str(tmp_path / "again.env"), "1.0")
+    assert "can't be had: tool2==1.0" in done.stderr
 
 
 def test_packages_from_repositories_come_from_there(run, tmp_path, offered):
