@@ -1007,11 +1007,19 @@ def print_result(args: argparse.Namespace, result: rerunning.Result) -> int:
 
 BASH = """\
 _footsteps() {
-    local line
+    local line piece head rest=${COMP_LINE:0:COMP_POINT} last=-1
+    local -a words=()
     COMPREPLY=()
+    for piece in "${COMP_WORDS[@]:0:COMP_CWORD+1}"; do  # bash cuts words at = and : too
+        if [[ $last -lt 0 || $rest == [[:space:]]* ]]; then words[++last]=; fi
+        rest=${rest#"${rest%%[![:space:]]*}"}
+        rest=${rest#"$piece"}
+        words[last]+=$piece
+    done
+    head=${words[last]%"${words[last]##*[$COMP_WORDBREAKS]}"}
     while IFS= read -r line; do
-        COMPREPLY+=("$line")
-    done < <(footsteps complete bash "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
+        COMPREPLY+=("${line#"$head"}")
+    done < <(footsteps complete bash "${words[@]:1}" 2>/dev/null)
 }
 complete -o default -F _footsteps footsteps
 """
@@ -1022,7 +1030,7 @@ _footsteps() {
     found=("${(@f)$(footsteps complete zsh "${(@)words[2,CURRENT]}" 2>/dev/null)}")
     if [[ -n "${found[1]}" ]]; then compadd -a found; else _files; fi
 }
-compdef _footsteps footsteps
+if [[ "${funcstack[1]}" = _footsteps ]]; then _footsteps "$@"; else compdef _footsteps footsteps; fi
 """
 FISH = """\
 function __footsteps_complete

@@ -407,7 +407,8 @@ def test_completion_works_in_the_shell(results, tmp_path, shell):
         pytest.skip(f"no {shell} here")
     make_run(results / "two words")
     ask = {
-        "bash": "COMP_WORDS=(footsteps show two); COMP_CWORD=2; _footsteps; echo ${COMPREPLY[@]}",
+        "bash": "COMP_LINE='footsteps show two' COMP_POINT=18 COMP_CWORD=2 COMP_WORDS=(footsteps show two)\n"
+        "_footsteps; echo ${COMPREPLY[@]}",
         "zsh": "words=(footsteps show two) CURRENT=3; compadd() { eval echo \\$$2 }; _footsteps",
         "fish": "complete -C 'footsteps show two'",
     }[shell]
@@ -421,6 +422,31 @@ def test_completion_works_in_the_shell(results, tmp_path, shell):
     path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
     done = subprocess.run([shell, script], capture_output=True, text=True, env={**os.environ, "PATH": path})
     assert done.stdout.strip().replace("\\", "") == "two words"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_completion_works_at_the_first_key(results, tmp_path, terminal, shell):
+    """Where zsh loads it itself from the folder that the help names, and in a name that bash cuts into words."""
+    if not shutil.which(shell):
+        pytest.skip(f"no {shell} here")
+    make_run(results / "lr=0.25")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/footsteps").write_text(f'#!/bin/sh\nexec {sys.executable} -m footsteps "$@"\n')
+    (tmp_path / "bin/footsteps").chmod(0o755)
+    printed = subprocess.run([tmp_path / "bin/footsteps", "completion", shell], capture_output=True, text=True)
+    (tmp_path / "_footsteps").write_text(printed.stdout)
+    (tmp_path / ".zshrc").write_text("fpath=(~ $fpath); autoload -Uz compinit; compinit -u; PS1='READY '\n")
+    options = ["--noprofile", "--norc"] if shell == "bash" else []
+    path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+    started = terminal([shell, *options], env={"PATH": path, "HOME": str(tmp_path), "PS1": "READY ", "TERM": "dumb"})
+    started.expect_exact("READY ")
+    if shell == "bash":
+        started.sendline(". ./_footsteps")
+        started.expect_exact("READY ")
+    started.send("footsteps path lr=0\t")
+    started.expect_exact("lr=0.25")
+    started.sendline("")
+    started.expect_exact("results/lr=0.25")
 
 
 def test_a_list_of_runs_that_are_none_is_quick_and_silent(tmp_path, footsteps):
