@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 
 from footsteps.footsteps import FootstepsError, GitError
-from footsteps.runs import files_below, flat, mapping, objects, text
+from footsteps.runs import files_below, flat, mapping, objects, shell_words, text
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
@@ -252,13 +252,23 @@ def artifacts_of(run: Run) -> dict[str, dict[str, Any]]:
     manifest = {text(entry["path"]): entry for entry in run.artifacts} if "artifacts" in run.outcome else None
     if manifest is not None and mapping(run.facts.get("process")).get("rank") is None:
         return manifest
-    ours = {"info.txt", "package_versions.txt", mapping(run.facts.get("script")).get("stored")}
     there = {
         path: {"path": path, "size": found.st_size, "mtime_ns": found.st_mtime_ns, "sha256": None}
         for path, found in run.files()
-        if path not in ours
+        if not is_of_record(run, path)
     }
     return {**there, **(manifest or {})}
+
+
+def is_of_record(run: Run, path: str) -> bool:
+    """Whether a file in a run's directory was put there by the recorder, in whatever format."""
+    if run.kind in ("arguments", "lite_tracer"):
+        own_settings = path.startswith("settings_LT_") and path.endswith(".txt")
+        return path == "diff.patch" or path.startswith("untracked/") or own_settings
+    stored = text(mapping(run.facts.get("script")).get("stored"))
+    if run.kind == "footsteps 0.1":
+        stored = os.path.basename(next(iter(shell_words(run.command)), ""))
+    return path in ("info.txt", "package_versions.txt", stored)
 
 
 def present(run: Run, entry: Mapping[str, Any] | None) -> str:

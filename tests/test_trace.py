@@ -7,10 +7,13 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from footsteps import runs, trace
+
+RECORDS = Path(__file__).parent / "records"
 
 PROGRAM = """\
 import sys
@@ -177,3 +180,28 @@ def test_the_command_answers_with_one_if_nobody_made_it(project, run):
     assert stranger.returncode == 1
     assert "no run in 'results/'" in stranger.stderr
     assert trace_command("nothing").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("record", "own"),
+    [
+        ("footsteps 0.1/results/fixed_experiment_name", "sample_project.py"),
+        ("LiteTracer/lt_records/LT_delta-5f2a9c_base-c41d07_LT", "untracked/models/wide.py"),
+        ("LiteTracer/lt_records/LT_delta-5f2a9c_base-c41d07_LT", "diff.patch"),
+        (
+            "LiteTracer/lt_records/LT_delta-5f2a9c_base-c41d07_LT",
+            "settings_LT_delta-5f2a9c_base-c41d07_LT.txt",
+        ),
+    ],
+)
+def test_what_an_older_recorder_kept_is_nothing_that_the_run_made(tmp_path, record, own):
+    """The script and the untracked files were there before; a copy of one traces to no run."""
+    kept = tmp_path / "runs" / os.path.basename(record)
+    shutil.copytree(RECORDS / record, kept)
+    copy = tmp_path / "copy"
+    copy.write_bytes((kept / own).read_bytes() if (kept / own).exists() else b"import footsteps")
+    (kept / own).write_bytes(copy.read_bytes())
+    (kept / "made.csv").write_text("made")
+    (tmp_path / "made").write_text("made")
+    assert trace.trace(os.fspath(copy), [os.fspath(tmp_path / "runs")]).made == []
+    assert len(trace.trace(os.fspath(tmp_path / "made"), [os.fspath(tmp_path / "runs")]).made) == 1
