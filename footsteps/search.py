@@ -189,7 +189,7 @@ def parse(expression: str) -> Expression:
             return Expression("", "", expression.strip())
         raise FootstepsError("cannot read an empty expression", hint=HINT)
     name, operator, value = expression[: found.start()], found[0], expression[found.end() :]
-    if operator == "=" or not name.strip() or not plausible(operator, value):
+    if operator == "=" or not name.rstrip("! ") or name.endswith("!") or not plausible(operator, value):
         raise FootstepsError(f"cannot read {expression!r}: {problem_of(name, found[0], value)}", hint=HINT)
     return Expression(name.strip(), operator, value.strip())
 
@@ -206,8 +206,10 @@ def plausible(operator: str, value: str) -> bool:
 
 def problem_of(name: str, operator: str, value: str) -> str:
     """Why an expression can't be read."""
-    if not name.strip():
+    if not name.rstrip("! "):
         return "no name before the operator"
+    if name.endswith("!"):
+        return f"`!{operator}` is no comparison; --exclude {name[:-1]}:{value.lstrip('=')} is"
     if operator == "=":
         return f"`=` is no comparison; {comparison_for(name, value)} is"
     return "no value after the operator" if not value.strip() else f"`{operator}{value[0]}` is none"

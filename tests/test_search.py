@@ -128,6 +128,8 @@ def test_all_of_include_and_none_of_exclude_must_hold(roots):
 @pytest.mark.parametrize(
     ("expression", "said"),
     [
+        ("host!=lab-7", "`!=` is no comparison; --exclude host:lab-7 is"),
+        ("host!==lab-7", "`!==` is no comparison; --exclude host:lab-7 is"),
         ("lr=0.1", "lr==0.1 is"),
         (":0.1", "no name before the operator"),
         ("lr<", "no value after the operator"),
