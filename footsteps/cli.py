@@ -249,7 +249,9 @@ the listed runs differ.""",
     )
     parser.add_argument("root", nargs="*", metavar="ROOT", help=f"default: {OUTPUT_ROOT}")
     parser.add_argument("-n", type=count, metavar="N", help="only the newest N")
-    parser.add_argument("--since", type=moment, default=0.0, metavar="WHEN", help="2026-11-22, 3d, 2w, 12h, today")
+    parser.add_argument(
+        "--since", type=moment, default=float("-inf"), metavar="WHEN", help="2026-11-22, 3d, 2w, 12h, today"
+    )
     add_filters(parser)
     add_rows(parser)
 

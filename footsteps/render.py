@@ -155,8 +155,10 @@ def ago(iso: str, now: float | None = None) -> str:
 
 def span(seconds: float | None) -> str:
     """A duration as people tell it: `0.2 s`, `1 min 2 s`, `3 h 5 min`, `2 d 4 h`."""
-    if seconds is None:
-        return ""
+    import math
+
+    if seconds is None or not math.isfinite(seconds):
+        return "" if seconds is None else str(seconds)
     if seconds < 60:
         return f"{seconds:.1f} s"
     whole = round(seconds)

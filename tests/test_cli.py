@@ -543,3 +543,12 @@ def test_no_record_is_beyond_the_readers(tmp_path_factory, facts, outcome, line,
         assert cli.main(words) in (0, 1)
     for reader in (search.Row, lambda run: list(search.facts_of(run))):
         reader(runs.load(root / "a"))
+
+
+def test_a_duration_that_is_no_number_does_not_end_a_list(results, terminal):
+    """One damaged outcome must not keep the other runs off the screen."""
+    make_run(results / "odd", outcome={"status": "finished", "duration": float("inf")})
+    screen = terminal([sys.executable, "-m", "footsteps", "list"], cwd=results.parent)
+    screen.expect(pytest.importorskip("pexpect").EOF)
+    assert "knee" in screen.before
+    assert "Traceback" not in screen.before
