@@ -843,6 +843,8 @@ class Walk:
             kind, worth = self.look(path)
             if kind and worth:
                 yield Run(path, self.root, kind)
+            if kind and left <= BELOW_A_RUN:
+                self.note_folders_between(path)
             if kind:
                 left = BELOW_A_RUN
             if left > 0 and not (kind and has_no_folders(path, kind)):
@@ -850,6 +852,13 @@ class Walk:
                 names = self.folders(path, grouping=not kind and left > BELOW_A_RUN)
                 above, above_real = os.path.join(path, ""), os.path.join(real, "")
                 folders += [(above + name, above_real + name, left) for name in names]
+
+    def note_folders_between(self, inner: str) -> None:
+        """Take the folders between a run and one inside of it for groups: the next one may come there."""
+        folder = os.path.dirname(inner)
+        while folder != self.root and not kind_of(folder):
+            self.groups[folder] = os.stat(folder).st_mtime_ns
+            folder = os.path.dirname(folder)
 
     def look(self, path: str) -> tuple[str | None, bool]:
         """What wrote a directory (None: it is no run), and whether it is worth being told."""

@@ -396,7 +396,7 @@ def fits(run: Run, wanted: Sequence[Expression], unwanted: Sequence[Expression])
 def newest(
     roots: Iterable[str] | None,
     most: int | None = None,
-    since: float = 0.0,
+    since: float = float("-inf"),
     keep: Callable[[Run], bool] | None = None,
     *,
     problems: list[Problem] | None = None,
@@ -483,7 +483,7 @@ def runs_with_file(
             where = os.path.join(run.directory, path)
             if sha256 == (kept or hash_of(where, size, written)):
                 found.append((run, path))
-    return sorted(found, key=lambda pair: (pair[0].start, pair[0].id, pair[1]), reverse=True)
+    return sorted(found, key=lambda pair: (pair[0].start, pair[0].id, pair[0].directory, pair[1]), reverse=True)
 
 
 def held(runs: Iterable[Run], size: int | None, role: str) -> Iterator[tuple[Run, str, str, int]]:
@@ -556,8 +556,9 @@ def separate(roots: Iterable[str] | None) -> list[str]:
 
 INDEX_FROM = 500  # runs below a root from which an index is worth its file
 INSIDE_TO = 10_000  # up to so many runs, each finished one is looked at for changes on every call
+RECENT = 86400  # seconds; to a run begun since then, other ranks may add after the first one has ended it
 BYPASSED = "not used, an index that can't be kept"
-LAYOUT = 1  # of the tables; another one has another file
+LAYOUT = 2  # of the tables; another one has another file
 RACY = 2_000_000_000  # ns; what changed so shortly before it was read may change again unseen
 BATCH = 1000  # runs stored at once: a killed writer loses no more
 
@@ -697,7 +698,7 @@ class Index:
     def damage(self) -> list[Problem]:
         """What could not be read of runs when they were read."""
         rows = self.db.execute("SELECT path, damage FROM runs WHERE damage IS NOT NULL")
-        return [Problem(kind, self.full(p), why) for p, d in rows for kind, why in json_of(d)]
+        return [Problem(kind, os.path.join(self.full(p), at), why) for p, d in rows for kind, at, why in json_of(d)]
 
     def full(self, path: bytes) -> str:
         """The absolute path of a path below the root."""
@@ -709,10 +710,11 @@ class Index:
 
     def changed(self) -> list[bytes]:
         """The runs that are not as they were read; of finished ones, few are looked at, not many."""
-        rows = self.db.execute("SELECT path, stamp FROM runs WHERE NOT final").fetchall()
+        recent = time.time() - RECENT
+        rows = self.db.execute("SELECT path, stamp FROM runs WHERE NOT final OR start > ?", (recent,)).fetchall()
         found = [path for path, stamp in rows if not stamp or stamp != stamp_of(self.full(path))]
         if self.db.execute("SELECT count(*) FROM runs").fetchone()[0] <= INSIDE_TO:
-            rows = self.db.execute("SELECT path, stamp FROM runs WHERE final").fetchall()
+            rows = self.db.execute("SELECT path, stamp FROM runs WHERE final AND start <= ?", (recent,)).fetchall()
             found += [path for path, stamp in rows if not self.is_still(path, stamp)]
         return found
 
@@ -921,11 +923,11 @@ class Row:
             for role in (ARTIFACT, INPUT)
             for path, kept, size, written in files_of(run, role)
         ]
-        damage = json.dumps([(p.kind, p.detail) for p in run.damage]) if run.damage else None
+        damage = json.dumps([(p.kind, os.path.relpath(p.path, run.directory), p.detail) for p in run.damage])
         words = "\n".join((*map(said, facts), *words_of(self.parameters))).casefold()
         kind = kind_of(run.directory)
         own = (inode_of(run.directory), kind, is_over(run), stamp, run.start, encodable(words))
-        self.values = (*own, damage, *facts)
+        self.values = (*own, damage if run.damage else None, *facts)
 
 
 def is_over(run: Run) -> bool:
@@ -995,17 +997,17 @@ def narrowed(asked: Expression, name: str) -> tuple[str, dict[str, Any]]:
         return "TRUE", {}
     if asked.operator not in (":", "=="):
         if name in TIMES:
-            return f"substr(value, 1, :length) {asked.operator} :words", values
+            return f"(json OR substr(value, 1, :length) {asked.operator} :words)", values
         return f"(typeof(value) = 'text' OR value {asked.operator} :number)", values
     if name in IDS:
         same = "instr(value, :words) OR instr(:words, value) = 1"
     elif name in TIMES:
         same = "instr(value, :words) = 1"
     elif asked.number is None:
-        same = "value = :words OR json OR typeof(value) <> 'text'"
+        same = "value = :words OR typeof(value) <> 'text'"
     else:
         same = "value = :number OR typeof(value) = 'text'"
-    return f"({same} OR value IS NULL)", values
+    return f"({same} OR json OR value IS NULL)", values
 
 
 def holding(asked: Expression, name: str, rows: Iterable[tuple[int, Any, int]]) -> set[int]:

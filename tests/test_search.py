@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from hashlib import sha256
 from pathlib import Path
 
@@ -249,13 +250,42 @@ def test_the_index_follows_a_run_until_it_is_over(tmp_path, indexed):
     assert indexed("duration<6") == ["b"]
 
 
+def test_the_index_sees_what_other_ranks_add_to_a_run_that_the_first_has_ended(tmp_path, indexed):
+    """Whoever ends last may record after the outcome was written."""
+    run = make_run(tmp_path / "results/b", started=runs.iso_time(time.time()), outcome={"status": "finished"})
+    settle(tmp_path / "results", run, run / ".footsteps")
+    assert indexed("accuracy>0.5") == []
+    with open(run / ".footsteps/recorded.jsonl", "a") as file:
+        file.write(json.dumps({"kind": "recorded", "values": {"accuracy": 0.9}}) + "\n")
+    assert indexed("accuracy>0.5") == ["b"]
+
+
+def test_the_index_sees_a_second_run_in_a_group_below_a_run(tmp_path, indexed):
+    """`exp` may be a run, and `exp/lr/1` and `exp/lr/2` others."""
+    first = make_run(tmp_path / "results/exp/lr/1")
+    outer = make_run(tmp_path / "results/exp")
+    settle(tmp_path / "results", outer, outer / ".footsteps", outer / "lr", first, first / ".footsteps")
+    assert indexed() == ["a", "exp", "exp/lr/1"]
+    make_run(tmp_path / "results/exp/lr/2")
+    assert indexed() == ["a", "exp", "exp/lr/1", "exp/lr/2"]
+
+
+def test_a_list_under_a_name_that_is_also_a_fact_is_found_by_the_index(tmp_path, indexed):
+    """`--id 5 6` and `--started 3`, whatever the index narrows down before a close look."""
+    make_run(tmp_path / "results/b", arguments={"started": [3], "name": [5, 6]})
+    assert indexed("started<4") == ["b"]
+    assert indexed("name:6") == ["b"]
+
+
 def test_damage_is_said_again_by_the_index(tmp_path, indexed):
     """What could not be read is a problem on every call, not on the first alone."""
     (make_run(tmp_path / "results/b") / ".footsteps/run.json").write_text("{")
     for _ in range(2):
         problems = []
         indexed(problems=problems)
-        assert {problem.kind for problem in problems} == {runs.DAMAGED}
+        assert {(problem.kind, os.path.relpath(problem.path)) for problem in problems} == {
+            (runs.DAMAGED, os.path.join("results", "b", ".footsteps", "run.json"))
+        }
 
 
 def test_values_that_a_database_cannot_hold_are_found_all_the_same(tmp_path, indexed):
