@@ -431,6 +431,20 @@ def known(
     yield from heapq.merge(*each, key=lambda run: run.start, reverse=True)
 
 
+def runs_without_end(roots: Iterable[str] | None) -> list[Run]:
+    """The runs below the roots that have not said how they ended, newest first."""
+    found: list[Run] = []
+    for root in separate(roots):
+        found += answers(
+            root,
+            lambda index: index.without_end(),
+            lambda runs: (run for run in runs if run.status not in OUTCOMES),
+            met=[],
+            watch=unwatched,
+        )
+    return newest_first(found)
+
+
 def runs_with_artifact(
     sha256: str,
     roots: Iterable[str] | None = None,
@@ -573,6 +587,8 @@ CREATE TABLE runs (
 CREATE INDEX runs_parent ON runs (parent, path, inode);
 CREATE INDEX runs_start ON runs (start, "id", path);
 CREATE INDEX runs_open ON runs (run) WHERE NOT final;
+CREATE INDEX runs_without_end ON runs (run) WHERE "status" NOT IN {OUTCOMES};
+CREATE INDEX runs_damage ON runs (run) WHERE damage IS NOT NULL;
 CREATE TABLE packages (packages INTEGER PRIMARY KEY, versions TEXT UNIQUE);
 CREATE TABLE names (name INTEGER PRIMARY KEY, said TEXT UNIQUE);
 CREATE TABLE parameters (
@@ -711,7 +727,8 @@ class Index:
     def changed(self) -> list[bytes]:
         """The runs that are not as they were read; of finished ones, few are looked at, not many."""
         recent = time.time() - RECENT
-        rows = self.db.execute("SELECT path, stamp FROM runs WHERE NOT final OR start > ?", (recent,)).fetchall()
+        watched = "SELECT path, stamp FROM runs WHERE NOT final UNION SELECT path, stamp FROM runs WHERE start > ?"
+        rows = self.db.execute(watched, (recent,)).fetchall()
         found = [path for path, stamp in rows if not stamp or stamp != stamp_of(self.full(path))]
         if self.db.execute("SELECT count(*) FROM runs").fetchone()[0] <= INSIDE_TO:
             rows = self.db.execute("SELECT path, stamp FROM runs WHERE final AND start <= ?", (recent,)).fetchall()
@@ -811,6 +828,11 @@ class Index:
         order = 'ORDER BY start DESC, "id" DESC, path DESC LIMIT ?'
         select = f"SELECT {COLUMNS} FROM runs {order}"  # noqa: S608
         return map(self.made, self.db.execute(select, (-1 if most is None else most,)))
+
+    def without_end(self) -> Iterator[Run]:
+        """The runs that have not said how they ended."""
+        select = f'SELECT {COLUMNS} FROM runs WHERE "status" NOT IN {OUTCOMES}'  # noqa: S608
+        return map(self.made, self.db.execute(select))
 
     def made(self, row: Sequence[Any]) -> Run:
         """A run from a row of GIVEN; what else is asked of it comes from its files."""

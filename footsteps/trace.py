@@ -142,18 +142,17 @@ def begun(origin: Origin) -> tuple[float, str]:
 # ---------------------------------------------------------------------------------------------
 
 
-WITHOUT_MANIFEST = ("died", "running", "unknown")  # of older formats, and those that have not come to their end
-
-
 def without_manifest(found: Trace, roots: Sequence[str] | None) -> Iterator[tuple[Run, str]]:
-    """Runs that have left no manifest, in whose directory such a file lies, with its path there."""
-    for status in WITHOUT_MANIFEST:
-        for run in search.search(roots, [f"status=={status}"]):
-            listed = {} if "artifacts" in run.outcome else artifacts_of(run)
-            for name, entry in listed.items():
-                path = os.path.join(run.directory, name)
-                if entry["size"] == found.size and search.hash_of(path, found.size, entry["mtime_ns"]) == found.sha256:
-                    yield run, name
+    """Runs that have left no manifest, in whose directory such a file lies, with its path there.
+
+    They are of older formats, have died, or have not come to their end.
+    """
+    for run in search.runs_without_end(roots):
+        listed = {} if "artifacts" in run.outcome else artifacts_of(run)
+        for name, entry in listed.items():
+            path = os.path.join(run.directory, name)
+            if entry["size"] == found.size and search.hash_of(path, found.size, entry["mtime_ns"]) == found.sha256:
+                yield run, name
 
 
 def sha256_of(path: str) -> str:

@@ -273,8 +273,7 @@ def test_the_index_sees_a_second_run_in_a_group_below_a_run(tmp_path, indexed):
 def test_a_list_under_a_name_that_is_also_a_fact_is_found_by_the_index(tmp_path, indexed):
     """`--id 5 6` and `--started 3`, whatever the index narrows down before a close look."""
     make_run(tmp_path / "results/b", arguments={"started": [3], "name": [5, 6]})
-    assert indexed("started<4") == ["b"]
-    assert indexed("name:6") == ["b"]
+    assert indexed("started<4", "name:6") == ["b"]
 
 
 def test_damage_is_said_again_by_the_index(tmp_path, indexed):
