@@ -216,9 +216,7 @@ def problem_of(name: str, operator: str, value: str) -> str:
 
 
 def comparison_for(name: str, value: str) -> str:
-    """What was meant by `lr=3`, `lr=<3` or `lr!=3`."""
-    if name.endswith("!"):
-        return f"--exclude {name[:-1]}=={value}"
+    """What was meant by `lr=3` or `lr=<3`."""
     return f"{name}{value[0]}={value[1:]}" if value.startswith(("<", ">")) else f"{name}=={value}"
 
 
