@@ -1765,6 +1765,8 @@ class _Repository(_Tree):
         head = (int(mode, 8), bytes.fromhex(blob.decode())) if int(mode, 8) else None
         if head is not None and head[0] == 0o160000:
             head = None if self.is_repository(path) else head
+        elif row[0] == b"u":  # its second stage may be the commit's file of another name: a rename that conflicts
+            head = (0, b"")
         deleted = row[0] == b"1" and row[1].endswith(b"D") and not also_untracked
         forgotten = row[1] == b"D." and not also_untracked  # rm --cached, and ignored since
         self.look_at(path, "changed", head, gone=deleted or (forgotten and self.is_beyond_link(path)))

@@ -728,6 +728,20 @@ def merge_conflict(s):
 
 
 @state
+def rename_conflict(s):
+    """In the middle of a merge in which a file that they renamed is in conflict; our version of it was chosen."""
+    s.repo("checkout", "--quiet", "-b", "theirs")
+    s.repo("mv", "a.txt", "renamed.txt")
+    s.repo.write("renamed.txt", s.repo.read("renamed.txt").replace(b"line 5\n", b"theirs\n"))
+    s.repo.commit("Theirs")
+    s.repo("checkout", "--quiet", "main")
+    s.repo.write("a.txt", s.repo.read("a.txt").replace(b"line 5\n", b"ours\n"))
+    s.repo.commit("Ours")
+    assert subprocess.run(["git", "merge", "theirs"], cwd=s.repo.path, capture_output=True).returncode
+    s.repo("checkout", "--quiet", "--ours", "renamed.txt")
+
+
+@state
 def shallow(s):
     """A shallow clone, with a commit of its own."""
     s.repo("commit", "--quiet", "--allow-empty", "-m", "More")
