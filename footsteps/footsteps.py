@@ -1654,14 +1654,15 @@ class _Repository(_Tree):
         except GitError as error:
             self.problems.append(error.message)
 
-    def start(self, *args: str, stdin: bytes | None = None) -> GitProcess:
+    def start(self, *args: str, env: Mapping[str, str] | None = None) -> GitProcess:
         """Git on this repository, without the network."""
         objects = os.path.abspath(os.path.join(self.common, "objects"))
         elsewhere = {
             "GIT_OBJECT_DIRECTORY": self.scratch,
             "GIT_ALTERNATE_OBJECT_DIRECTORIES": _alternate(objects).rstrip("\n"),
         }
-        return start_git(*args, cwd=self.root, env={**_OFFLINE, **(elsewhere if self.scratch else {})}, stdin=stdin)
+        more = {**(elsewhere if self.scratch else {}), **(env or {})}
+        return start_git(*args, cwd=self.root, env={**_OFFLINE, **more})
 
     def head_format(self) -> str:
         return "%H%x00%T%x00%h%x00" + ("%(describe)" if _may_have_tags(self.common) else "")
@@ -1678,7 +1679,7 @@ class _Repository(_Tree):
         try:
             entries = self.entries(deadline)  # read while git is at work
             status, head = self.started
-            rows = _status_rows(status.result(_left(deadline)))
+            rows = _status_rows(status.result(_left(deadline)) + self.in_bare_submodules(entries, deadline))
             self.note_head(rows, head, deadline)
         except (GitError, ValueError) as error:
             for process in self.started:
@@ -1708,7 +1709,23 @@ class _Repository(_Tree):
         return found
 
     def is_repository(self, path: bytes) -> bool:
-        return os.path.lexists(os.path.join(os.fsencode(self.root), path, b".git"))
+        there = os.path.lexists(os.path.join(os.fsencode(self.root), path, b".git"))
+        return there and not self.is_beyond_link(path + b"/")
+
+    def in_bare_submodules(self, entries: Sequence[tuple[bytes, int, bytes, bool]], deadline: float) -> bytes:
+        """Untracked files where a submodule belongs but no repository is, as status would list them: it is silent."""
+        bare = [os.fsdecode(e[0]) for e in entries if e[1] == 0o160000 and self.holds_plain_files(e[0])]
+        if not bare:
+            return b""
+        listed = ("ls-files", "-z", "--others", "--exclude-standard", "--", *bare)
+        none = {"GIT_INDEX_FILE": os.path.join(self.git_dir, "no index")}
+        out = self.start(*listed, env=none).result(_left(deadline))
+        return b"".join(b"? %s\0" % path for path in out.split(b"\0") if path)
+
+    def holds_plain_files(self, path: bytes) -> bool:
+        full = os.path.join(os.fsencode(self.root), path)
+        real = os.path.isdir(full) and not self.is_beyond_link(path + b"/")
+        return real and not os.path.lexists(os.path.join(full, b".git")) and bool(os.listdir(full))
 
     def note_head(self, rows: list[list[bytes]], head: GitProcess, deadline: float) -> None:
         """Commit, branch, remotes: of the two answers and of plain files."""

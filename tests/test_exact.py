@@ -948,6 +948,23 @@ def submodule_turned_file(s):
 
 
 @state
+def submodule_turned_folder(s):
+    """Plain files lie where the commit has a submodule: it was copied there without its .git."""
+    with_submodule(s)
+    shutil.rmtree(s.repo / "libs/outer")
+    s.repo.write("libs/outer/outer.txt", "edited\n")
+    s.repo.write("libs/outer/deep/new.txt", "new\n")
+
+
+@state
+def submodule_turned_link(s):
+    """A link to another checkout lies where the commit has a submodule."""
+    outer = with_submodule(s)
+    shutil.move(outer, s.base / "elsewhere")
+    (s.repo / "libs/outer").symlink_to(s.base / "elsewhere")
+
+
+@state
 def nested_repository(s):
     """A repository cloned inside the project, with changes; git shows one folder."""
     other = Repo(s.repo / "third party/other").init()
