@@ -1815,7 +1815,7 @@ class _Repository(_Tree):
     ) -> None:
         """Files that git shows as clean without their bytes being the commit's: hidden ones, converted ones."""
         seen = {row[-1] for row in rows if row[0] in (b"1", b"u")}
-        converting = self.is_converting(entries, deadline)
+        converting = self.is_converting(seen, deadline)
         links = {encoded(row["path"]) for row in self.files if row["kind"] == "link"}
         for path, mode, blob, hidden in entries:
             if path in seen:
@@ -1834,19 +1834,26 @@ class _Repository(_Tree):
         full = os.path.join(os.fsencode(self.root), path)
         return os.path.islink(full) or (os.path.exists(full) and not os.path.isdir(full))
 
-    def is_converting(self, entries: Sequence[tuple[bytes, int, bytes, bool]], deadline: float) -> bool:
+    def is_converting(self, changed: set[bytes], deadline: float) -> bool:
         """Whether a filter, eol, ident or encoding may stand between git's view of a file and its bytes."""
         config = self.converting_config(deadline)
         self.facts["config"] = config
         if config.get("core.autocrlf", "false") not in ("false", "0", "no", "off") or _has_refs(self.common, "replace"):
             return True
-        named = [p for p in {e[0] for e in entries} | set(self.untracked) if p.endswith(b".gitattributes")]
+        named = [p for p in self.tracked | set(self.untracked) if p.endswith(b".gitattributes")]
+        if any(p in changed or self.is_in_index_only(p) for p in named):
+            return True  # files that were checked out under other lines, or lines that git reads and we can't
         home = os.path.expanduser("~")
         xdg = os.environ.get("XDG_CONFIG_HOME") or os.path.join(home, ".config")
-        paths = [os.path.join(self.root, os.fsdecode(p)) for p in named]
+        paths = [os.path.join(self.root, os.fsdecode(p)) for p in (b".gitattributes", *named)]  # it may be ignored
         paths += [os.path.join(self.common, "info", "attributes"), os.path.join(xdg, "git", "attributes")]
         paths += ["/etc/gitattributes", os.path.expanduser(config.get("core.attributesfile", ""))]
         return any(_may_convert(text_of(path)) for path in paths if path)
+
+    def is_in_index_only(self, path: bytes) -> bool:
+        """Whether git takes this .gitattributes from the index, for files that are on disk beside it."""
+        full = os.path.join(os.fsencode(self.root), path)
+        return not os.path.lexists(full) and os.path.isdir(os.path.dirname(full))
 
     def converting_config(self, deadline: float) -> dict[str, str]:
         """core.autocrlf, core.eol, core.attributesfile; git is asked only if some config file speaks of them."""

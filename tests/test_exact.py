@@ -507,6 +507,41 @@ def skip_worktree(s):
     (s.repo / "b.txt").unlink()
 
 
+def crlf_by_attributes(s):
+    """Files were checked out with CRLF, which git calls clean."""
+    s.repo.write(".gitattributes", "*.txt eol=crlf\n")
+    s.repo.commit("Attributes")
+    s.repo("push", "--quiet")
+    (s.repo / "a.txt").unlink()
+    s.repo("checkout", "--quiet", "a.txt")
+    os.utime(s.repo / "a.txt", (1e9, 1e9))
+    s.repo("status")
+    assert b"\r\n" in s.repo.read("a.txt")
+
+
+@state
+def attributes_deleted(s):
+    """Git goes on with the .gitattributes of its index."""
+    crlf_by_attributes(s)
+    (s.repo / ".gitattributes").unlink()
+
+
+@state
+def attributes_edited(s):
+    """Git does not look again at the files that were checked out under other attributes."""
+    crlf_by_attributes(s)
+    s.repo.write(".gitattributes", "")
+    assert s.repo("status", "--short") == " M .gitattributes"
+
+
+@state
+def attributes_not_on_disk(s):
+    """A sparse checkout without its .gitattributes, which git reads from the index."""
+    crlf_by_attributes(s)
+    s.repo("sparse-checkout", "set", "--no-cone", "/*.txt", "/train.py")
+    assert not (s.repo / ".gitattributes").exists()
+
+
 @state
 def sparse_checkout(s):
     """Most of the commit is not on disk."""
