@@ -3672,7 +3672,8 @@ class _Bundle:
             remove(self.bare)
 
     def git(self, *args: str) -> bytes:
-        return git("-c", "protocol.allow=never", *args, cwd=self.bare, env=_OFFLINE, timeout=600)
+        named = {**_OFFLINE, "GIT_DIR": self.bare}  # safe.bareRepository=explicit forbids git to find it by itself
+        return git("-c", "protocol.allow=never", *args, cwd=self.bare, env=named, timeout=600)
 
     def lay_out(self) -> None:
         """The bare repository."""

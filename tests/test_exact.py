@@ -1052,6 +1052,7 @@ def assert_editable(s):
 @state
 def hostile_settings(s):
     """The settings of the user that change what git prints, looks at or runs."""
+    unpushed(s)
     for key, value in {
         "diff.noprefix": "true", "diff.external": "false", "color.ui": "always", "core.quotePath": "false",
         "status.showUntrackedFiles": "no", "diff.ignoreSubmodules": "all", "status.renames": "copies",
@@ -1061,6 +1062,7 @@ def hostile_settings(s):
         "core.excludesFile": s.base / "excludes", "fetch.prune": "true", "transfer.fsckObjects": "true",
         "protocol.file.allow": "never", "init.templateDir": s.base / "template", "checkout.workers": "4",
         "core.autocrlf": "true", "core.symlinks": "true", "push.default": "nothing", "core.fileMode": "true",
+        "safe.bareRepository": "explicit",
     }.items():  # fmt: skip
         s.repo("config", "--global", key, value)
     for folder in ("hooks", "template/hooks"):
