@@ -1005,6 +1005,7 @@ _GIT = (
     *("-c", "core.checkStat=default"),
     *("-c", "core.safecrlf=false"),  # a warning for each file
     *("-c", "submodule.recurse=false"),
+    *("-c", "core.symlinks=true"),  # set to false, a file in place of a link is that link to git
     *("-c", "diff.orderFile=/dev/null"),  # set to a file that is gone, it makes git exit with 128
 )
 # Of GIT_*, only what says which configuration is read and how to connect: a script started from a
@@ -1053,7 +1054,7 @@ class GitProcess:
     def __init__(
         self, args: Sequence[str], cwd: str | os.PathLike[str], stdin: bytes | None, env: Mapping[str, str] | None
     ) -> None:
-        self.args = args
+        self.args = _without_settings(args)
         if not os.path.isdir(cwd):
             raise GitError(args, None, f"{os.fspath(cwd)!r} is not there")
         argv = ["git", "-C", os.fspath(cwd), *_GIT, *args]
@@ -1111,6 +1112,11 @@ class GitProcess:
     def strike(self) -> None:
         """The same for one whose result another thread is reading."""
         self._child.strike()
+
+
+def _without_settings(args: Sequence[str]) -> Sequence[str]:
+    """The command itself, for messages."""
+    return _without_settings(args[2:]) if args[0] == "-c" else args
 
 
 def _child() -> type[_Spawned | _Opened]:
@@ -1642,6 +1648,7 @@ class _Repository(_Tree):
         self.common = _common_dir(self.git_dir)
         self.config = _config_of(os.path.join(self.common, "config"))
         self.facts["object_format"] = dict(self.config).get("extensions.objectformat", "sha1")
+        self.here = _settings_for_here(self.common, dict(self.config))
         self.tracked: set[bytes] = set()
         self.nested: list[tuple[str, bytes]] = []  # (role, path) of repositories within
         self.untracked: list[bytes] = []
@@ -1662,7 +1669,7 @@ class _Repository(_Tree):
             "GIT_ALTERNATE_OBJECT_DIRECTORIES": _alternate(objects).rstrip("\n"),
         }
         more = {**(elsewhere if self.scratch else {}), **(env or {})}
-        return start_git(*args, cwd=self.root, env={**_OFFLINE, **more})
+        return start_git(*self.here, *args, cwd=self.root, env={**_OFFLINE, **more})
 
     def head_format(self) -> str:
         return "%H%x00%T%x00%h%x00" + ("%(describe)" if _may_have_tags(self.common) else "")
@@ -1838,7 +1845,7 @@ class _Repository(_Tree):
         """Whether a filter, eol, ident or encoding may stand between git's view of a file and its bytes."""
         config = self.converting_config(deadline)
         self.facts["config"] = config
-        if config.get("core.autocrlf", "false") not in ("false", "0", "no", "off") or _has_refs(self.common, "replace"):
+        if config.get("core.autocrlf", "false") not in _OFF or _has_refs(self.common, "replace"):
             return True
         named = [p for p in self.tracked | set(self.untracked) if p.endswith(b".gitattributes")]
         if any(p in changed or self.is_in_index_only(p) for p in named):
@@ -1903,6 +1910,19 @@ _DIFF = (
     "--patch", "--full-index", "--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "--no-relative",
     "--ignore-submodules=all", "--unified=3", "--inter-hunk-context=0", "--src-prefix=a/", "--dst-prefix=b/",
 )  # fmt: skip
+
+
+def _settings_for_here(common: str, config: Mapping[str, str]) -> list[str]:
+    """Options against settings of a clone that came from another file system, or are wrong: they hide what differs."""
+    config_file, found = os.path.join(common, "config"), []
+    if config.get("core.filemode", "").lower() in _OFF and not os.access(config_file, os.X_OK):
+        found += ["-c", "core.fileMode=true"]  # git's own file has no x: the bits mean something here
+    if config.get("core.ignorecase", "off").lower() in _ON and not os.path.exists(os.path.join(common, "CONFIG")):
+        found += ["-c", "core.ignoreCase=false"]
+    return found
+
+
+_OFF, _ON = ("false", "0", "no", "off"), ("true", "1", "yes", "on", "")
 
 
 def _status_rows(out: bytes) -> list[list[bytes]]:

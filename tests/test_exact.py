@@ -1050,6 +1050,19 @@ def assert_editable(s):
 
 
 @state
+def settings_of_another_system(s):
+    """A clone that says of its file system that it has no modes and links, and takes a name's case for nothing."""
+    for name, value in {"fileMode": "false", "symlinks": "false", "ignoreCase": "true"}.items():
+        s.repo("config", f"core.{name}", value)
+    (s.repo / "a.txt").chmod(0o755)
+    (s.repo / "tool.sh").chmod(0o644)
+    (s.repo / "b.txt").rename(s.repo / "B.txt")
+    (s.repo / "folder").rename(s.repo / "Folder")
+    (s.repo / "link").unlink()
+    s.repo.write("link", "a.txt")
+
+
+@state
 def hostile_settings(s):
     """The settings of the user that change what git prints, looks at or runs."""
     unpushed(s)
