@@ -1771,7 +1771,7 @@ class _Repository(_Tree):
     def look_at_rows(self, rows: list[list[bytes]], skipped: Callable[[bytes], bool]) -> None:
         """Every path that differs from the commit, staged or not, and every untracked one."""
         untracked = [row[1] for row in rows if row[0] == b"?"]
-        runs = _run_directories(untracked)
+        runs = _run_directories(self.root, untracked)
         self.untracked = [p for p in untracked if not skipped(p) and not (runs and _below(p, runs))]
         changed = {row[-1]: row for row in rows if row[0] in (b"1", b"u")}
         for path, row in changed.items():
@@ -1931,10 +1931,12 @@ def _status_rows(out: bytes) -> list[list[bytes]]:
     return [line.split(b" ", fields.get(line[:1], 1)) for line in out.split(b"\0") if line]
 
 
-def _run_directories(untracked: Iterable[bytes]) -> set[bytes]:
+def _run_directories(root: str, untracked: Iterable[bytes]) -> set[bytes]:
     """The run and record directories among untracked files, by what lies in them."""
-    marks = (b"/.footsteps/run.json", b"/.footsteps/")
-    found = {path[: path.index(marks[1])] for path in untracked if path.endswith(marks[0])}
+    mark = os.fsencode(f"/{RECORD}/{RUN_JSON}")
+    found = {path[: -len(mark)] for path in untracked if path.endswith(mark)}
+    beside = {path.rpartition(b"/")[0] for path in untracked if path.endswith(os.fsencode(f"/{INFO}"))}
+    found |= {path for path in beside if os.path.exists(os.path.join(os.fsencode(root), path) + mark)}  # git ignores .*
     for path in untracked:  # LiteTracer's own have no .footsteps
         head, mark, tail = path.partition(b"LT_delta-")
         if mark and b"_base-" in tail and b"/" in tail:

@@ -1119,6 +1119,15 @@ def test_a_filter_that_is_gone_is_not_passed_over(started, run_script):
     assert "filter 'false' failed" in done.missing[0]["reason"]
 
 
+def test_an_earlier_run_is_no_code_also_where_git_ignores_its_record(started):
+    """The output root is the repository itself, and names with a dot are ignored: its files are still a run's."""
+    started.repo.write(".gitignore", "ignored*\n.*\n")
+    for name in ("old/.footsteps/run.json", "old/info.txt", "old/weights.bin", "new/info.txt"):
+        started.repo.write(name, "{}")
+    rows = footsteps.look_at_code([str(started.repo.path)]).repositories[0]["files"]
+    assert [row["path"] for row in rows] == [".gitignore", "new/info.txt"]
+
+
 # --- the observer changes nothing ---
 
 
