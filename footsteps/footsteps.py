@@ -1776,7 +1776,7 @@ class _Repository(_Tree):
         changed = {row[-1]: row for row in rows if row[0] in (b"1", b"u")}
         for path, row in changed.items():
             self.look_at_changed(path, row, path in self.untracked)
-        for path in self.untracked:
+        for path in sorted(self.untracked, key=lambda p: not p.endswith(b".py")):  # data may use up the room, not code
             if path.endswith(b"/"):
                 self.nested.append(("nested", path.rstrip(b"/")))
             elif path not in changed:

@@ -1128,6 +1128,22 @@ def test_an_earlier_run_is_no_code_also_where_git_ignores_its_record(started):
     assert [row["path"] for row in rows] == [".gitignore", "new/info.txt"]
 
 
+def small_budget(monkeypatch, repo: Repo) -> list[dict]:
+    """What is left out where only three files are kept."""
+    monkeypatch.setattr(footsteps, "MAX_FILES", 3)
+    return footsteps.look_at_code([str(repo.path)]).repositories[0]["left_out"]
+
+
+def test_data_does_not_push_code_out(started, monkeypatch):
+    """Untracked Python files are kept first, whatever else lies there and however it is called."""
+    for number in range(5):
+        started.repo.write(f"a/{number}.png", "pixels\n")
+    started.repo.write("model.py", "x = 1\n")
+    started.repo.write("z/layers.py", "y = 1\n")
+    left_out = [row["path"] for row in small_budget(monkeypatch, started.repo)]
+    assert left_out == ["a/1.png", "a/2.png", "a/3.png", "a/4.png"]
+
+
 # --- the observer changes nothing ---
 
 
