@@ -2213,7 +2213,7 @@ class _Look:
     def look_at_modules(self) -> None:
         """The modules that git ignores."""
         for tree in self.trees:
-            _look_at_modules(tree, self.modules, {row["path"] for row in tree.files})
+            _look_at_modules(tree, self.modules, {row["path"] for row in tree.files + tree.left_out})
 
     def collect(self, deadline: float) -> None:
         """Read what git says of each repository, and begin with those that lie in it."""

@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -1142,6 +1143,15 @@ def test_data_does_not_push_code_out(started, monkeypatch):
     started.repo.write("z/layers.py", "y = 1\n")
     left_out = [row["path"] for row in small_budget(monkeypatch, started.repo)]
     assert left_out == ["a/1.png", "a/2.png", "a/3.png", "a/4.png"]
+
+
+def test_what_is_left_out_is_told_once(started, monkeypatch):
+    """Also a module that the program has imported."""
+    for number in range(4):
+        started.repo.write(f"module_{number}.py", "")
+        monkeypatch.setitem(sys.modules, f"module_{number}", types.ModuleType(f"module_{number}"))
+        sys.modules[f"module_{number}"].__file__ = str(started.repo / f"module_{number}.py")
+    assert [row["path"] for row in small_budget(monkeypatch, started.repo)] == ["module_3.py"]
 
 
 # --- the observer changes nothing ---
