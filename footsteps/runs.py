@@ -395,7 +395,7 @@ def iso_time(epoch: float) -> str:
 def read_bytes(path: str, damage: list[Problem]) -> bytes:
     """The file's bytes; b"" if it is not there, b"" and a problem if it can't be read."""
     try:
-        with FileIO(path) as file:  # records are read by the thousand: most in one call, no buffer
+        with plain_file(path) as file:  # records are read by the thousand: most in one call, no buffer
             start = file.read(USUAL)
             return start + file.readall() if len(start) == USUAL else start
     except (FileNotFoundError, NotADirectoryError):
@@ -403,6 +403,15 @@ def read_bytes(path: str, damage: list[Problem]) -> bytes:
     except OSError as error:
         damage.append(Problem(CLOSED, path, error.strerror or str(error)))
         return b""
+
+
+def plain_file(path: str) -> FileIO:
+    """The file, opened for reading; an OSError where a pipe would be waited for, or a device read for ever."""
+    file = FileIO(path, opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0)))
+    if os.fstat(file.fileno()).st_mode & 0o170000 != 0o100000:
+        file.close()
+        raise OSError(22, "no plain file")
+    return file
 
 
 def read_object(path: str, damage: list[Problem]) -> dict[str, Any] | None:
@@ -714,7 +723,7 @@ def begins_like_info(path: str) -> bool:
     """Whether the file is an info.txt of ours and not somebody else's."""
     title = SECTIONS[0].encode()
     try:
-        with open(path, "rb") as file:
+        with plain_file(path) as file:
             return file.read(len(title) + 2).rstrip(b"\r\n").startswith(title)
     except OSError:
         return False

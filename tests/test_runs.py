@@ -115,6 +115,21 @@ def test_a_newer_format_is_shown_as_far_as_it_is_understood(tmp_path):
     assert [problem.kind for problem in run.damage] == [runs.NEWER]
 
 
+@pytest.mark.parametrize("name", ["run.json", "outcome.json", "bundles.json"])
+def test_a_pipe_or_a_device_in_a_record_is_not_waited_for(tmp_path, name):
+    """One file of a stranger's record can't hold up, or fill the memory of, whoever lists runs."""
+    record = tmp_path / "x/.footsteps"
+    record.mkdir(parents=True)
+    (record / "run.json").write_text('{"format": 1, "name": "x", "repositories": []}')
+    for make in (lambda path: path.symlink_to("/dev/null"), os.mkfifo):
+        (record / name).unlink(missing_ok=True)
+        make(record / name)
+        run = runs.load(record.parent)
+        assert run.status
+        assert run.repositories == []
+        assert "no plain file" in {problem.detail for problem in run.damage}
+
+
 def test_a_running_process_is_running_and_its_number_taken_by_another_is_not(tmp_path):
     """The pid counts only together with the process's creation time."""
     alive = runs.load(make_run(tmp_path / "a", **this_process()))
