@@ -18,7 +18,7 @@ from __future__ import annotations
 import os
 
 from footsteps import runs
-from footsteps.footsteps import BUNDLE_REF, CODE, INFO, RECORD, FootstepsError, GitError, git, mask, quote
+from footsteps.footsteps import BUNDLE_REF, CODE, INFO, RECORD, RUN_JSON, FootstepsError, GitError, git, mask, quote
 from footsteps.runs import mapping, objects, text
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
@@ -322,6 +322,7 @@ class Plan:
     def __init__(self, run: Run, sources: Iterable[str] = ()) -> None:
         self.run = run
         rows = older_repositories(run) if run.kind in OLDER else [*map(without_own_words, run.repositories)]
+        self.require_readable()
         if not rows:
             hint = f"cat {quote([os.path.join(run.directory, INFO)])}"
             raise FootstepsError(f"the record of {run.name!r} holds no code", hint=hint)
@@ -333,6 +334,14 @@ class Plan:
         self.check_copies()
         for row in self.rows:
             self.check(row)
+
+    def require_readable(self) -> None:
+        """Raises FootstepsError where run.json is damaged: what info.txt tells in its place is for people."""
+        path = os.path.join(self.run.record, RUN_JSON)
+        damage = [p for p in self.run.damage if p.path == path and p.kind in (runs.DAMAGED, runs.CLOSED)]
+        if damage:
+            hint = f"ls -R {quote([os.path.join(self.run.record, CODE)])} shows what was kept"
+            raise FootstepsError(f"{path!r} {damage[0].kind}: {damage[0].detail}", hint=hint)
 
     def require(self, holds: object, what: str) -> None:
         """Refuse the record unless something holds."""

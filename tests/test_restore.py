@@ -228,6 +228,15 @@ def test_a_damaged_copy_is_named(project, run_script, capsys):
     assert not runs.load(run.directory).damage
 
 
+@pytest.mark.parametrize("damage", ["", "{", "[" * 100_000, "7"])
+def test_a_damaged_run_json_is_named(project, run_script, damage):
+    """A restore does not go by what info.txt tells in its place, and says which file is to blame."""
+    run = record(project, run_script)
+    (Path(run.record) / "run.json").write_text(damage)
+    with pytest.raises(FootstepsError, match=r"run\.json' could not be read whole"):
+        restore.restore(runs.load(run.directory), "again")
+
+
 def test_a_missing_copy_is_named(project, run_script, capsys):
     """A kept file that is gone from the record is told, and the rest is there."""
     run = record(project, run_script)
