@@ -906,8 +906,9 @@ class Overlay:
             return self.remove(path)
         data = None
         if row["kind"] == "crlf":
-            with open(path, "rb") as file:
-                data = file.read().replace(b"\n", b"\r\n")
+            if os.path.islink(path):  # of the commit, to anywhere
+                raise OSError(22, "the commit has a link there")
+            data = b"".join(blocks_of(path)).replace(b"\n", b"\r\n")
         self.clear(path, row["path"])
         if row["kind"] == "link":
             os.symlink(as_bytes(row["target"]), path)

@@ -413,6 +413,18 @@ def test_a_hostile_record_is_refused_by_name(victim, tmp_path, name):
     assert os.listdir("tmp") == []
 
 
+def test_no_link_of_the_commit_is_read(project, run_script, tmp_path):
+    """A record that calls a link a file with CRLF does not get what the link leads to: a device, a pipe, a secret."""
+    (project / "leak").symlink_to("../secret")
+    project.commit("A link")
+    (tmp_path / "secret").write_text("secret\n")
+    row = {"path": "leak", "state": "converted", "kind": "crlf", "sha256": "0" * 64}
+    run = changed(record(project, run_script), lambda facts: main_row(facts)["files"].append(row))
+    done = restore.restore(run, "again")
+    assert {"path": "main: leak", "reason": "the commit has a link there"} in done.missing
+    assert os.readlink("again/leak") == "../secret"
+
+
 parts = st.sampled_from(
     ["a", "out", "folder", "lib", "model.py", "..", ".", "", ".git", ".GIT", "git~1", "-x", "\\", "C:", "pwned"]
 )
