@@ -1051,6 +1051,8 @@ def start_git(
 class GitProcess:
     """A git that runs beside us."""
 
+    warnings = b""  # what it said on stderr, once it is collected
+
     def __init__(
         self, args: Sequence[str], cwd: str | os.PathLike[str], stdin: bytes | None, env: Mapping[str, str] | None
     ) -> None:
@@ -1081,6 +1083,7 @@ class GitProcess:
         """(the first ``size`` bytes of what it prints, whether that is all); raises as ``result`` does."""
         try:
             out, err = self._child.read(size, timeout)
+            self.warnings = err
         except TimeoutError as error:
             self.kill()
             raise self.too_late(timeout) from error
@@ -1695,6 +1698,7 @@ class _Repository(_Tree):
             if not self.problems:
                 self.problems.append(f"{self.root}: {error}")
             return False
+        self.note_closed_folders(status.warnings)
         self.look_at_rows(rows, skipped)
         self.look_at_unseen(rows, entries, deadline)
         self.note_diff(rows, deadline)
@@ -1767,6 +1771,13 @@ class _Repository(_Tree):
             self.facts.update(
                 commit=commit, describe=commit[:7], commit_url=_commit_url(self.facts["remote"] or "", commit)
             )
+
+    def note_closed_folders(self, warnings: bytes) -> None:
+        """Folders that git could not look into: it lists nothing there, and only warns."""
+        for line in warnings.splitlines():
+            path, found, why = line.partition(b"could not open directory '")[2].rpartition(b"': ")
+            if found:
+                self.leave_out(path, 0, f"unreadable: {_decoded(why)}")
 
     def look_at_rows(self, rows: list[list[bytes]], skipped: Callable[[bytes], bool]) -> None:
         """Every path that differs from the commit, staged or not, and every untracked one."""
@@ -3408,7 +3419,8 @@ def _say_what_is_missing(facts: Mapping[str, Any]) -> None:
     left_out = [row for repository in facts["repositories"] for row in repository["left_out"]]
     if left_out:
         count = sum(row.get("count", 1) for row in left_out)
-        say(f"{count} file{'s'[: count != 1]} left out of the record (too large, or named like a secret); see {INFO}")
+        why = "too large, unreadable, or named like a secret"
+        say(f"{count} file{'s'[: count != 1]} left out of the record ({why}); see {INFO}")
 
 
 def _look_again(run: Run, code: Code) -> None:

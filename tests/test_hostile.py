@@ -467,6 +467,25 @@ def test_an_unreadable_file_is_listed(survives, repo):
     assert [f["target"] for f in rows if f["path"] == "loop"] == ["loop"]
 
 
+def test_a_folder_that_git_cannot_look_into_is_listed(survives, repo):
+    """Of what lies in a folder closed to this user git lists nothing: the folder is told as left out."""
+    program = UNET
+    repo.write("closed/code.py", "x = 1\n")
+    if os.name == "posix" and os.getuid() == 0:  # to whom nothing is closed
+        early = "import footsteps, hashlib, json, os, shutil, tempfile, prompt_toolkit\nfootsteps.current()\n"
+        program = f"{early}os.setgid(12345)\nos.setuid(12345)\n{UNET}"
+        for path in [repo.path, *repo.path.rglob("*")]:
+            os.chown(path, 12345, 12345, follow_symlinks=False)
+        for folder in repo.path.parents:
+            if folder != folder.parent and os.stat(folder).st_uid == 0:
+                folder.chmod(folder.stat().st_mode | 0o55)
+    (repo / "closed").chmod(0)
+    directory, said = survives(program, lines=3)
+    assert "1 file left out of the record" in said
+    left_out = facts(directory)["repositories"][0]["left_out"]
+    assert left_out == [{"path": "closed/", "size": 0, "reason": "unreadable: Permission denied"}]
+
+
 # --- the interpreter and its surroundings ---
 
 
