@@ -38,6 +38,7 @@ BLOCK = 2**20  # bytes read at once
 MAX_DEPTH = 300  # folders above a file; removing deeper ones again would end in a RecursionError
 ALL_BRANCHES = ("+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*")
 PROTOCOLS = {"GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh", "GIT_NO_LAZY_FETCH": "1"}  # no ext::
+TRANSPORTS = ("", "file", "git", "http", "https", "ssh", "git+ssh", "ssh+git")
 OFFLINE = {"GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1"}
 # The bytes on disk are the commit's, whatever attributes say. (!, since git dies of -w-t-encoding.)
 RAW_ATTRIBUTES = "* -text -crlf !eol -filter -ident !working-tree-encoding\n"
@@ -285,12 +286,16 @@ def why_no_url(url: str) -> str:
     """Why git must not be given this address; "" if it may."""
     if url.startswith("-"):
         return "is an option to git"
-    if "::" in url.partition("/")[0]:
+    if transport(url) in ("ext", "fd"):
         return "names a program"
-    if not url or any(c < " " for c in url):
-        return "is no address"
-    scheme = url.partition("://")[0].lower() if "://" in url else ""
-    return "" if scheme in ("", "file", "git", "http", "https", "ssh", "git+ssh", "ssh+git") else "names a program"
+    return "is no address" if not url or any(c < " " for c in url) else ""
+
+
+def transport(url: str) -> str:
+    """What git takes before :// or :: for a transport, "" where it is a path or a host (which may be [fe80::1])."""
+    word = url.partition(":")[0]
+    plain = all(c.isalnum() or c in "+-." for c in word)
+    return word.lower() if plain and url[len(word) :].startswith(("://", "::")) else ""
 
 
 def is_id(value: object, length: int = 0) -> bool:
@@ -666,7 +671,7 @@ class Tree:
         own = clones_of(self.row) if clones and not self.sources else []
         partial_ones = [clone for clone in own if is_partial(clone)]
         near = [clone for clone in own if clone not in partial_ones]
-        urls = self.sources or [*near, *(url for url in map(self.absolute, urls_of(self.row)) if url not in own)]
+        urls = self.sources or [*near, *(url for url in self.addresses() if url not in own)]
         for url in urls:
             yield mask(url), partial(self.fetch_by_id, url)
         for bundle in self.bundles():
@@ -676,6 +681,13 @@ class Tree:
             yield f"all branches of {mask(url)}", partial(self.fetch_all, url)
         for clone in partial_ones:
             yield f"{clone}, a partial clone", partial(self.borrow, clone)
+
+    def addresses(self) -> list[str]:
+        """The recorded remotes that may be asked; one of a helper of the user's (codecommit::) is told, not started."""
+        urls = urls_of(self.row)
+        helped = [url for url in urls if transport(url) not in TRANSPORTS]
+        self.failures += [f"{mask(url)}: not asked, it needs the program git-remote-{transport(url)}" for url in helped]
+        return [self.absolute(url) for url in urls if url not in helped]
 
     def absolute(self, url: str) -> str:
         """A relative path among the remotes is relative to where the repository was."""

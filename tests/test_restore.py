@@ -216,6 +216,20 @@ def test_a_tree_goes_beside_the_working_directory_unless_told_otherwise(project,
     assert (project.path.parent / "kept-restored/train.py").is_file()
 
 
+@pytest.mark.parametrize("url", ["codecommit::eu://model", "gcrypt::rsync://host/x", "git@[::1]:model.git"])
+def test_a_remote_that_cannot_be_asked_hinders_no_other_source(project, remote, run_script, url):
+    """Of a helper's address, or of a host with colons, the record is as good as its bundle and --from."""
+    project("remote", "set-url", "origin", url)
+    run, before = record(project, run_script), wanted(project)
+    shutil.rmtree(project.path)
+    assert restore.restore(run, "again").exact
+    assert snapshot("again") == before
+    Path(run.record, "commits.bundle").unlink()
+    if not url.startswith("git@"):
+        with pytest.raises(FootstepsError, match=f"{url}: not asked, it needs the program git-remote-"):
+            restore.restore(run, "elsewhere")
+
+
 # --- what is not as it was is named ---
 
 
