@@ -538,7 +538,7 @@ def code_of(repository: dict[str, Any]) -> Pairs:
     missing = [
         f"{file.get('path')} ({render.size(file.get('size'))}, {file.get('reason')})" for file in repository["left_out"]
     ]
-    made = [b.get("file") or f"none: {b.get('left_out')}" for b in repository.get("bundles", [])]
+    made = [str(b.get("file") or f"none: {b.get('left_out')}") for b in repository.get("bundles", [])]
     return [
         ("repository", repository.get("path") or repository.get("name")),
         ("commit", repository.get("commit")),

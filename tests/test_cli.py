@@ -138,6 +138,15 @@ def test_show_tells_everything(results, footsteps):
     assert facts["code.left out"] == ".env (9 B, its name looks like a secret's)"
 
 
+def test_show_bears_a_bundle_whose_name_is_no_text(tmp_path, footsteps):
+    """What a stranger's bundles.json holds is shown as it is."""
+    run = make_run(tmp_path / "results/odd", repositories=[{"name": "main", "files": [], "left_out": []}])
+    bundles = {"bundles": [{"repository": "main", "file": 5}]}
+    (run / ".footsteps/bundles.json").write_text(json.dumps(bundles))
+    code, out, _ = footsteps("show", "odd")
+    assert (code, "code.bundle\t5" in out) == (0, True)
+
+
 def test_show_files_diff_and_json(results, footsteps):
     """The kept files, the patch byte for byte, and all of it as one object."""
     _, out, _ = footsteps("show", "knee", "--files")
