@@ -362,13 +362,13 @@ class Plan:
     def in_order(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """The repositories, those that hold others first."""
         placed: list[dict[str, Any]] = []
-        left = list(rows)
-        while left:
-            known = [text(row.get("name")) for row in placed]
-            free = [row for row in left if holder_of(row) in (*known, "") or holder_of(row) not in self.names]
-            self.require(free, "its repositories lie in each other")
+        left, waiting = list(rows), set(self.names)
+        for _ in range(MAX_DEPTH):
+            free = [row for row in left if holder_of(row) not in waiting]
+            left = [row for row in left if holder_of(row) in waiting]
+            waiting -= {text(row.get("name")) for row in free}
             placed += free
-            left = [row for row in left if row not in free]
+        self.require(not left, "its repositories lie in each other")
         return placed
 
     def check(self, row: dict[str, Any]) -> None:

@@ -338,6 +338,14 @@ def nested_in(path):
     return change
 
 
+def many_nested(run):
+    """Each repository lies in the one before it."""
+    row = {**main_row(run), "role": "nested", "files": []}
+    for number in range(1000):
+        holder = f"n{number - 1}" if number else "main"
+        run["repositories"].append({**row, "name": f"n{number}", "inside": {"repository": holder, "path": "x"}})
+
+
 HOSTILE = {
     "dots": (hostile("../pwned"), "'../pwned' leads elsewhere"),
     "dots within": (hostile("lib/../../pwned"), "leads elsewhere"),
@@ -389,6 +397,7 @@ HOSTILE = {
     "a nested one in git": (nested_in(".git/modules"), "would act"),
     "a nested one in a file": (nested_in("lib/model.py/x"), "would lie where a file is"),
     "a nested one behind a link": (nested_in("out"), "would lie behind a link"),
+    "a thousand in each other": (many_nested, "lie in each other"),
     "one in itself": (repository(inside={"repository": "main", "path": "x"}), "lie in each other"),
 }
 
