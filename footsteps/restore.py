@@ -471,6 +471,7 @@ class Plan:
         """Add the command, where to run it, and what a person should know."""
         done.notes += OLDER.get(self.run.kind, [])
         done.proven = self.run.kind not in OLDER
+        self.repeat_problems(done)
         folders = {text(tree.row.get("path")): tree.folder for tree in trees}
         moved = {path: moved_to(folder, own, place) for path, folder in folders.items() if path}
         was = text(self.run.facts.get("cwd"))
@@ -484,6 +485,15 @@ class Plan:
         done.command = f"cd {quote([done.cwd])} && {shown}" if done.cwd else shown
         if not done.cwd and was:
             done.notes.append(f"it ran in {was!r}, which is part of no recorded repository")
+
+    def repeat_problems(self, done: Restored) -> None:
+        """What the recorder said of the code as a whole: not looked at to the end, or not what had been loaded."""
+        said = self.run.facts.get("problems")
+        problems = [str(problem) for problem in said] if isinstance(said, list) else []
+        done.missing += [{"path": "", "reason": f"not recorded: {p}"} for p in problems if p.startswith("code:")]
+        done.notes += [
+            f"{p}: what ran may be another" for p in problems if p.endswith("has changed since it was loaded")
+        ]
 
     def leave_note(self, trees: list[Tree], own: str) -> None:
         """WHERE.txt, which says where the repositories beside the tree belong."""

@@ -251,6 +251,19 @@ def test_a_damaged_run_json_is_named(project, run_script, damage):
         restore.restore(runs.load(run.directory), "again")
 
 
+def test_what_the_recorder_was_not_sure_of_is_repeated(project, run_script):
+    """A look at the code that broke off is no exact tree; a module that had changed since it was loaded is told."""
+    run = record(project, run_script)
+    loaded = "/project/lib/model.py has changed since it was loaded"
+    changed(run, lambda facts: facts.update(problems=[loaded, "memory: unknown"]))
+    done = restore.restore(runs.load(run.directory), "again")
+    assert done.exact
+    assert f"{loaded}: what ran may be another" in done.notes
+    changed(run, lambda facts: facts.update(problems=["code: MemoryError: "]))
+    done = restore.restore(runs.load(run.directory), "elsewhere")
+    assert done.missing == [{"path": "", "reason": "not recorded: code: MemoryError: "}]
+
+
 def test_a_missing_copy_is_named(project, run_script, capsys):
     """A kept file that is gone from the record is told, and the rest is there."""
     run = record(project, run_script)
