@@ -334,8 +334,8 @@ class Plan:
         self.names = [text(row.get("name")) for row in rows]
         self.main = main_of(rows)
         self.sources = list(sources)
-        self.rows = self.in_order(rows)
         self.check_names()
+        self.rows = self.in_order(rows)
         self.check_copies()
         for row in self.rows:
             self.check(row)
