@@ -1642,9 +1642,6 @@ class _Tree:
 class _Repository(_Tree):
     """One repository: git starts to look at it when this is made, and is collected later."""
 
-    diff = b""
-    not_in_diff: tuple[str, ...] | list[str] = ()
-
     def __init__(self, root: str, role: str, name: str, inside: dict[str, str] | None, budget: _Budget) -> None:
         super().__init__(root, role, name, inside, budget)
         self.git_dir = _git_dir(root)
@@ -1654,6 +1651,7 @@ class _Repository(_Tree):
         self.here = _settings_for_here(self.common, dict(self.config))
         self.tracked: set[bytes] = set()
         self.nested: list[tuple[str, bytes]] = []  # (role, path) of repositories within
+        self.changed: list[bytes] = []
         self.untracked: list[bytes] = []
         self.started: list[GitProcess] = []
         self.beyond_link: dict[bytes, bool] = {}  # folder -> whether it, or one above it, is a link
@@ -1701,7 +1699,6 @@ class _Repository(_Tree):
         self.note_closed_folders(status.warnings)
         self.look_at_rows(rows, skipped)
         self.look_at_unseen(rows, entries, deadline)
-        self.note_diff(rows, deadline)
         return True
 
     def entries(self, deadline: float) -> list[tuple[bytes, int, bytes, bool]]:
@@ -1785,6 +1782,7 @@ class _Repository(_Tree):
         runs = _run_directories(self.root, untracked)
         self.untracked = [p for p in untracked if not skipped(p) and not (runs and _below(p, runs))]
         changed = {row[-1]: row for row in rows if row[0] in (b"1", b"u")}
+        self.changed = list(changed)
         for path, row in changed.items():
             self.look_at_changed(path, row, path in self.untracked)
         for path in sorted(self.untracked, key=lambda p: not p.endswith(b".py")):  # data may use up the room, not code
@@ -1891,26 +1889,6 @@ class _Repository(_Tree):
         pairs = (line.partition("\n") for line in _decoded(out).split("\0") if line)
         return {key: value.lower() if key != "core.attributesfile" else value for key, _, value in pairs}
 
-    def note_diff(self, rows: list[list[bytes]], deadline: float) -> None:
-        """The patch that people read in info.txt; binary and left-out files are named beside it."""
-        changed = [row[-1] for row in rows if row[0] in (b"1", b"u")]
-        if not changed or not self.facts.get("commit"):
-            return
-        left = {row["path"] for row in self.left_out}
-        shown = [path for path in changed if _decoded(path) not in left and not looks_secret(_decoded(path))]
-        self.not_in_diff = [f"{p} (left out)" for p in sorted(map(_decoded, set(changed) - set(shown)))]
-        if not shown:
-            return
-        few = [os.fsdecode(p) for p in shown] if sum(map(len, shown)) < 50_000 else []
-        try:
-            process = self.start("diff-index", *_DIFF, "HEAD", "--", *few)
-            text, whole = process.result_within(MAX_DIFF, _left(deadline))
-        except GitError as error:
-            self.problems.append(f"the diff: {error.message}")
-            return
-        self.diff, others = _plain_sections(text, whole, set() if few else {_decoded(p) for p in shown})
-        self.not_in_diff += others
-
 
 _STATUS = (
     "--porcelain=v2", "--branch", "-z", "--untracked-files=all", "--ignored=no", "--no-renames", "--no-ahead-behind",
@@ -1976,6 +1954,41 @@ def _system_configs() -> list[str]:
     folders = os.environ.get("PATH", "").split(os.pathsep)
     beside = [os.path.join(os.path.dirname(folder.rstrip(os.sep)), "etc", "gitconfig") for folder in folders if folder]
     return ["/etc/gitconfig", *beside]
+
+
+class _Patch:
+    """The changes of one repository as people read them: git makes it while the copies are written.
+
+    Attributes:
+        diff: what `git apply` takes, bytes as git gave them.
+        not_in_diff: names of changed files that it does not hold (binary, left out), each with its reason.
+    """
+
+    def __init__(self, tree: _Repository, deadline: float) -> None:
+        left = {row["path"] for row in tree.left_out}
+        self.shown = [p for p in tree.changed if _decoded(p) not in left and not looks_secret(_decoded(p))]
+        self.not_in_diff = [f"{p} (left out)" for p in sorted(map(_decoded, set(tree.changed) - set(self.shown)))]
+        self.diff, self.deadline, self.scratch = b"", deadline, tree.scratch
+        self.few = [os.fsdecode(p) for p in self.shown] if sum(map(len, self.shown)) < 50_000 else []
+        if tree.scratch:
+            os.makedirs(tree.scratch, exist_ok=True)
+        self.process = tree.start("diff-index", *_DIFF, "HEAD", "--", *self.few) if self.shown else None
+
+    def collect(self) -> None:
+        """Read what git has made of it. Raises GitError."""
+        process, self.process = self.process, None
+        if process is not None:
+            text, whole = process.result_within(MAX_DIFF, _left(self.deadline))
+            wanted = set() if self.few else {_decoded(p) for p in self.shown}
+            self.diff, others = _plain_sections(text, whole, wanted)
+            self.not_in_diff += others
+
+    def stop(self) -> None:
+        """Nobody will ask any more."""
+        if self.process is not None:
+            self.process.kill()
+        if self.scratch:
+            remove(self.scratch)
 
 
 def _plain_sections(text: bytes, whole: bool, wanted: set[str]) -> tuple[bytes, list[str]]:
@@ -2068,32 +2081,65 @@ class Code:
     Attributes:
         repositories: rows of run.json.
         code_id: 32 hex digits over the commits and all that differs from them.
-        diff: the patch of the working directory's repository, bytes as git gave them.
-        not_in_diff: names of changed files that the patch does not hold, each with its reason.
-        untracked: untracked files of that repository.
+        untracked: untracked files of the working directory's repository.
         problems: what could not be found out.
         seconds: what the look cost.
     """
 
-    def __init__(self, trees: list[_Tree], seconds: float, problems: Sequence[str] = ()) -> None:
-        self._trees = trees
-        first = next((t for t in trees if isinstance(t, _Repository) and t.role in ("cwd", "script")), None)
-        self.diff: bytes = first.diff if first else b""
-        self.not_in_diff: list[str] = list(first.not_in_diff) if first else []
-        self.untracked: list[str] = [_decoded(p) for p in first.untracked] if first else []
+    def __init__(self, trees: list[_Tree], seconds: float, deadline: float = 0.0, problems: Sequence[str] = ()) -> None:
+        self._trees, self._deadline = trees, deadline
+        self._main = next((t for t in trees if isinstance(t, _Repository) and t.role in ("cwd", "script")), None)
+        self._patch: _Patch | None = None
+        self.untracked: list[str] = [_decoded(p) for p in self._main.untracked] if self._main else []
         self.repositories: list[dict[str, Any]] = [tree.described() for tree in trees]
         self.problems: list[str] = [*problems, *(problem for tree in trees for problem in tree.problems)]
         self.code_id: str = _code_id(trees)
         self.seconds = seconds
 
+    @property
+    def diff(self) -> bytes:
+        """The patch of the working directory's repository, as git gave it; known once the code is kept."""
+        return self._patch.diff if self._patch else b""
+
+    @property
+    def not_in_diff(self) -> list[str]:
+        """Names of changed files that the patch does not hold, each with its reason."""
+        return self._patch.not_in_diff if self._patch else []
+
     def keep(self, record: str) -> None:
-        """Write the files that differ below ``record``/code.
+        """Write the files that differ below ``record``/code, while git makes the patch.
 
         A file that can't be written there becomes one that is left out.
 
         Raises:
             OSError: the disk is full.
         """
+        self._attempt(self._begin_patch)
+        try:
+            self._write_copies(record)
+            self._attempt(self._collect_patch)
+        finally:
+            if self._patch is not None:
+                self._patch.stop()
+
+    def _begin_patch(self) -> None:
+        tree, self._main = self._main, None  # once: what is kept at the end is in no diff
+        if tree is not None and tree.changed and tree.facts.get("commit"):
+            self._patch = _Patch(tree, self._deadline)
+
+    def _collect_patch(self) -> None:
+        if self._patch is not None:
+            self._patch.collect()
+
+    def _attempt(self, step: Callable[[], None]) -> None:
+        """Law 1: the patch is for people, and one that fails is a line in the record."""
+        try:
+            step()
+        except Exception as error:
+            what = error.message if isinstance(error, GitError) else f"{type(error).__name__}: {error}"
+            self.problems.append(f"the diff: {what}")
+
+    def _write_copies(self, record: str) -> None:
         for tree in self._trees:
             kept, tree.kept = tree.kept, []
             for stored, data in kept:
@@ -2206,7 +2252,7 @@ class _Look:
         self.collect(deadline)
         for step in (self.look_at_modules, self.add_loose):
             self.attempt(step)
-        return Code(self.trees, time.monotonic() - self.began, self.problems)
+        return Code(self.trees, time.monotonic() - self.began, deadline, self.problems)
 
     def add_modules(self) -> None:
         """The repositories that the program's modules come from."""

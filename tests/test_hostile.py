@@ -701,11 +701,13 @@ def test_a_start_that_is_killed_half_way(repo, run_script):
     assert run_script(UNET, cwd=repo).stdout == "Saving results to results/unet-1/\n"
 
 
-def test_a_look_that_fails_is_a_line_in_the_record(survives, repo):
+@pytest.mark.parametrize("step", ["_Repository.look_at_unseen", "_Patch.__init__", "_Patch.collect"])
+def test_a_look_that_fails_is_a_line_in_the_record(survives, repo, step):
     """Law 1: an OSError while looking at the code is not one of the run's directory."""
+    repo.write("train.py", "changed = True\n")
     program = (
         "import footsteps.footsteps as heart, os\ndef broken(*_):\n    raise PermissionError(13, 'no', 'x')\n"
-        "heart._Repository.note_diff = broken\n" + UNET
+        f"heart.{step} = broken\n" + UNET
     )
     directory, said = survives(program)
     assert "PermissionError" in said
