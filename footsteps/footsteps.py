@@ -2876,8 +2876,11 @@ def _multiprocessing_parents() -> list[int]:
     parent = sys.modules["multiprocessing.process"].parent_process()
     if parent is not None:
         return [parent.pid]
+    command = _command_of(os.getppid())
     above = _process_facts(os.getppid())
-    return [os.getppid(), *([above["parent"]] if above else [])]
+    if above is None or (command and not any("multiprocessing.forkserver" in word for word in command)):
+        return [os.getppid()]
+    return [os.getppid(), above["parent"]]
 
 
 def parents_run() -> Run | None:
@@ -2949,17 +2952,28 @@ class _Job:
     Attributes:
         kind: torchrun, mpi, slurm or multiprocessing.
         key: the same in all its processes, and in no other launch.
-        place: the folder in which they meet; None: below the output root (several nodes).
         head: {pid, start} of the launcher on this machine.
-        rank, size: ints; rank None for pool workers.
+        rank, size: ints; of a pool worker, its parent's; a pool without a launcher has no size.
+        worker_of: {pid, start} of the process whose pool worker this one is, else None.
+        asks: whether this process may ask for the name: a worker's stdin is nobody's.
+        wrapped: a shell stands between the launcher and us, which may start one program after another.
         elastic: whether workers that ended may be started again.
         attempt: how often they have been, as text.
     """
 
     def __init__(
-        self, kind: str, key: str, head: Mapping[str, Any], rank: int | None, size: int | None, *, nodes: int = 1
+        self,
+        kind: str,
+        key: str,
+        head: Mapping[str, Any],
+        rank: int,
+        size: int | None,
+        *,
+        worker_of: Mapping[str, Any] | None,
     ) -> None:
-        self.kind, self.key, self.head, self.rank, self.size, self.nodes = kind, key, head, rank, size, nodes
+        self.kind, self.key, self.head, self.rank, self.size, self.worker_of = kind, key, head, rank, size, worker_of
+        self.asks = rank == 0 and worker_of is None
+        self.nodes, self.wrapped = 1, False
         spent, most = (os.environ.get(f"TORCHELASTIC_{n}", "0") for n in ("RESTART_COUNT", "MAX_RESTARTS"))
         self.elastic = kind == "torchrun" and spent != most
         self.attempt = spent if kind == "torchrun" else "0"
@@ -2976,21 +2990,18 @@ _LAUNCHERS = (
 
 def current_job() -> _Job | None:
     """The launch that this process is a rank (or a pool worker, or the head of pool workers) of."""
-    if is_multiprocessing_child():
-        parent = _process_facts(_multiprocessing_parents()[-1])
-        return _pool_job(parent, None) if parent else None
-    for kind, rank, size, local, programs in _LAUNCHERS:
-        job = _launched_job(kind, rank, size, local, programs)
+    worker = is_multiprocessing_child()
+    member = _process_facts(_multiprocessing_parents()[-1] if worker else os.getpid())
+    if member is None:
+        return None
+    for row in _LAUNCHERS:
+        job = _launched_job(row, member, worker)
         if job is not None:
             return job
-    if _has_pool():
-        own = _process_facts(os.getpid())
-        return _pool_job(own, 0) if own else None
+    if worker or _has_pool():
+        key = f"pool-{member['pid']}-{member['start']}"
+        return _Job("multiprocessing", key, member, 0, None, worker_of=member if worker else None)
     return None
-
-
-def _pool_job(head: Mapping[str, Any], rank: int | None) -> _Job:
-    return _Job("multiprocessing", f"pool-{head['pid']}-{head['start']}", head, rank, None)
 
 
 def _has_pool() -> bool:
@@ -3001,8 +3012,11 @@ def _has_pool() -> bool:
     return counter != "count(1)" or "joblib.externals.loky" in sys.modules
 
 
-def _launched_job(kind: str, rank: str, size: str, local: str, programs: tuple[str, ...]) -> _Job | None:
-    """The job of such a launcher, if one started this very process and more than one rank."""
+def _launched_job(
+    row: tuple[str, str, str, str, tuple[str, ...]], member: Mapping[str, Any], worker: bool
+) -> _Job | None:
+    """The job of such a launcher, if one started ``member`` (us, or whose worker we are) and more than one rank."""
+    kind, rank, size, local, programs = row
     environment = os.environ
     if not _is_number(environment.get(rank)) or not _is_number(environment.get(size)) or environment[size] == "1":
         return None
@@ -3010,7 +3024,9 @@ def _launched_job(kind: str, rank: str, size: str, local: str, programs: tuple[s
         return None
     if kind == "slurm" and "SLURM_STEP_ID" not in environment:
         return None  # the batch script itself: its PROCID is no rank
-    launcher, wrapped = _launcher(rank, programs)
+    if worker and _environment_of(member["pid"]).get(rank) != environment[rank]:
+        return None  # torch.multiprocessing's programs number their workers so
+    launcher, wrapped = _launcher(rank, programs, member["parent"])
     if launcher is None:
         return None
     nodes = _nodes(kind, environment.get(local), environment[size])
@@ -3020,22 +3036,25 @@ def _launched_job(kind: str, rank: str, size: str, local: str, programs: tuple[s
         if nodes > 1:
             say("ranks on other nodes can't be found without a job id: each node has a directory of its own")
             nodes = 1
-    if wrapped:  # a shell between may start one program after another
+    if wrapped:  # its programs are told by their scripts, and those of one script by Meeting.number
         key += "-" + _sha256(os.fsencode(os.path.abspath(sys.argv[0])))[:8]
-    return _Job(kind, key, launcher, int(environment[rank]), int(environment[size]), nodes=nodes)
+    worker_of = member if worker else None
+    job = _Job(kind, key, launcher, int(environment[rank]), int(environment[size]), worker_of=worker_of)
+    job.nodes, job.wrapped = nodes, wrapped
+    return job
 
 
 def _is_number(text: str | None) -> bool:
     return text is not None and text.isascii() and text.isdigit()
 
 
-def _launcher(rank: str, programs: tuple[str, ...]) -> tuple[dict[str, Any] | None, bool]:
-    """(the process that gave this one its rank, whether a shell stands between); None if there is none.
+def _launcher(rank: str, programs: tuple[str, ...], parent: int) -> tuple[dict[str, Any] | None, bool]:
+    """(the process that gave a child of ``parent`` its rank, whether a shell stands between); None if there is none.
 
-    It is the first above us without our rank in its environment. A Python between us is a rank
-    itself, which has started us as a program of its own.
+    It is the first above it without that rank in its environment. A Python between them is a rank
+    itself, which has started it as a program of its own.
     """
-    wrapped, facts = False, _process_facts(os.getppid())
+    wrapped, facts = False, _process_facts(parent)
     while facts is not None and facts["pid"] > 1:
         program = _program_of(facts["pid"]) or facts["name"]
         if _environment_of(facts["pid"]).get(rank) != os.environ[rank]:
@@ -3079,7 +3098,7 @@ def _jobs_run(name: str | None, root: str | os.PathLike[str], options: dict[str,
         meeting = Meeting(job, os.fspath(root))
     except OSError as error:
         say(f"the processes of this job can't meet ({error}); this one has a directory of its own")
-        if name is None and job.rank != 0:  # its stdin is nobody's: mpiexec leaves it open and silent
+        if name is None and not job.asks:  # its stdin is nobody's: mpiexec leaves it open and silent
             name = os.environ.get(NAME_VARIABLE) or _script_name()
         return _make_run(name, root, options, job)
     return meeting.run(name, root, options)
@@ -3094,11 +3113,22 @@ class Meeting:
         os.makedirs(place, mode=0o700, exist_ok=True)
         _sweep_meetings(place)
         self.place, self.folder = place, os.path.join(place, job.key)
-        own = _process_facts(os.getpid()) or {"start": 0}
-        self.here = os.path.join(self.folder, f"here-{os.getpid()}-{own['start']}")
-        for path in (self.here, os.path.join(self.folder, f"came-{job.attempt}-{job.rank}")):
-            append(_with_folder(path), b"")
+        start = (_process_facts(os.getpid()) or {"start": 0})["start"]
+        self.own = f"{os.getpid()}-{start}"
+        self.here = os.path.join(self.folder, f"here-{self.own}")
+        self.member = f"{job.worker_of['pid']}-{job.worker_of['start']}" if job.worker_of else self.own
+        self.came = f"came-{job.attempt}-{job.rank}-{self.member}"
+        append(_with_folder(self.here), b"")
+        if not job.worker_of:
+            append(os.path.join(self.folder, self.came), b"")
         atexit.register(self.leave, os.getpid())
+
+    def number(self) -> str:
+        """Which of the job's runs it is: a shell may start the script again, finish() ends one run before another."""
+        names, job = os.listdir(self.folder), self.job
+        before = [n for n in names if n.startswith(f"came-{job.attempt}-{job.rank}-") and n != self.came]
+        ended = sum(name.startswith(f"ended-{self.member}-") for name in names)
+        return f"{len(before) if job.wrapped else 0}-{ended}"
 
     def run(self, name: str | None, root: str | os.PathLike[str], options: dict[str, object]) -> Run:
         """The job's run, made here or joined.
@@ -3106,18 +3136,33 @@ class Meeting:
         Raises:
             FootstepsError: the process that was asking for the name has ended without one.
         """
+        number = self.number()
+        self.made = os.path.join(self.folder, f"made-{number}")
+        run = self.met(name, root, options)
+        run.at_end(lambda: self.note_end(number))
+        return run
+
+    def note_end(self, number: str) -> None:
+        """Leave a mark, so that what this process and its workers begin next is another run."""
+        try:
+            append(os.path.join(self.folder, f"ended-{self.own}-{number}"), b"")
+        except OSError:
+            pass  # at the end of the program the others may have taken the folder away
+
+    def met(self, name: str | None, root: str | os.PathLike[str], options: dict[str, object]) -> Run:
+        """The run of this number, made here or joined."""
         named = name is not None or bool(os.environ.get(NAME_VARIABLE))
-        if not named and self.job.rank != 0:
+        if not named and not self.job.asks:
             self.wait_for_word()
-        if not named and self.job.rank == 0:
-            append(os.path.join(self.folder, f"asking-{os.path.basename(self.here)[5:]}"), b"")
+        if not named and self.job.asks:
+            append(os.path.join(self.folder, f"asking-{self.own}"), b"")
         while True:
             with Locked(os.path.join(self.folder, "lock")):
-                made = _ticket(text_of(os.path.join(self.folder, "made")))
+                made = _ticket(text_of(self.made))
                 if made is not None:
                     return _joined(made)
-                if named or self.job.rank == 0 or not self.askers():
-                    if not named and self.job.rank != 0:
+                if named or self.job.asks or not self.askers():
+                    if not named and not self.job.asks:
                         name = _checked_name(_script_name(), os.fspath(root), "the script's name")
                         say(f"rank 0 gave no name in {START_WAIT:g} s; taking {name!r} (or set {NAME_VARIABLE}=<name>)")
                     run = _make_run(name, root, options, self.job)
@@ -3127,14 +3172,16 @@ class Meeting:
 
     def tell(self, run: Run) -> None:
         """Let the others know the directory: complete, or not at all."""
-        part = os.path.join(self.folder, f"made-{os.getpid()}")
+        part = f"{self.made}.{os.getpid()}"
         append(part, run.ticket().encode("ascii"))
-        os.replace(part, os.path.join(self.folder, "made"))
+        os.replace(part, self.made)
+        if self.own in self.askers():  # the next run is another question
+            os.unlink(os.path.join(self.folder, f"asking-{self.own}"))
 
     def wait_for_word(self) -> None:
         """Until rank 0 says that it asks, or a run is made, or START_WAIT is over."""
         until = time.monotonic() + START_WAIT
-        while time.monotonic() < until and not self.askers() and not os.path.exists(os.path.join(self.folder, "made")):
+        while time.monotonic() < until and not self.askers() and not os.path.exists(self.made):
             time.sleep(0.02)
 
     def askers(self) -> list[str]:
@@ -3158,14 +3205,18 @@ class Meeting:
             os.unlink(self.here)
             names = os.listdir(self.folder)
             alone = not any(n.startswith("here-") and _lives(*map(int, n.split("-")[1:])) for n in names)
-            all_came = sum(n.startswith(f"came-{self.job.attempt}-") for n in names) == self.job.size or (
-                self.job.rank == 0 and not self.job.size
-            )
-            if alone and all_came and not self.job.elastic:
+            if alone and self.all_came(names) and not self.job.elastic:
                 remove(self.folder)
                 os.rmdir(self.place)
         except OSError:
             pass  # another one is leaving too; what stays is swept by the next job
+
+    def all_came(self, names: Iterable[str]) -> bool:
+        """Whether every rank has come, and, where a shell starts the script again, as often as the others."""
+        if self.job.worker_of or not self.job.size:
+            return not self.job.worker_of
+        ranks = [name.split("-")[2] for name in names if name.startswith(f"came-{self.job.attempt}-")]
+        return {ranks.count(rank) for rank in set(ranks)} == {len(ranks) // self.job.size}
 
 
 def _with_folder(path: str) -> str:
@@ -3402,7 +3453,7 @@ def encoded(text: str) -> bytes:
 
 def process_row(job: _Job | None) -> dict[str, Any]:
     """The process whose life is the run's: this one, or the head of the pool that made it."""
-    pid = job.head["pid"] if job and job.rank is None else os.getpid()
+    pid = job.worker_of["pid"] if job and job.worker_of else os.getpid()
     facts = _process_facts(pid) or {"parent": os.getppid(), "start": None}
     boot = text_of("/proc/sys/kernel/random/boot_id").strip() or None
     row = {

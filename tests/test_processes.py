@@ -93,13 +93,46 @@ while rank == "0" and len(glob.glob("results/*/rank-*")) < 3:
     time.sleep(0.01)
 if rank in""",
 )
+# Its workers come to output_dir before it does.
+RANKS_WITH_WORKERS = RANKS.replace("\nrank = ", "\nimport multiprocessing\nrank = ").replace(
+    "if rank in",
+    """
+if __name__ == "__main__":
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        pool.map(save, [f"worker-of-{rank}"])
+if rank in""",
+)
+# Rank 0 is in its first program until rank 1 is through with its second.
+RANK_1_AHEAD = RANKS.replace(
+    "if rank in",
+    """
+import time
+first = not os.path.exists(f"first-{rank}")
+open(f"first-{rank}" if first else f"second-{rank}", "w").close()
+while rank == "0" and "ahead" in sys.argv and not os.path.exists("second-1"):
+    time.sleep(0.01)
+if "ahead" in sys.argv or rank in""",
+)
+SWEEP = """
+import multiprocessing, footsteps
+
+def save(name):
+    open(footsteps.output_dir + name, "w").close()
+
+if __name__ == "__main__":
+    for name in ("one", "two", "three"):
+        footsteps.initialize(name)
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            pool.map(save, ["of-" + name])
+        footsteps.finish()
+"""
 # Starts ranks as torchrun does, but lets them end by themselves.
 STAND_IN = """
 import os, subprocess, sys
 ranks = int(sys.argv[1])
 shared = {"WORLD_SIZE": str(ranks), "LOCAL_WORLD_SIZE": str(ranks), "TORCHELASTIC_RUN_ID": "none"}
 started = [
-    subprocess.Popen([sys.executable, *sys.argv[2:]], env={**os.environ, **shared, "RANK": str(rank)})
+    subprocess.Popen(sys.argv[2:], env={**os.environ, **shared, "RANK": str(rank)})
     for rank in range(ranks)
 ]
 sys.exit(max(abs(one.wait()) for one in started))
@@ -172,6 +205,13 @@ def test_the_workers_of_a_data_loader_join_the_run(repo, run_script):
     assert made(repo) == {"loader": [f"worker-{n}" for n in range(4)]}
 
 
+def test_runs_of_a_program_with_workers_have_a_directory_each(repo, run_script):
+    """What finish() has ended is not joined again by the next initialize()."""
+    done = run_script(SWEEP, cwd=repo)
+    assert done.returncode == 0, done.stderr
+    assert made(repo) == {name: ["of-" + name] for name in ("one", "two", "three")}
+
+
 # ---------------------------------------------------------------------------
 # Launchers
 # ---------------------------------------------------------------------------
@@ -180,7 +220,7 @@ def test_the_workers_of_a_data_loader_join_the_run(repo, run_script):
 def stand_in(count: int, folder: Path) -> list[str]:
     """The command before a script that starts it as so many ranks, without any launcher installed."""
     (folder / "launcher.py").write_text(STAND_IN)
-    return [sys.executable, str(folder / "launcher.py"), str(count)]
+    return [sys.executable, str(folder / "launcher.py"), str(count), sys.executable]
 
 
 def torchrun(count: int, _: Path) -> list[str]:
@@ -295,6 +335,35 @@ def test_two_launches_at_once_never_share_a_directory(repo, launch):
     said = [one.communicate(timeout=120)[0] for one in started]
     assert [one.returncode for one in started] == [0, 0], said
     assert made(repo) == {"twice": ranks(2), "twice-1": ranks(2)}
+
+
+def test_runs_that_the_ranks_begin_one_after_the_other_have_a_directory_each(repo, launch):
+    """Each rank ends one with finish() and goes on to the next, at its own pace."""
+    program = RANKS + "\nfor name in 'next', 'last':\n    footsteps.finish()\n    footsteps.initialize(name)\n"
+    launch(repo, program + "    save(f'rank-{rank}')\n", env={"FOOTSTEPS_NAME": "job"})
+    assert made(repo) == {"job": ranks(4), "next": ranks(4), "last": ranks(4)}
+
+
+@pytest.mark.parametrize("program", [["0"], ["ahead"]], ids=["only rank 0 saves", "one is ahead of the other"])
+@pytest.mark.parametrize(
+    "launch",
+    [stand_in, pytest.param(mpiexec, marks=pytest.mark.launcher), pytest.param(srun, marks=pytest.mark.slurm)],
+    ids=lambda prefix: prefix.__name__,
+    indirect=True,
+)
+def test_a_script_that_a_rank_starts_twice_by_a_shell_has_two_directories(repo, launch, tmp_path, program):
+    """A loop over seeds in the launched shell script: the ranks of each turn share one."""
+    loop = ["sh", "-c", f'for turn in 1 2; do {sys.executable} "$0" "$@"; done']
+    looped = Launch(lambda *words: [*launch.prefix(*words)[:-1], *loop], tmp_path, launch.environment)
+    looped(repo, RANK_1_AHEAD, *program, count=2, env={"FOOTSTEPS_NAME": "seed"})
+    each = ["rank-0"] if program == ["0"] else ranks(2)
+    assert made(repo) == {"seed": each, "seed-1": each}
+
+
+def test_workers_of_a_ranks_pool_join_the_run_of_the_job(repo, launch):
+    """Though they come before it: one directory, not one for each rank's pool."""
+    launch(repo, RANKS_WITH_WORKERS, count=2, env={"FOOTSTEPS_NAME": "job"})
+    assert made(repo) == {"job": [*ranks(2), "worker-of-0", "worker-of-1"]}
 
 
 def test_what_a_job_uses_for_meeting_is_removed(repo, launch):
