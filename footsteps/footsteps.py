@@ -1159,8 +1159,10 @@ class _Spawned:
         for descriptor in left:
             poll.register(descriptor, select.POLLIN)
         while left and (size is None or len(self.pipes[out]) <= size):
-            ready = poll.poll(None if until is None else max(0.0, until - time.monotonic()) * 1000)
-            if not ready:
+            ready = poll.poll(50)
+            if not ready and self.status() is not None:
+                break  # our end of the pipe was forked into a worker in the wrong moment, so it has no end
+            if not ready and until is not None and time.monotonic() > until:
                 raise TimeoutError
             for descriptor, _ in ready:
                 piece = os.read(descriptor, 1 << 16)
@@ -2872,15 +2874,24 @@ def is_multiprocessing_child() -> bool:
 
 
 def _multiprocessing_parents() -> list[int]:
-    """Pids that may be this child's parent; while it still imports the script, a fork server may be between."""
+    """Pid of this worker's parent; if that is a worker too, or a fork server, those above up to the main process."""
     parent = sys.modules["multiprocessing.process"].parent_process()
-    if parent is not None:
-        return [parent.pid]
-    command = _command_of(os.getppid())
-    above = _process_facts(os.getppid())
-    if above is None or (command and not any("multiprocessing.forkserver" in word for word in command)):
-        return [os.getppid()]
-    return [os.getppid(), above["parent"]]
+    pids = [parent.pid if parent is not None else os.getppid()]
+    while (facts := _process_facts(pids[-1])) and _is_worker(facts):
+        pids.append(facts["parent"])
+    return pids
+
+
+_WORKERS = ("multiprocessing.spawn", "multiprocessing.forkserver", "popen_loky")
+
+
+def _is_worker(facts: Mapping[str, Any]) -> bool:
+    """Whether another process is part of a pool: started so, or forked, which leaves command and environment alike."""
+    pid, above = facts["pid"], facts["parent"]
+    command = _command_of(pid)
+    if any(name in word for name in _WORKERS for word in command):
+        return True
+    return bool(command) and command == _command_of(above) and _environment_of(pid) == _environment_of(above)
 
 
 def parents_run() -> Run | None:
@@ -3118,10 +3129,28 @@ class Meeting:
         self.here = os.path.join(self.folder, f"here-{self.own}")
         self.member = f"{job.worker_of['pid']}-{job.worker_of['start']}" if job.worker_of else self.own
         self.came = f"came-{job.attempt}-{job.rank}-{self.member}"
-        append(_with_folder(self.here), b"")
-        if not job.worker_of:
-            append(os.path.join(self.folder, self.came), b"")
+        self.come()
         atexit.register(self.leave, os.getpid())
+
+    def come(self) -> None:
+        """Leave our marks, also if another one takes the folder away in this moment."""
+        for _ in range(1000):
+            try:
+                os.makedirs(self.place, mode=0o700, exist_ok=True)
+                os.makedirs(self.folder, exist_ok=True)
+                append(self.here, b"")
+                if not self.job.worker_of:
+                    append(os.path.join(self.folder, self.came), b"")
+                with self.door():
+                    if os.path.exists(self.here):
+                        return
+            except FileNotFoundError:
+                continue
+        raise FileNotFoundError(2, "the folder of the meeting does not stay", self.folder)
+
+    def door(self) -> Locked:
+        """The lock under which one comes or goes; the other one is held while a question is asked."""
+        return Locked(os.path.join(self.folder, "door"))
 
     def number(self) -> str:
         """Which of the job's runs it is: a shell may start the script again, finish() ends one run before another."""
@@ -3164,7 +3193,8 @@ class Meeting:
                 if named or self.job.asks or not self.askers():
                     if not named and not self.job.asks:
                         name = _checked_name(_script_name(), os.fspath(root), "the script's name")
-                        say(f"rank 0 gave no name in {START_WAIT:g} s; taking {name!r} (or set {NAME_VARIABLE}=<name>)")
+                        who = "rank 0" if self.job.size else "the main process"
+                        say(f"{who} gave no name in {START_WAIT:g} s; taking {name!r} (or set {NAME_VARIABLE}=<name>)")
                     run = _make_run(name, root, options, self.job)
                     self.tell(run)
                     return run
@@ -3190,7 +3220,9 @@ class Meeting:
 
     def wait_for_asker(self) -> None:
         """As long as the one that asks lives."""
-        if not any(_lives(*map(int, asker.split("-"))) for asker in self.askers()) and self.job.nodes == 1:
+        marks = [f"here-{asker}" for asker in self.askers()]
+        alive = any(os.path.exists(os.path.join(self.folder, mark)) and self.may_live(mark) for mark in marks)
+        if marks and not alive and not os.path.exists(self.made):
             raise FootstepsError(
                 "the process that was asking for the experiment's name has ended without one",
                 f"{NAME_VARIABLE}=<name> in front of the command gives it without a question",
@@ -3201,15 +3233,22 @@ class Meeting:
         """Take this process's mark away, and the meeting if nobody can come any more."""
         if os.getpid() != pid:
             return
+        gone = f"{self.folder}-gone-{pid}"
         try:
-            os.unlink(self.here)
-            names = os.listdir(self.folder)
-            alone = not any(n.startswith("here-") and _lives(*map(int, n.split("-")[1:])) for n in names)
-            if alone and self.all_came(names) and not self.job.elastic:
-                remove(self.folder)
-                os.rmdir(self.place)
+            with self.door():
+                os.unlink(self.here)
+                names = os.listdir(self.folder)
+                alone = not any(n.startswith("here-") and self.may_live(n) for n in names)
+                if alone and self.all_came(names) and not self.job.elastic:
+                    os.rename(self.folder, gone)  # at once: whoever comes now finds all of it or nothing
+            remove(gone)
+            os.rmdir(self.place)
         except OSError:
             pass  # another one is leaving too; what stays is swept by the next job
+
+    def may_live(self, mark: str) -> bool:
+        """Whether the process of a here-pid-start is at work; one of another node, until it has left."""
+        return self.job.nodes > 1 or _lives(*map(int, mark.split("-")[1:]))
 
     def all_came(self, names: Iterable[str]) -> bool:
         """Whether every rank has come, and, where a shell starts the script again, as often as the others."""
@@ -3217,11 +3256,6 @@ class Meeting:
             return not self.job.worker_of
         ranks = [name.split("-")[2] for name in names if name.startswith(f"came-{self.job.attempt}-")]
         return {ranks.count(rank) for rank in set(ranks)} == {len(ranks) // self.job.size}
-
-
-def _with_folder(path: str) -> str:
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    return path
 
 
 def _private_folder() -> str:
@@ -3278,6 +3312,12 @@ class Locked:
                 time.sleep(0.05)
 
     def __exit__(self, *_: object) -> None:
+        try:
+            import fcntl
+
+            fcntl.flock(self.descriptor, fcntl.LOCK_UN)  # a child forked meanwhile has a copy of the descriptor
+        except (ImportError, OSError):
+            pass
         os.close(self.descriptor)
 
 
@@ -3474,6 +3514,12 @@ def _command_of(pid: int) -> list[str]:
     try:
         return [os.fsdecode(part) for part in _bytes_of(f"/proc/{pid}/cmdline").split(b"\0")[:-1]]
     except OSError:
+        pass
+    try:
+        import psutil
+
+        return list(psutil.Process(pid).cmdline())
+    except Exception:
         return []
 
 

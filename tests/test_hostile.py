@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -413,6 +414,13 @@ def test_a_file_named_as_a_title(survives, repo):
     directory, _ = survives()
     head = info(directory).decode().partition("Untracked files:")[0].splitlines()
     assert [line for line in head if line in heart.SECTIONS] == list(heart.SECTIONS)
+
+
+def test_a_pipe_that_another_process_holds_open_is_not_waited_for(tmp_path, monkeypatch):
+    """A worker that is forked while git starts has a copy of our pipe: once git has ended, it has said all."""
+    monkeypatch.setenv("PATH", stub(tmp_path / "bin", "sleep 600 & echo $!"))
+    said = heart.git("status", cwd=tmp_path, timeout=60)
+    os.kill(int(said), signal.SIGKILL)
 
 
 def test_a_diff_of_200_mb(survives, repo):

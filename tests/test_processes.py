@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import importlib.util
 import json
 import os
@@ -14,6 +15,8 @@ from pathlib import Path
 
 import pytest
 from conftest import plain, surroundings
+
+from footsteps import footsteps as heart
 
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 SAVE = """
@@ -113,6 +116,21 @@ while rank == "0" and "ahead" in sys.argv and not os.path.exists("second-1"):
     time.sleep(0.01)
 if "ahead" in sys.argv or rank in""",
 )
+# Only the innermost workers ever ask.
+NESTED = f"""
+import concurrent.futures, multiprocessing, sys
+{SAVE}
+def pool(method):
+    return concurrent.futures.ProcessPoolExecutor(2, mp_context=multiprocessing.get_context(method))
+
+def hand_on(method, outer):
+    with pool(method) as inner:
+        list(inner.map(save, [outer + "-0", outer + "-1"]))
+
+if __name__ == "__main__":
+    with pool(sys.argv[1]) as outer:
+        list(outer.map(hand_on, sys.argv[1:] * 2, ["0", "1"]))
+"""
 SWEEP = """
 import multiprocessing, footsteps
 
@@ -132,7 +150,7 @@ import os, subprocess, sys
 ranks = int(sys.argv[1])
 shared = {"WORLD_SIZE": str(ranks), "LOCAL_WORLD_SIZE": str(ranks), "TORCHELASTIC_RUN_ID": "none"}
 started = [
-    subprocess.Popen(sys.argv[2:], env={**os.environ, **shared, "RANK": str(rank)})
+    subprocess.Popen(sys.argv[2:], env={**shared, **os.environ, "RANK": str(rank)})
     for rank in range(ranks)
 ]
 sys.exit(max(abs(one.wait()) for one in started))
@@ -203,6 +221,48 @@ def test_the_workers_of_a_data_loader_join_the_run(repo, run_script):
     done = run_script(DATA_LOADER, cwd=repo, env={"FOOTSTEPS_NAME": "loader"})
     assert done.returncode == 0, done.stderr
     assert made(repo) == {"loader": [f"worker-{n}" for n in range(4)]}
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_workers_that_workers_start_join_the_same_run(repo, run_script, method):
+    """A pool of trainings whose data loaders have workers of their own is one experiment."""
+    done = run_script(NESTED, method, cwd=repo, env={"FOOTSTEPS_NAME": "nested"})
+    assert done.returncode == 0, done.stderr
+    assert made(repo) == {"nested": ["0-0", "0-1", "1-0", "1-1"]}
+
+
+def test_a_lock_is_given_back_though_a_child_was_forked_under_it(tmp_path):
+    """A worker that another thread forks has a copy of the descriptor, and would wait for itself."""
+    reader, writer = os.pipe()
+    with heart.Locked(str(tmp_path / "lock")):
+        child = os.fork()
+        if child == 0:
+            os.close(writer)  # so that a test that fails leaves nobody waiting
+            os.read(reader, 1)
+            os._exit(0)
+    with open(tmp_path / "lock") as other:
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.write(writer, b"x")
+    os.waitpid(child, 0)
+    os.close(reader)
+    os.close(writer)
+
+
+def test_who_comes_while_the_last_one_takes_the_meeting_away_finds_another(tmp_path, monkeypatch):
+    """A rank's second program may begin in the moment in which the first ends."""
+    job = heart._Job("mpi", "mpi-1-1", {"pid": 1, "start": 1}, 0, 2, worker_of=None)
+    folders, append = [], heart.append
+
+    def append_and_lose(path, data):
+        append(path, data)
+        if not folders:
+            folders.append(os.path.dirname(path))
+            os.rename(folders[0], tmp_path / "gone")
+
+    monkeypatch.setattr(heart, "append", append_and_lose)
+    meeting = heart.Meeting(job, str(tmp_path))
+    assert folders == [meeting.folder]
+    assert {os.path.basename(meeting.here), meeting.came} <= set(os.listdir(meeting.folder))
 
 
 def test_runs_of_a_program_with_workers_have_a_directory_each(repo, run_script):
@@ -469,12 +529,25 @@ def test_the_others_end_with_an_error_if_rank_0_dies_at_the_prompt(repo, asked, 
         assert "has ended without one" in plain(asked.before)
 
 
+def test_ranks_on_other_nodes_end_too_if_the_question_is_not_answered(repo, terminal, tmp_path):
+    """They can't see whether a process of another machine lives, only whether it has left."""
+    pexpect = pytest.importorskip("pexpect")
+    repo.write("train.py", RANKS)
+    wide = {"LOCAL_WORLD_SIZE": "1", "TORCHELASTIC_RUN_ID": "wide"}
+    screen = terminal([*stand_in(3, tmp_path), "train.py"], cwd=repo, env=wide)
+    screen.expect_exact("Input name of experiment:")
+    screen.send("\x04")
+    screen.expect(pexpect.EOF)
+    assert plain(screen.before).count("has ended without one") >= 2
+    assert made(repo) == {}
+
+
 @pytest.mark.launcher
 def test_a_name_typed_to_mpiexec_goes_to_rank_0_and_the_others_wait_for_it(repo, terminal, tmp_path):
     """Its ranks have no terminal, so what is waited for is said, and only rank 0 can be told."""
     pexpect = pytest.importorskip("pexpect")
     repo.write("train.py", RANKS)
-    screen = terminal([*mpiexec(3, tmp_path), "train.py"], cwd=repo)
+    screen = terminal([*mpiexec(3, tmp_path), "train.py"], cwd=repo, env=MANY_PROCESSES_ON_ROOT)
     screen.expect("name on stdin")
     screen.expect(pexpect.TIMEOUT, timeout=1)
     screen.sendline("typed")
