@@ -35,12 +35,19 @@ import sys
 import time
 from types import ModuleType, SimpleNamespace
 
+try:
+    from _json import encode_basestring_ascii as _json_string
+except ImportError:  # PyPy
+    from json import dumps as _json_string
+
 TYPE_CHECKING = False  # typing's own costs 4 ms to import
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from types import FrameType, TracebackType
     from typing import Any
+
+    Entry = tuple[bytes, int, bytes, bool]
 
 __version__ = "1.0.0"
 __all__ = ["FootstepsError", "GitError", "Run", "__version__", "current", "finish", "initialize", "plot"]
@@ -1180,11 +1187,12 @@ class _Spawned:
 
     def wait(self, timeout: float | None = None) -> int:
         """Its exit status, once it has ended; negative for a signal. Raises TimeoutError."""
-        until = time.monotonic() + (timeout or 0.0)
+        until, pause = time.monotonic() + (timeout or 0.0), 0.00005
         while (status := self.reaped(0 if timeout is None else os.WNOHANG)) is None:
             if time.monotonic() > until:
                 raise TimeoutError
-            time.sleep(0.0002)
+            time.sleep(pause)
+            pause = min(2 * pause, 0.01)
         return status
 
     def reaped(self, flags: int) -> int | None:
@@ -1429,49 +1437,80 @@ class _OddIndex(Exception):
     """An index that git has to read: split, sparse, version 4, damaged."""
 
 
-def _index_entries(path: str, id_length: int) -> list[tuple[bytes, int, bytes, bool]]:
-    """(path, mode, blob id, hidden) of each entry of an index of version 2 or 3.
+class _Index:
+    """What git tracks; an entry is (path, mode, blob id, hidden).
 
-    Hidden entries are those that git does not look at: assume-unchanged, skip-worktree.
-    Source of the format: git's Documentation/gitformat-index.
+    Hidden entries are those that git does not look at: assume-unchanged, skip-worktree. The others
+    are taken apart only where somebody asks for them: fifty thousand cost as much as git itself.
+
+    Attributes:
+        paths: of all entries.
+        odd: the hidden entries, and the submodules.
+        entries: gives all of them.
     """
-    try:
-        with open(path, "rb") as file:
-            data = file.read()
-    except FileNotFoundError:
-        return []
-    if data[:4] != b"DIRC" or data[4:8] not in (b"\0\0\0\2", b"\0\0\0\3"):
-        raise _OddIndex
-    found, at, fixed = [], 12, 42 + id_length
-    try:
-        for _ in range(int.from_bytes(data[8:12], "big")):
-            flags = data[at + 40 + id_length]
-            more = data[at + fixed] if flags & 0x40 else 0
-            start = at + fixed + (2 if flags & 0x40 else 0)
-            end = data.index(b"\0", start)
-            mode = (data[at + 26] << 8) | data[at + 27]
-            found.append(
-                (data[start:end], mode, data[at + 40 : at + 40 + id_length], bool(flags & 0x80 or more & 0x40))
-            )
-            at += (end - at) // 8 * 8 + 8
-    except (IndexError, ValueError) as error:
-        raise _OddIndex from error
-    while at < len(data) - id_length:
-        if data[at : at + 4] in (b"link", b"sdir"):  # split index, sparse index
+
+    def __init__(self, paths: list[bytes], odd: list[Entry], entries: Callable[[], Iterable[Entry]]) -> None:
+        self.paths, self.odd, self.entries = paths, odd, entries
+
+    @classmethod
+    def of(cls, path: str, id_length: int) -> _Index:
+        """An index file of version 2 or 3. Source of the format: git's Documentation/gitformat-index."""
+        try:
+            data = _bytes_of(path)
+        except FileNotFoundError:
+            return cls([], [], list)
+        if data[:4] != b"DIRC" or data[4:8] not in (b"\0\0\0\2", b"\0\0\0\3"):
             raise _OddIndex
-        at += 8 + int.from_bytes(data[at + 4 : at + 8], "big")
-    return found
+        try:
+            paths, starts, odd, end = _index_layout(data, id_length)
+        except (IndexError, ValueError) as error:
+            raise _OddIndex from error
+        while end < len(data) - id_length:
+            if data[end : end + 4] in (b"link", b"sdir"):  # split index, sparse index
+                raise _OddIndex
+            end += 8 + int.from_bytes(data[end + 4 : end + 8], "big")
+        return cls(
+            paths,
+            [_index_entry(data, id_length, at) for at in odd],
+            lambda: (_index_entry(data, id_length, at) for at in starts),
+        )
+
+    @classmethod
+    def listed(cls, out: bytes) -> _Index:
+        """The same from ``git ls-files -v --stage -z``."""
+        found: list[Entry] = []
+        for line in out.split(b"\0"):
+            facts, _, path = line.partition(b"\t")
+            if path:
+                tag, mode, blob = facts.split(b" ")[:3]
+                found.append((path, int(mode, 8), bytes.fromhex(blob.decode()), tag.islower() or tag == b"S"))
+        odd = [entry for entry in found if entry[3] or entry[1] == 0o160000]
+        return cls([entry[0] for entry in found], odd, lambda: found)
 
 
-def _listed_entries(out: bytes) -> list[tuple[bytes, int, bytes, bool]]:
-    """The same from ``git ls-files -v --stage -z``."""
-    found = []
-    for line in out.split(b"\0"):
-        facts, _, path = line.partition(b"\t")
-        if path:
-            tag, mode, blob = facts.split(b" ")[:3]
-            found.append((path, int(mode, 8), bytes.fromhex(blob.decode()), tag.islower() or tag == b"S"))
-    return found
+def _index_layout(data: bytes, id_length: int) -> tuple[list[bytes], list[int], list[int], int]:
+    """(paths, where each entry begins, those of the odd ones, where the entries end) of an index file's bytes."""
+    paths, starts, odd, at = [], [], [], 12
+    flags, name = 40 + id_length, 42 + id_length
+    for _ in range(int.from_bytes(data[8:12], "big")):
+        begin = at + name
+        if data[at + flags] & 0xC0 or data[at + 26] == 0xE0:  # assume-unchanged, more flags; a submodule
+            odd.append(at)
+            begin += 2 if data[at + flags] & 0x40 else 0
+        end = data.index(b"\0", begin)
+        paths.append(data[begin:end])
+        starts.append(at)
+        at += (end - at) // 8 * 8 + 8
+    return paths, starts, odd, at
+
+
+def _index_entry(data: bytes, id_length: int, at: int) -> Entry:
+    """The entry that begins there."""
+    flags, begin = data[at + 40 + id_length], at + 42 + id_length
+    more = data[begin] if flags & 0x40 else 0
+    begin += 2 if flags & 0x40 else 0
+    blob, mode = data[at + 40 : at + 40 + id_length], int.from_bytes(data[at + 24 : at + 28], "big")
+    return data[begin : data.index(b"\0", begin)], mode, blob, bool(flags & 0x80 or more & 0x40)
 
 
 # ---------------------------------------------------------------------------
@@ -1654,6 +1693,7 @@ class _Repository(_Tree):
         self.tracked: set[bytes] = set()
         self.nested: list[tuple[str, bytes]] = []  # (role, path) of repositories within
         self.changed: list[bytes] = []
+        self.patch: _Patch | None = None
         self.untracked: list[bytes] = []
         self.started: list[GitProcess] = []
         self.beyond_link: dict[bytes, bool] = {}  # folder -> whether it, or one above it, is a link
@@ -1677,19 +1717,19 @@ class _Repository(_Tree):
     def head_format(self) -> str:
         return "%H%x00%T%x00%h%x00" + ("%(describe)" if _may_have_tags(self.common) else "")
 
-    def collect(self, deadline: float, skipped: Callable[[bytes], bool]) -> bool:
-        """Read what git says; False (and a problem) if it would not answer."""
+    def collect(self, deadline: float, skipped: Callable[[bytes], bool], *, patch: bool) -> bool:
+        """Read what git says, and have it make the patch; False (and a problem) if it would not answer."""
         try:
-            return self.collected(deadline, skipped)
+            return self.collected(deadline, skipped, patch=patch)
         finally:
-            if self.scratch:
+            if self.scratch and self.patch is None:
                 remove(self.scratch)
 
-    def collected(self, deadline: float, skipped: Callable[[bytes], bool]) -> bool:
+    def collected(self, deadline: float, skipped: Callable[[bytes], bool], *, patch: bool) -> bool:
         try:
-            entries = self.entries(deadline)  # read while git is at work
+            index = self.index(deadline)  # read while git is at work
             status, head = self.started
-            rows = _status_rows(status.result(_left(deadline)) + self.in_bare_submodules(entries, deadline))
+            rows = _status_rows(status.result(_left(deadline)) + self.in_bare_submodules(index.odd, deadline))
             self.note_head(rows, head, deadline)
         except (GitError, ValueError) as error:
             for process in self.started:
@@ -1699,22 +1739,25 @@ class _Repository(_Tree):
                 self.problems.append(f"{self.root}: {error}")
             return False
         self.note_closed_folders(status.warnings)
-        self.look_at_rows(rows, skipped)
-        self.look_at_unseen(rows, entries, deadline)
+        self.look_at_changed_rows(rows, skipped)
+        if patch:
+            self.begin_patch(deadline)  # git is at work on it while we read on
+        self.look_at_untracked()
+        self.look_at_unseen(rows, index, deadline)
         return True
 
-    def entries(self, deadline: float) -> list[tuple[bytes, int, bytes, bool]]:
+    def index(self, deadline: float) -> _Index:
         """The index: tracked paths, submodules, and the files that git does not look at."""
         try:
             length = 32 if self.facts["object_format"] == "sha256" else 20
-            found = _index_entries(os.path.join(self.git_dir, "index"), length)
+            found = _Index.of(os.path.join(self.git_dir, "index"), length)
         except (_OddIndex, OSError):
             import tempfile
 
             self.scratch = tempfile.mkdtemp(prefix="footsteps-")  # git expands a sparse index with new tree objects
-            found = _listed_entries(self.start("ls-files", "-v", "--stage", "-z").result(_left(deadline)))
-        self.tracked = {entry[0] for entry in found}
-        submodules = [entry[0] for entry in found if entry[1] == 0o160000]
+            found = _Index.listed(self.start("ls-files", "-v", "--stage", "-z").result(_left(deadline)))
+        self.tracked = set(found.paths)
+        submodules = [path for path, mode, _, _ in found.odd if mode == 0o160000]
         self.nested += [("submodule", path) for path in submodules if self.is_repository(path)]
         return found
 
@@ -1722,7 +1765,7 @@ class _Repository(_Tree):
         there = os.path.lexists(os.path.join(os.fsencode(self.root), path, b".git"))
         return there and not self.is_beyond_link(path + b"/")
 
-    def in_bare_submodules(self, entries: Sequence[tuple[bytes, int, bytes, bool]], deadline: float) -> bytes:
+    def in_bare_submodules(self, entries: Sequence[Entry], deadline: float) -> bytes:
         """Untracked files where a submodule belongs but no repository is, as status would list them: it is silent."""
         bare = [os.fsdecode(e[0]) for e in entries if e[1] == 0o160000 and self.holds_plain_files(e[0])]
         if not bare:
@@ -1778,21 +1821,43 @@ class _Repository(_Tree):
             if found:
                 self.leave_out(path, 0, f"unreadable: {_decoded(why)}")
 
-    def look_at_rows(self, rows: list[list[bytes]], skipped: Callable[[bytes], bool]) -> None:
-        """Every path that differs from the commit, staged or not, and every untracked one."""
+    def look_at_changed_rows(self, rows: list[list[bytes]], skipped: Callable[[bytes], bool]) -> None:
+        """Every path that differs from the commit, staged or not."""
         untracked = [row[1] for row in rows if row[0] == b"?"]
         runs = _run_directories(self.root, untracked)
         self.untracked = [p for p in untracked if not skipped(p) and not (runs and _below(p, runs))]
         changed = {row[-1]: row for row in rows if row[0] in (b"1", b"u")}
-        self.changed = list(changed)
+        self.changed, both = list(changed), changed.keys() & {*self.untracked}
         for path, row in changed.items():
-            self.look_at_changed(path, row, path in self.untracked)
+            self.look_at_changed(path, row, path in both)
+
+    def look_at_untracked(self) -> None:
+        """Every path that git does not know."""
+        changed = set(self.changed)
         for path in sorted(self.untracked, key=lambda p: not p.endswith(b".py")):  # data may use up the room, not code
             if path.endswith(b"/"):
                 self.nested.append(("nested", path.rstrip(b"/")))
             elif path not in changed:
                 self.look_at(path, "untracked")
         self.gather_left_out()
+
+    def begin_patch(self, deadline: float) -> None:
+        """Have git make what people read in info.txt; if that fails, it is a line in the record."""
+        if self.patch is None and self.changed and self.facts.get("commit"):
+            self.patch = self.attempted(lambda: _Patch(self, deadline))
+
+    def end_patch(self) -> None:
+        """Read what git has made."""
+        if self.patch is not None:
+            self.attempted(self.patch.collect)
+
+    def attempted(self, step: Callable[[], Any]) -> Any:
+        try:
+            return step()
+        except Exception as error:
+            what = error.message if isinstance(error, GitError) else f"{type(error).__name__}: {error}"
+            self.problems.append(f"the diff: {what}")
+            return None
 
     def look_at_changed(self, path: bytes, row: list[bytes], also_untracked: bool) -> None:
         """A row "1 XY sub mH mI mW hH hI path" or "u XY sub m1 m2 m3 mW h1 h2 h3 path" of git status."""
@@ -1828,14 +1893,12 @@ class _Repository(_Tree):
             sum_["count"] += 1
         self.left_out = list(rows.values())
 
-    def look_at_unseen(
-        self, rows: list[list[bytes]], entries: list[tuple[bytes, int, bytes, bool]], deadline: float
-    ) -> None:
+    def look_at_unseen(self, rows: list[list[bytes]], index: _Index, deadline: float) -> None:
         """Files that git shows as clean without their bytes being the commit's: hidden ones, converted ones."""
         seen = {row[-1] for row in rows if row[0] in (b"1", b"u")}
         converting = self.is_converting(seen, deadline)
         links = {encoded(row["path"]) for row in self.files if row["kind"] == "link"}
-        for path, mode, blob, hidden in entries:
+        for path, mode, blob, hidden in index.entries() if links or converting else index.odd:
             if path in seen:
                 continue
             if mode == 0o160000:  # a file where a submodule belongs is hidden by --ignore-submodules
@@ -1858,7 +1921,7 @@ class _Repository(_Tree):
         self.facts["config"] = config
         if config.get("core.autocrlf", "false") not in _OFF or _has_refs(self.common, "replace"):
             return True
-        named = [p for p in self.tracked | set(self.untracked) if p.endswith(b".gitattributes")]
+        named = _ending(b".gitattributes", self.tracked) | _ending(b".gitattributes", self.untracked)
         if any(p in changed or self.is_in_index_only(p) for p in named):
             return True  # files that were checked out under other lines, or lines that git reads and we can't
         home = os.path.expanduser("~")
@@ -1914,6 +1977,11 @@ def _settings_for_here(common: str, config: Mapping[str, str]) -> list[str]:
 
 
 _OFF, _ON = ("false", "0", "no", "off"), ("true", "1", "yes", "on", "")
+
+
+def _ending(end: bytes, paths: Iterable[bytes]) -> set[bytes]:
+    """The paths that end so; mostly none does, and that is seen at once."""
+    return {path for path in paths if path.endswith(end)} if end in b"\0".join(paths) else set()
 
 
 def _status_rows(out: bytes) -> list[list[bytes]]:
@@ -2084,29 +2152,33 @@ class Code:
         repositories: rows of run.json.
         code_id: 32 hex digits over the commits and all that differs from them.
         untracked: untracked files of the working directory's repository.
-        problems: what could not be found out.
         seconds: what the look cost.
     """
 
     def __init__(self, trees: list[_Tree], seconds: float, deadline: float = 0.0, problems: Sequence[str] = ()) -> None:
         self._trees, self._deadline = trees, deadline
-        self._main = next((t for t in trees if isinstance(t, _Repository) and t.role in ("cwd", "script")), None)
-        self._patch: _Patch | None = None
-        self.untracked: list[str] = [_decoded(p) for p in self._main.untracked] if self._main else []
+        first = next((t for t in trees if isinstance(t, _Repository) and t.role in ("cwd", "script")), None)
+        self._main = self._not_shown = first
+        self._problems = problems
+        self.untracked: list[str] = [_decoded(p) for p in first.untracked] if first else []
         self.repositories: list[dict[str, Any]] = [tree.described() for tree in trees]
-        self.problems: list[str] = [*problems, *(problem for tree in trees for problem in tree.problems)]
         self.code_id: str = _code_id(trees)
         self.seconds = seconds
 
     @property
+    def problems(self) -> list[str]:
+        """What could not be found out."""
+        return [*self._problems, *(problem for tree in self._trees for problem in tree.problems)]
+
+    @property
     def diff(self) -> bytes:
         """The patch of the working directory's repository, as git gave it; known once the code is kept."""
-        return self._patch.diff if self._patch else b""
+        return self._main.patch.diff if self._main and self._main.patch else b""
 
     @property
     def not_in_diff(self) -> list[str]:
         """Names of changed files that the patch does not hold, each with its reason."""
-        return self._patch.not_in_diff if self._patch else []
+        return self._main.patch.not_in_diff if self._main and self._main.patch else []
 
     def keep(self, record: str) -> None:
         """Write the files that differ below ``record``/code, while git makes the patch.
@@ -2116,30 +2188,16 @@ class Code:
         Raises:
             OSError: the disk is full.
         """
-        self._attempt(self._begin_patch)
+        tree, self._not_shown = self._not_shown, None  # once: what is kept at the end is in no patch
         try:
+            if tree is not None:
+                tree.begin_patch(self._deadline)
             self._write_copies(record)
-            self._attempt(self._collect_patch)
+            if tree is not None:
+                tree.end_patch()
         finally:
-            if self._patch is not None:
-                self._patch.stop()
-
-    def _begin_patch(self) -> None:
-        tree, self._main = self._main, None  # once: what is kept at the end is in no diff
-        if tree is not None and tree.changed and tree.facts.get("commit"):
-            self._patch = _Patch(tree, self._deadline)
-
-    def _collect_patch(self) -> None:
-        if self._patch is not None:
-            self._patch.collect()
-
-    def _attempt(self, step: Callable[[], None]) -> None:
-        """Law 1: the patch is for people, and one that fails is a line in the record."""
-        try:
-            step()
-        except Exception as error:
-            what = error.message if isinstance(error, GitError) else f"{type(error).__name__}: {error}"
-            self.problems.append(f"the diff: {what}")
+            if tree is not None and tree.patch is not None:
+                tree.patch.stop()
 
     def _write_copies(self, record: str) -> None:
         for tree in self._trees:
@@ -2190,10 +2248,14 @@ def look_at_code(start: Sequence[str] | None = None, exclude: Sequence[str] = ()
 
 
 class _Look:
-    """git at work on the repositories of a run; ``code`` collects."""
+    """git at work on the repositories of a run; ``code`` collects.
 
-    def __init__(self, start: Sequence[str] | None = None, exclude: Sequence[str] = ()) -> None:
-        self.began = time.monotonic()
+    Args:
+        shown: whether the code is kept for certain, so that git may begin with the patch at once.
+    """
+
+    def __init__(self, start: Sequence[str] | None = None, exclude: Sequence[str] = (), *, shown: bool = False) -> None:
+        self.began, self.shown = time.monotonic(), shown
         self.budget = _Budget()
         self.exclude = [os.path.realpath(path) for path in exclude]
         self.queue: list[_Repository] = []
@@ -2284,7 +2346,7 @@ class _Look:
 
     def collect_one(self, tree: _Repository, deadline: float) -> None:
         """Read what git says of this one."""
-        if tree.collect(deadline, self.skipper(tree.real)):
+        if tree.collect(deadline, self.skipper(tree.real), patch=self.shown and tree is self.trees[0]):
             self.failed.remove(tree.root)
         for role, path in tree.nested:
             where = {"repository": tree.name, "path": _decoded(path)}
@@ -3360,7 +3422,7 @@ def _make_run(name: str | None, root: str | os.PathLike[str], options: dict[str,
     chosen = _chosen_name(name, root)
     started = time.time()
     _shared.packages = None
-    look = _Look(exclude=[root])  # git works while we make the directory
+    look = _Look(exclude=[root], shown=True)  # git works while we make the directory
     try:
         shown, full_name = _claim(root, chosen)
     except BaseException:
@@ -3446,6 +3508,8 @@ def as_json(facts: object) -> bytes:
 
 
 def json_text(value: object) -> str:
+    if isinstance(value, str):
+        return _json_string(value)
     if value is None or value is True or value is False:
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, int):  # also of an IntEnum
@@ -3454,19 +3518,10 @@ def json_text(value: object) -> str:
         plain = float.__repr__(value)
         return {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}.get(plain, plain)
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{json_text(str(key))}: {json_text(inner)}" for key, inner in value.items()) + "}"
+        return "{" + ", ".join([f"{json_text(str(key))}: {json_text(inner)}" for key, inner in value.items()]) + "}"
     if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(map(json_text, value)) + "]"
-    text: str = _json_string()(value if isinstance(value, str) else repr(value))
-    return text
-
-
-def _json_string() -> Callable[[str], str]:
-    try:
-        from _json import encode_basestring_ascii
-    except ImportError:  # PyPy
-        from json import dumps as encode_basestring_ascii
-    return encode_basestring_ascii
+        return "[" + ", ".join([json_text(inner) for inner in value]) + "]"
+    return json_text(repr(value))
 
 
 def from_json(text: str) -> Any:

@@ -350,9 +350,8 @@ def outermost_frame() -> FrameType | None:
 
 def returned(frame: FrameType) -> bool:
     """Whether a frame that no longer runs came to its end, rather than was left by an exception."""
-    import opcode
-
-    return opcode.opname[frame.f_code.co_code[frame.f_lasti]].startswith("RETURN_")
+    returns = {function.__code__.co_code[-2] for function in (lambda: None, lambda x: x)}  # opcode takes 0.5 ms
+    return frame.f_code.co_code[frame.f_lasti] in returns
 
 
 def status_of(error: BaseException | None) -> tuple[str, int | None, BaseException | None]:
