@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from footsteps import footsteps
 from footsteps.footsteps import (
+    Beside,
     FootstepsError,
     Locked,
     Meeting,
@@ -749,7 +750,8 @@ def _made(path: str, parsed: Parsed, code: Code, recorded: Recorded) -> bool:
         if isinstance(error, OSError) and os.path.isdir(path):  # another process was quicker
             return False
         raise
-    footsteps.finish_beside(os.path.join(path, footsteps.RECORD), code, os.path.dirname(path))
+    if code.bundles():
+        quietly(lambda: Beside(os.path.join(path, footsteps.RECORD)).finish(code, os.path.dirname(path)))
     _say_what_is_left_out(path, facts)
     return True
 

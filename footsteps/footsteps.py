@@ -311,6 +311,7 @@ class Run:
         facts: what run.json holds (of a joined run: nothing).
         options: further words of ``initialize``.
         figure_metadata: gives the text for the figures that ``plot`` saves; set by a companion.
+        beside: the child that finishes the record; None if another process made it.
     """
 
     def __init__(self, shown: str, name: str, run_id: str, *, pid: int, made_here: bool) -> None:
@@ -327,6 +328,7 @@ class Run:
         self.facts: dict[str, Any] = {}
         self.options: dict[str, object] = {}
         self.figure_metadata: Callable[[], dict[str, str]] = dict
+        self.beside: Beside | None = None
         self._figures = 0
         self._endings: list[Callable[[], object]] = []
 
@@ -361,6 +363,12 @@ class Run:
         if os.getpid() == self.process:
             for function in reversed(endings):
                 quietly(function)
+
+    def undo(self) -> None:
+        """Leave nothing behind of a run that could not be made."""
+        if self.beside is not None:
+            self.beside.leave()
+        remove(self.directory)
 
     def next_figure(self) -> int:
         """The number of the next figure: one above all that were made or are there."""
@@ -1136,7 +1144,7 @@ def _child() -> type[_Spawned | _Opened]:
 class _Spawned:
     """A child process with two pipes, by posix_spawn: importing subprocess would cost more than git itself."""
 
-    def __init__(self, argv: list[str], env: Mapping[str, str], stdin: bytes | None) -> None:
+    def __init__(self, argv: list[str], env: Mapping[str, str], stdin: bytes | int | None) -> None:
         self.pipes: dict[int, bytearray] = {}
         self.code: int | None = None
         ours, moves = [], []
@@ -1146,7 +1154,7 @@ class _Spawned:
                 self.pipes[end] = bytearray()
                 ours.append(theirs)
                 moves.append((os.POSIX_SPAWN_DUP2, theirs, number))
-            ours.append(_spooled(stdin) if stdin is not None else os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+            ours.append(_source(stdin))
             moves.append((os.POSIX_SPAWN_DUP2, _above_std(ours[-1], ours), 0))
             self.pid = _spawn(argv, env, moves)
         except BaseException:
@@ -1169,7 +1177,7 @@ class _Spawned:
             ready = poll.poll(50)
             if not ready and self.status() is not None:
                 break  # our end of the pipe was forked into a worker in the wrong moment, so it has no end
-            if not ready and until is not None and time.monotonic() > until:
+            if until is not None and time.monotonic() > until:
                 raise TimeoutError
             for descriptor, _ in ready:
                 piece = os.read(descriptor, 1 << 16)
@@ -1295,14 +1303,18 @@ def _above_std(descriptor: int, owners: list[int] | None) -> int:
     return copy
 
 
-def _spooled(data: bytes) -> int:
-    """A descriptor from which these bytes are read, whatever their number."""
+def _source(stdin: bytes | int | None) -> int:
+    """A descriptor from which a child reads these bytes, whatever their number; nothing; or what it is given."""
+    if isinstance(stdin, int):
+        return stdin
+    if stdin is None:
+        return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     import tempfile
 
     descriptor, path = tempfile.mkstemp()
     os.unlink(path)
-    while data:
-        data = data[os.write(descriptor, data) :]
+    while stdin:
+        stdin = stdin[os.write(descriptor, stdin) :]
     os.lseek(descriptor, 0, os.SEEK_SET)
     return descriptor
 
@@ -3435,19 +3447,20 @@ def _make_run(name: str | None, root: str | os.PathLike[str], options: dict[str,
     try:
         code = _fill(run, look, root, started, job)
     except OSError as error:
-        remove(run.directory)
+        run.undo()
         raise DirectoryRefused(
             f"the run's directory {shown!r} can't be written: {error.strerror or error}",
             "make room there, or footsteps.initialize(..., output_root=<another place>)",
             error,
         ) from error
     except BaseException:
-        remove(run.directory)
+        run.undo()
         raise
     run.at_end(lambda: _look_again(run, code))
     _announce(shown)
     _say_what_is_missing(run.facts)
-    quietly(lambda: finish_beside(run.record, code, root, packages=True))
+    if run.beside is not None:
+        quietly(run.beside.finish, code, root, True)
     return run
 
 
@@ -3459,6 +3472,7 @@ def _fill(run: Run, look: _Look, root: str, started: float, job: _Job | None) ->
     for name, function in (*FACTS, *_shared.facts):
         facts[name] = fact(name, function, problems)
     os.mkdir(run.record)
+    run.beside = Beside(run.record)  # begun while git is at work, for it takes a millisecond
     write(os.path.join(run.directory, PACKAGES), encoded(_package_table(facts["packages"] or [])))
     facts["process"] = fact("process", lambda: process_row(job), problems)
     facts["arguments"], facts["argument_facts"] = _shared.arguments or (None, None)
@@ -3752,47 +3766,81 @@ INFO_SECTIONS: tuple[tuple[str, Callable[[Mapping[str, Any], Code], list[str]]],
 # ---------------------------------------------------------------------------
 
 
-def finish_beside(record: str, code: Code, root: str, packages: bool = False) -> None:
-    """Have the bundles made, and pip asked, by a child that outlives us if need be.
+class Beside:
+    """A child of low priority that outlives us if need be; begun early, it waits to be told what there is to finish.
+
+    Neither the terminal's Ctrl-C nor the program's os.wait() reaches it: only a shell is our child,
+    and that is gone at once; what it starts is nobody's.
 
     Args:
-        record: the folder ``.footsteps`` that they go into.
-        root: the output root, where earlier runs may hold the same bundle.
-        packages: put pip's own list in place of ours.
+        record: the folder ``.footsteps`` that is to be finished.
     """
-    own = _process_facts(os.getpid()) or {"start": 0}
-    job = {"record": record, "root": os.path.abspath(root), "bundles": code.bundles(), "packages": packages}
-    job.update(pid=os.getpid(), start=own["start"])
-    try:
-        if not _can_start_python():  # then here, and without pip: sys.executable is the program itself
-            _finish({**job, "packages": False})
+
+    def __init__(self, record: str) -> None:
+        self.record = record
+        self.shell: _Spawned | None = None
+        self.argv = [sys.executable, "-I", "-S", os.path.abspath(__file__), "--finish"]
+        if os.name == "posix" and _can_start_python():
+            try:
+                self.begin()
+            except OSError:
+                pass  # no /bin/sh, or no more processes: then we do it ourselves
+
+    def begin(self) -> None:
+        """Start the shell, and by it the child, which waits for a line on its stdin."""
+        source, self.pipe = _pipe()
+        script = 'cd "$0" || exit; exec 3<&0; { read -r go <&3 && exec "$@" <&3; } >/dev/null 2>&1 &'
+        try:
+            self.shell = _Spawned(["/bin/sh", "-c", script, self.record, *self.argv], dict(os.environ), source)
+        except OSError:
+            os.close(self.pipe)
+            raise
+
+    def finish(self, code: Code, root: str, packages: bool = False) -> None:
+        """Have the bundles made, and pip asked.
+
+        Args:
+            root: the output root, where earlier runs may hold the same bundle.
+            packages: put pip's own list in place of ours.
+        """
+        own = _process_facts(os.getpid()) or {"start": 0}
+        job = {"record": self.record, "root": os.path.abspath(root), "bundles": code.bundles(), "packages": packages}
+        job.update(pid=os.getpid(), start=own["start"])
+        if self.shell is None and (os.name == "posix" or not _can_start_python()):
+            _finish({**job, "packages": False})  # here, and without pip: sys.executable may be the program itself
         elif packages or job["bundles"]:
-            if os.name == "posix":  # the child's working directory goes with a directory that is moved
-                job["record"] = "."
-            argv = [sys.executable, "-I", "-S", os.path.abspath(__file__), "--finish", json_text(job)]
-            _start_detached(argv, record)
-    except (OSError, ValueError) as error:
-        say(f"not recorded: {error}")
+            self.tell(job)
+        self.leave()
+
+    def tell(self, job: Mapping[str, Any]) -> None:
+        """Let it begin."""
+        if self.shell is not None:  # its working directory goes with a directory that is moved
+            os.write(self.pipe, b"go\n" + as_json({**job, "record": "."}))
+            return
+        import subprocess
+
+        flags = 0x00000008 | 0x00000200 | 0x00004000  # DETACHED_PROCESS, NEW_PROCESS_GROUP, BELOW_NORMAL_PRIORITY
+        null = subprocess.DEVNULL
+        child = subprocess.Popen(  # type: ignore[call-arg, unused-ignore]
+            self.argv, stdin=subprocess.PIPE, stdout=null, stderr=null, creationflags=flags, close_fds=True
+        )
+        if child.stdin is not None:
+            child.stdin.write(as_json(job))
+            child.stdin.close()
+
+    def leave(self) -> None:
+        """We have nothing more to say; if we said nothing, it ends."""
+        shell, self.shell = self.shell, None
+        if shell is not None:
+            os.close(self.pipe)
+            shell.wait()
+            shell.close()
 
 
 def _can_start_python() -> bool:
     """Whether sys.executable is a Python (frozen or embedded, it is the program itself) and we are a file."""
     program = os.path.basename(sys.executable or "").lower()
     return not getattr(sys, "frozen", False) and program.startswith(("python", "pypy")) and os.path.isfile(__file__)
-
-
-def _start_detached(argv: list[str], folder: str) -> None:
-    """Start it in ``folder``, where neither the terminal's Ctrl-C nor the program's os.wait() reaches it."""
-    if os.name == "posix":  # the shell is our child, and is gone at once; what it starts is nobody's
-        script = 'cd "$0" && { "$@" </dev/null >/dev/null 2>&1 & }'
-        shell = _Spawned(["/bin/sh", "-c", script, folder, *argv], dict(os.environ), None)
-        shell.wait()
-        shell.close()
-    else:
-        import subprocess
-
-        flags = 0x00000008 | 0x00000200 | 0x00004000  # DETACHED_PROCESS, NEW_PROCESS_GROUP, BELOW_NORMAL_PRIORITY
-        subprocess.Popen(argv, creationflags=flags, close_fds=True)  # type: ignore[call-arg, unused-ignore]
 
 
 def _finish(job: Mapping[str, Any]) -> None:
@@ -4023,10 +4071,10 @@ def _rev(git_dir: str, ref: str) -> str:
 
 def _main(argv: Sequence[str]) -> int:
     """The finishing child; anything else meant the installed package's command line."""
-    if argv[:1] == ["--finish"] and len(argv) == 2:
+    if list(argv) == ["--finish"]:
         if hasattr(os, "nice"):
             os.nice(10)
-        _finish(from_json(argv[1]))
+        _finish(from_json(sys.stdin.read()))
         return 0
     say(f"{__file__} is a copy of the heart, without the commands: run them from another folder")
     return 2
