@@ -247,7 +247,8 @@ Name, start, how it ended, how long it took, the id of its code (with a + where
 that differed from the commit), and the arguments and recorded values in which
 the listed runs differ.""",
     )
-    parser.add_argument("root", nargs="*", metavar="ROOT", help=f"default: {OUTPUT_ROOT}")
+    parser.add_argument("roots", nargs="*", metavar="ROOT", help=f"default: {OUTPUT_ROOT}")
+    parser.add_argument("-r", "--root", action="append", default=[], metavar="ROOT", help="the same, as elsewhere")
     parser.add_argument("-n", type=count, metavar="N", help="only the newest N")
     parser.add_argument(
         "--since", type=moment, default=float("-inf"), metavar="WHEN", help="2026-11-22, 3d, 2w, 12h, today"
@@ -305,7 +306,8 @@ def list_runs(args: argparse.Namespace) -> int:
     """`footsteps list`: the newest runs; 1 if there are none."""
     from footsteps import search
 
-    roots = roots_of(args.root) if args.root else runs.default_roots()[:1]
+    given = [*args.roots, *args.root]
+    roots = roots_of(given) if given else runs.default_roots()[:1]
     problems: list[Problem] = []
     keep = FILTERS[args.filter] if args.filter else None
     found = search.newest(roots, args.n, args.since, keep, problems=problems, watch=render.progress)

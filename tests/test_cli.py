@@ -98,6 +98,7 @@ def test_list_is_newest_first_with_what_differs(results, footsteps):
         (["--since", "2h"], ["now"]),
         (["--since", "2999-01-01"], []),
         (["results/exp"], ["unet"]),
+        (["-r", "results/exp"], ["unet"]),
     ],
 )
 def test_list_is_narrowed_by_its_options(results, footsteps, options, found):
