@@ -40,6 +40,7 @@ REPEATED = (
 )  # fmt: skip
 # What would make the program a rank of something, a part of another run, or another Python's.
 NOT_HANDED_ON = ("FOOTSTEPS_", "TORCHELASTIC_", "OMPI_", "PMI_", "PMIX_", "CONDA_", "ROLE_")
+YET_THESE = ("OMPI_ALLOW_",)  # without which Open MPI's launcher refuses root, as in a container
 NOR_THESE = (
     "RANK", "LOCAL_RANK", "GROUP_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "SLURM_PROCID",
     "SLURM_LOCALID", "SLURM_STEP_ID", "PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__",
@@ -258,8 +259,8 @@ class Rerun:
 
 def own_environment() -> dict[str, str]:
     """Our environment without what belongs to another run, rank or Python."""
-    kept = (name for name in os.environ if not name.startswith(NOT_HANDED_ON) and name not in NOR_THESE)
-    return {name: os.environ[name] for name in kept}
+    others = (name for name in os.environ if name.startswith(NOT_HANDED_ON) and not name.startswith(YET_THESE))
+    return {name: os.environ[name] for name in os.environ.keys() - {*others, *NOR_THESE}}
 
 
 def chosen_python(given: str | None) -> str:

@@ -84,6 +84,9 @@ def isolated(tmp_path, monkeypatch):
         "LANG": "C.UTF-8",
         "TERM": "xterm-256color",
         "MPLBACKEND": "Agg",
+        "OMPI_ALLOW_RUN_AS_ROOT": "1",  # Open MPI refuses root, and more ranks than cores, unless it is told
+        "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+        "OMPI_MCA_rmaps_base_oversubscribe": "1",
         "PATH": os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"],
         **PACKAGE_ENVIRONMENT,
     }.items():

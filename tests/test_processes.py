@@ -331,13 +331,6 @@ class Launch:
         return said
 
 
-MANY_PROCESSES_ON_ROOT = {
-    "OMPI_ALLOW_RUN_AS_ROOT": "1",
-    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
-    "OMPI_MCA_rmaps_base_oversubscribe": "1",
-}
-
-
 @pytest.fixture(
     params=[
         stand_in,
@@ -349,9 +342,7 @@ MANY_PROCESSES_ON_ROOT = {
 )
 def launch(request, tmp_path) -> Launch:
     """One of the launchers."""
-    environment = dict(MANY_PROCESSES_ON_ROOT)
-    if request.param is srun:
-        environment |= request.getfixturevalue("slurm")
+    environment = request.getfixturevalue("slurm") if request.param is srun else {}
     return Launch(request.param, tmp_path, environment)
 
 
@@ -547,7 +538,7 @@ def test_a_name_typed_to_mpiexec_goes_to_rank_0_and_the_others_wait_for_it(repo,
     """Its ranks have no terminal, so what is waited for is said, and only rank 0 can be told."""
     pexpect = pytest.importorskip("pexpect")
     repo.write("train.py", RANKS)
-    screen = terminal([*mpiexec(3, tmp_path), "train.py"], cwd=repo, env=MANY_PROCESSES_ON_ROOT)
+    screen = terminal([*mpiexec(3, tmp_path), "train.py"], cwd=repo)
     screen.expect("name on stdin")
     screen.expect(pexpect.TIMEOUT, timeout=1)
     screen.sendline("typed")
