@@ -3806,11 +3806,13 @@ class Beside:
         own = _process_facts(os.getpid()) or {"start": 0}
         job = {"record": self.record, "root": os.path.abspath(root), "bundles": code.bundles(), "packages": packages}
         job.update(pid=os.getpid(), start=own["start"])
-        if self.shell is None and (os.name == "posix" or not _can_start_python()):
-            _finish({**job, "packages": False})  # here, and without pip: sys.executable may be the program itself
-        elif packages or job["bundles"]:
-            self.tell(job)
-        self.leave()
+        try:
+            if self.shell is None and (os.name == "posix" or not _can_start_python()):
+                _finish({**job, "packages": False})  # here, and without pip: sys.executable may be the program itself
+            elif packages or job["bundles"]:
+                self.tell(job)
+        finally:
+            self.leave()
 
     def tell(self, job: Mapping[str, Any]) -> None:
         """Let it begin."""
