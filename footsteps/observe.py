@@ -51,8 +51,8 @@ INPUTS_LISTED = 10_000  # files noted one by one in each process; beyond, opens 
 ARTIFACTS_LISTED = 100_000  # files of the run's directory listed at the end
 HASH_SECONDS = 1.0  # spent on hashes at the end of a run, artifacts and inputs together
 CONSOLE = False  # keep what is written to stdout and stderr in console.txt
-PROMPT = 100  # times that a file is looked at as soon as it was opened; for later ones there are
-CREDIT = 0.003  # seconds that may be spent at once on looking at noted files,
+PROMPT = 50  # times that a file is looked at as soon as it was opened; for later ones there are
+CREDIT = 0.002  # seconds that may be spent at once on looking at noted files,
 SHARE = 0.003  # earned again as a share of the time; the rest is looked at when the run ends
 BATCH = 500  # names that are only gathered once the credit is spent
 CHUNK = 200  # files looked at in one go
@@ -600,9 +600,10 @@ class StandIn:
         return repr(self.original)
 
 
-def stand_in(function: Any, module: str, original: Any) -> Any:
-    """A stand-in for `original` whose call is the function: a frame more would be felt in each open()."""
-    made = type(original.__name__, (StandIn,), {"__call__": function})(module, original)
+def stand_in(calling: Any, module: str, original: Any) -> Any:
+    """A stand-in for `original`; a call of it is one of `calling(original)`, without so much as a `self` to pass."""
+    called = staticmethod(calling(original))
+    made = type(original.__name__, (StandIn,), {"__call__": called})(module, original)
     for names in ("dir_fd", "effective_ids", "fd", "follow_symlinks"):
         able: set[Any] = getattr(os, f"supports_{names}", set())
         if original in able:  # shutil.rmtree asks whether os.open is in there
@@ -630,73 +631,100 @@ _os_open = original_of(os.open)
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
 
-def open(  # noqa: A001, PLR0917 - the original's name and parameters
-    place: StandIn,
-    file: Any,
-    mode: str = "r",
-    buffering: int = -1,
-    encoding: str | None = None,
-    errors: str | None = None,
-    newline: str | None = None,
-    closefd: bool = True,
-    opener: Any = None,
-) -> Any:
-    # Every nanosecond counts here: a loop over 100,000 small files may take 5 % more.
-    try:
-        if mode in ("rb", "r", "rt"):
-            opened = place.original(file, mode, buffering, encoding, errors, newline, closefd, opener)
-            _gather(file)
-            if len(_names) >= _note.limit:
-                _note.digest()
+# Each function made below calls `original`, which it finds in a closure: an attribute, or a name of
+# this module (which pyfakefs would patch), would be one lookup more in each open().
+
+
+def opening(original: Any) -> Any:
+    """What stands for `io.open`. Nanoseconds count: a loop over 100,000 small files may take 5 % more."""
+    gather, more, note = _gather, _note.room.pop, _note  # to compare lengths took twice as long
+
+    def open(  # noqa: A001, PLR0917 - the original's name and parameters
+        file: Any,
+        mode: str = "r",
+        buffering: int = -1,
+        encoding: str | None = None,
+        errors: str | None = None,
+        newline: str | None = None,
+        closefd: bool = True,
+        opener: Any = None,
+    ) -> Any:
+        try:
+            if mode in ("rb", "r", "rt"):
+                opened = original(file, mode, buffering, encoding, errors, newline, closefd, opener)
+                gather(file)
+                try:
+                    more()
+                except IndexError:
+                    note.digest()
+                return opened
+            note.about_to_write(file)
+            opened = original(file, mode, buffering, encoding, errors, newline, closefd, opener)
+            if opener is None:  # tempfile gives a folder and an opener, which calls os.open
+                note.opened(file, "r" in mode)
             return opened
-        _note.about_to_write(file)
-        opened = place.original(file, mode, buffering, encoding, errors, newline, closefd, opener)
-        if opener is None:  # tempfile gives a folder and an opener, which calls os.open
-            _note.opened(file, "r" in mode)
-        return opened
-    except BaseException as error:
-        error.__traceback__ = without_ours(error.__traceback__)
-        raise
+        except BaseException as error:
+            error.__traceback__ = without_ours(error.__traceback__)
+            raise
+
+    return open
 
 
-def os_open(place: StandIn, path: Any, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
-    try:
-        if dir_fd is not None:
-            return place.original(path, flags, mode, dir_fd=dir_fd)  # type: ignore[no-any-return]
-        if flags & _WRITES:
-            _note.about_to_write(path)
-        opened: int = place.original(path, flags, mode)
-        if sys._getframe(1).f_globals.get("__name__") == HEART:  # noqa: SLF001 - it reads each package's METADATA
-            pass
-        elif flags & _WRITES:
-            _note.opened(path, reading=False)
-        else:
-            _gather(path)
-            if len(_names) >= _note.limit:
-                _note.digest()
-        return opened
-    except BaseException as error:
-        error.__traceback__ = without_ours(error.__traceback__)
-        raise
+def os_opening(original: Any) -> Any:
+    """What stands for `os.open`."""
+
+    def open(path: Any, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:  # noqa: A001
+        try:
+            if dir_fd is not None:
+                return original(path, flags, mode, dir_fd=dir_fd)  # type: ignore[no-any-return]
+            if flags & _WRITES:
+                _note.about_to_write(path)
+            opened: int = original(path, flags, mode)
+            if sys._getframe(1).f_globals.get("__name__") == HEART:  # noqa: SLF001 - it reads each package's METADATA
+                pass
+            elif flags & _WRITES:
+                _note.opened(path, reading=False)
+            else:
+                _gather(path)
+                try:
+                    _note.room.pop()
+                except IndexError:
+                    _note.digest()
+            return opened
+        except BaseException as error:
+            error.__traceback__ = without_ours(error.__traceback__)
+            raise
+
+    return open
 
 
-def chdir(place: StandIn, path: Any) -> None:
-    try:
-        _note.about_to_leave()
-        place.original(path)
-    except BaseException as error:
-        error.__traceback__ = without_ours(error.__traceback__)
-        raise
+def leaving(original: Any) -> Any:
+    """What stands for `os.chdir` and `os.fchdir`."""
+
+    def chdir(path: Any) -> None:
+        try:
+            _note.about_to_leave()
+            original(path)
+        except BaseException as error:
+            error.__traceback__ = without_ours(error.__traceback__)
+            raise
+
+    return chdir
 
 
-def exit(place: StandIn, status: Any = None, /) -> Any:  # noqa: A001
-    if _watch is not None and _watch.main is not None and get_ident() == main_thread():
-        _watch.exit = (_watch.main.f_lasti, status)
-    try:
-        place.original(status)
-    except BaseException as error:
-        error.__traceback__ = without_ours(error.__traceback__)
-        raise
+def exiting(original: Any) -> Any:
+    """What stands for `sys.exit`."""
+
+    def exit(status: Any = None, /) -> Any:  # noqa: A001
+        if _watch is not None and _watch.main is not None and get_ident() == main_thread():
+            _watch.exit = (_watch.main.f_lasti, status)
+        try:
+            original(status)
+        except BaseException as error:
+            error.__traceback__ = without_ours(error.__traceback__)
+            raise
+
+    return exit
 
 
 # --- what it read ---------------------------------------------------------------------------------
@@ -714,9 +742,10 @@ class Note:
 
     def __init__(self) -> None:
         self.names: list[Any] = []  # as given, just opened for reading
-        self.limit, self.prompt, self.paid, self.credit = 1, PROMPT, monotonic(), CREDIT
+        self.room: list[None] = []  # as long as the names that may still be gathered before they are gone through
+        self.prompt, self.paid, self.credit = PROMPT, monotonic(), CREDIT
         self.known: set[str] = set()  # names, as given, that need no second look
-        self.pending: dict[str, str] = {}  # name as given -> absolute path, not yet looked at
+        self.pending: dict[str, None] = {}  # names not yet looked at, as given, in this order
         self.inputs: dict[str, tuple[int, int]] = {}  # path -> size, mtime_ns: of this run
         self.early: dict[str, tuple[int, int]] = {}  # of before the first run: inputs of each run
         self.unsaved: list[str] = []
@@ -769,7 +798,7 @@ class Note:
                 self.look(CHUNK)
             self.paid = monotonic()
             self.credit -= self.paid - start
-            self.limit = 1 if self.credit > 0 or self.prompt > 0 else BATCH
+            self.room[:] = [None] * (0 if self.credit > 0 or self.prompt > 0 else BATCH)
         except Exception:
             pass
 
@@ -777,23 +806,17 @@ class Note:
         """Put new names among those to be looked at; once these are too many, only count."""
         given = self.names[:]
         del self.names[: len(given)]
-        known, pending = self.known, self.pending
-        if given and len(self.inputs) + len(pending) >= INPUTS_LISTED:
-            self.count(given)
-            return
-        for one in given:
-            name = one if one.__class__ is str else text_of(one)
-            if name not in known and name not in pending:
-                pending[name] = absolute(name)
+        names = texts_of(given)
+        if names and len(self.inputs) + len(self.pending) >= INPUTS_LISTED:
+            self.count(names)
+        else:
+            self.pending.update(dict.fromkeys(names))
+            for name in self.known.intersection(names):
+                self.pending.pop(name, None)
 
-    def count(self, given: list[Any]) -> None:
+    def count(self, names: list[str]) -> None:
         """Count the opens in each directory. Mostly it is one, and that is seen at a fifth of the cost."""
-        try:
-            names = given
-            text = "\0".join(["", *names])
-        except TypeError:
-            names = list(map(text_of, given))
-            text = "\0".join(["", *names])
+        text = "\0".join(["", *names])
         folder = text[text.rfind("\0") + 1 : text.rfind(os.sep) + 1]
         inside = text.count(f"\0{folder}") == len(names)
         if inside and text.count(os.sep) == len(names) * folder.count(os.sep):
@@ -807,7 +830,7 @@ class Note:
         """Give relative names their absolute ones while the working directory is the old one."""
         try:
             self.gather()
-            self.pending = {whole: whole for whole in self.pending.values()}
+            self.pending = dict.fromkeys(map(absolute, self.pending))
             for folder in [folder for folder in self.counts if not os.path.isabs(folder)]:
                 whole = absolute(folder)
                 self.counts[whole] = self.counts.get(whole, 0) + self.counts.pop(folder)
@@ -820,11 +843,10 @@ class Note:
     def look(self, most: int) -> None:
         """Take some names from the pending ones: leave out what is no input, note the rest."""
         for name in list(self.pending)[:most]:
-            whole = self.pending.pop(name, None)
-            if whole is not None:
+            if self.pending.pop(name, "gone") is None:  # not taken by another thread
                 if len(self.known) < 4 * INPUTS_LISTED:  # of a program that opens millions, not all
                     self.known.add(name)
-                self.look_at(os.path.normpath(whole))
+                self.look_at(os.path.normpath(absolute(name)))
         self.save()
 
     def look_at(self, path: str) -> None:
@@ -867,7 +889,8 @@ class Note:
             self.early = dict(self.inputs)
         self.runs += 1
         self.run = run
-        self.limit, self.prompt = 1, PROMPT
+        self.prompt = PROMPT
+        self.room.clear()
         self.inputs = {**self.early, **self.inputs}
         self.unsaved = list(self.inputs)
         self.save()
@@ -895,11 +918,11 @@ class Note:
 
     def forked(self) -> None:
         """In a forked child: the parent writes what it has noted; the child has its own file."""
-        for memory in (self.names, self.inputs, self.counts, self.wrote, self.pending, self.unsaved):
+        for memory in (self.names, self.room, self.inputs, self.counts, self.wrote, self.pending, self.unsaved):
             memory.clear()
         for tee in _watch.tees if _watch is not None else ():
             tee.copy.pieces.clear()
-        self.child, self.closed, self.limit, self.prompt = True, False, 1, PROMPT
+        self.child, self.closed, self.prompt = True, False, PROMPT
 
     def in_pool(self) -> None:
         """In a child of multiprocessing's: those that were forked leave by os._exit, without atexit."""
@@ -1008,6 +1031,15 @@ class Note:
 
 SYSTEM = ("/proc/", "/dev/", "/sys/", "/etc/", "/usr/share/zoneinfo/")
 REGULAR, LINK = 0o100000, 0o120000
+
+
+def texts_of(names: list[Any]) -> list[str]:
+    """Files' names as text; mostly they are."""
+    try:
+        "".join(names)
+    except TypeError:
+        return list(map(text_of, names))
+    return names
 
 
 def text_of(name: Any) -> str:
@@ -1356,23 +1388,23 @@ def install() -> None:
     """Begin to note, unless it was turned off or would move the place that a warning names."""
     if not INPUTS or sys.flags.warn_default_encoding:
         return
-    opens = stand_in(open, "io", _open)
+    opens = stand_in(opening, "io", _open)
     if original_of(builtins.open) is _open:
         builtins.open = opens
     io.open = opens
     for holder, name in holders_of_open():
         if getattr(holder, name, None) is _open:
             setattr(holder, name, opens)
-    os.open = stand_in(os_open, "os", _os_open)
+    os.open = stand_in(os_opening, "os", _os_open)
     for name in filter(os.__dict__.get, ("chdir", "fchdir")):
-        setattr(os, name, stand_in(chdir, "os", original_of(getattr(os, name))))
+        setattr(os, name, stand_in(leaving, "os", original_of(getattr(os, name))))
     _note.noting = True
     _note.in_pool()
 
 
 def follow_exit() -> None:
     """See which status sys.exit is given: from the import on, for `sys.exit(main())` looks it up before main begins."""
-    sys.exit = stand_in(exit, "sys", original_of(sys.exit))
+    sys.exit = stand_in(exiting, "sys", original_of(sys.exit))
 
 
 def remove() -> None:
