@@ -54,6 +54,10 @@ NO_COLOR=1 takes the colours away, FORCE_COLOR=1 brings them into a pipe."""
 class Help(argparse.HelpFormatter):
     """Paragraphs as wide as the terminal; what is indented, as examples are, as it was written."""
 
+    def __init__(self, prog: str, **words: Any) -> None:
+        words.setdefault("width", render.columns_of(sys.stdout) - 2)  # else argparse imports shutil: 2 ms
+        super().__init__(prog, **words)
+
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         parts = text.split("\n\n")
         whole = [part if "\n " in f"\n{part}" else super(Help, self)._fill_text(part, width, indent) for part in parts]
@@ -114,9 +118,10 @@ def run_command(argv: Sequence[str] | None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a name that the locale can't say must not end a list
             stream.reconfigure(errors="backslashreplace")
-    parser = make_parser()
+    words = sys.argv[1:] if argv is None else argv
+    parser = make_parser(words[0] if words else "")
     try:
-        args = parser.parse_args(argv)
+        args = parser.parse_args(words)
     except SystemExit as done:  # --help and --version
         return int(done.code or 0)
     return int(args.func(args))
@@ -138,8 +143,8 @@ def report_bug() -> int:
     return BUG
 
 
-def make_parser() -> Parser:
-    """The parser of the whole command line."""
+def make_parser(first: str = "") -> Parser:
+    """The parser of the command line, whose first word may be a command: then only of that one, which is quick."""
     parser = Parser(
         prog="footsteps",
         description="Find, understand and repeat recorded experiments.",
@@ -147,7 +152,7 @@ def make_parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"footsteps {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
-    for add in COMMANDS.values():
+    for add in [COMMANDS[first]] if first in COMMANDS else COMMANDS.values():
         add(commands)
     return parser
 

@@ -31,6 +31,7 @@ from footsteps.footsteps import (
     RUN_JSON,
     SECTIONS,
     FootstepsError,
+    from_json,
     quote,
 )
 
@@ -416,11 +417,9 @@ def plain_file(path: str) -> FileIO:
 
 def read_object(path: str, damage: list[Problem]) -> dict[str, Any] | None:
     """The JSON object in a file; None, and a problem unless it is missing, where it holds none."""
-    import json
-
     data = read_bytes(path, damage)
     try:
-        value = json.loads(data) if data else None
+        value = from_json(data.decode("utf-8-sig", "surrogatepass")) if data else None
     except (ValueError, RecursionError) as error:
         damage.append(Problem(DAMAGED, path, str(error)))
         return None
@@ -433,12 +432,10 @@ def read_object(path: str, damage: list[Problem]) -> dict[str, Any] | None:
 
 def read_lines(path: str, damage: list[Problem]) -> list[dict[str, Any]]:
     """The JSON objects of a file with one a line; a problem for the lines that are none."""
-    import json
-
     found, bad = [], 0
     for line in read_bytes(path, damage).splitlines():
         try:
-            value = json.loads(line)
+            value = from_json(line.decode("utf-8", "surrogatepass"))
         except (ValueError, RecursionError):
             value = None
         if isinstance(value, dict):

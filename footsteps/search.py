@@ -17,7 +17,7 @@ import re
 import time
 from contextlib import contextmanager
 
-from footsteps.footsteps import RECORD, RECORDED, RUN_JSON, FootstepsError
+from footsteps.footsteps import RECORD, RECORDED, RUN_JSON, FootstepsError, from_json, hasher
 from footsteps.runs import (
     OUTCOMES,
     Problem,
@@ -323,7 +323,7 @@ def may_hold(asked: Expression, pattern: re.Pattern[bytes], content: bytes) -> b
     """Whether one of the values that a pattern finds fulfils an expression, or is a list."""
     for found in pattern.finditer(content):
         try:
-            value = json_of(found[1].decode("ascii"))
+            value = from_json(found[1].decode("ascii"))
         except ValueError:  # a list, an object, or what is no JSON
             return True
         if asked.holds(asked.name, value):
@@ -373,10 +373,10 @@ def answers(
     found: Iterable[Run] | None = None,
 ) -> list[Item]:
     """What an index answers, or what a look at each run (`found`) says where there is none."""
-    import sqlite3
-
     index = Index.of(root, met, watch)
     if index:
+        import sqlite3
+
         try:
             return list(ask(index))
         except sqlite3.Error as error:
@@ -529,7 +529,7 @@ def hash_of(path: str, size: int | None, written: int) -> str:
 
 def kept_hash(key: str, stream: BinaryIO) -> str:
     """The SHA-256 of an open file, from the cache if it was taken before."""
-    import hashlib
+    import hashlib  # faster than `hasher` for large files
 
     note = os.path.join(cache_directory(), "hashes", hashlib.sha256(key.encode()).hexdigest())
     try:
@@ -617,10 +617,8 @@ def cache_directory() -> str:
 
 def index_file(root: str) -> str:
     """The index of a root: of this machine, for another one sees other processes."""
-    import hashlib
-
     key = "\0".join((this_host(), os.path.realpath(root), os.path.abspath(root)))
-    digest = hashlib.sha256(os.fsencode(key)).hexdigest()[:24]
+    digest = hasher("sha256")(os.fsencode(key)).hexdigest()[:24]
     return os.path.join(cache_directory(), f"runs-{LAYOUT}-{digest}.sqlite")
 
 
@@ -670,11 +668,11 @@ class Index:
     @classmethod
     def of(cls, root: str, met: list[Problem], watch: Watch) -> Index | None:
         """The root's index, up to date; None where there is none, can't be one, or need not be."""
-        import sqlite3
-
         path = index_file(root)
         if not os.path.exists(path) and is_small(root):
             return None
+        import sqlite3
+
         for attempt in range(2):
             index = None
             try:
@@ -712,7 +710,7 @@ class Index:
     def damage(self) -> list[Problem]:
         """What could not be read of runs when they were read."""
         rows = self.db.execute("SELECT path, damage FROM runs WHERE damage IS NOT NULL")
-        return [Problem(kind, os.path.join(self.full(p), at), why) for p, d in rows for kind, at, why in json_of(d)]
+        return [Problem(kind, os.path.join(self.full(p), at), why) for p, d in rows for kind, at, why in from_json(d)]
 
     def full(self, path: bytes) -> str:
         """The absolute path of a path below the root."""
@@ -897,7 +895,7 @@ class Index:
             for number, versions in self.db.execute("SELECT packages, versions FROM packages")
             if any(
                 asked.holds(PACKAGE + name, version)
-                for name, version in json_of(versions).items()
+                for name, version in from_json(versions).items()
                 if asked.concerns(PACKAGE + name)
             )
         }
@@ -995,13 +993,6 @@ def encodable(words: str) -> str:
     return words
 
 
-def json_of(words: str) -> Any:
-    """The value of a JSON text of our own."""
-    import json
-
-    return json.loads(words)
-
-
 def hash_bytes(sha256: str) -> bytes | None:
     """A hash as it is stored; None if there is none."""
     try:
@@ -1038,7 +1029,7 @@ def holding(asked: Expression, name: str, rows: Iterable[tuple[int, Any, int]]) 
         key = (value, coded, type(value))
         verdict = verdicts.get(key)
         if verdict is None:
-            verdict = verdicts[key] = asked.holds(name, json_of(value) if coded else value)
+            verdict = verdicts[key] = asked.holds(name, from_json(value) if coded else value)
         if verdict:
             found.add(run)
     return found

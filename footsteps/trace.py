@@ -17,7 +17,7 @@ import os
 
 from footsteps import search
 from footsteps.compare import artifacts_of
-from footsteps.footsteps import FootstepsError
+from footsteps.footsteps import FootstepsError, hasher
 from footsteps.runs import Run, kind_of
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
@@ -126,11 +126,11 @@ class Evidence:
 
 def begun(origin: Origin) -> tuple[float, str]:
     """When an origin's run began: seconds since 1970."""
+    if origin.run is not None:
+        return origin.run.start, origin.id
     import calendar
     import time
 
-    if origin.run is not None:
-        return origin.run.start, origin.id
     try:
         return float(calendar.timegm(time.strptime(origin.id[:16], "%Y%m%dT%H%M%SZ"))), origin.id
     except ValueError:
@@ -157,13 +157,13 @@ def without_manifest(found: Trace, roots: Sequence[str] | None) -> Iterator[tupl
 
 def sha256_of(path: str) -> str:
     """The SHA-256 of a file, hex."""
-    import hashlib
-
-    digest = hashlib.sha256()
+    if os.path.getsize(path) > 1 << 20:
+        import hashlib  # noqa: F401 - for then `hasher` takes OpenSSL's, faster and slow to load
+    digest = hasher("sha256")(b"")
     with open(path, "rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
-    return digest.hexdigest()
+    return str(digest.hexdigest())
 
 
 # ---------------------------------------------------------------------------------------------
