@@ -108,7 +108,7 @@ def path(name: str | os.PathLike[str]) -> str:
     parts = whole.split(os.sep)
     if not wanted or whole == os.curdir or parts[0] == os.pardir or os.path.isabs(whole):
         raise ValueError(f"path {wanted!r} leaves the run's directory; give one such as 'a/b.pt'")
-    if os.path.splitdrive(whole)[0] or parts[0] == heart.RECORD:
+    if os.path.splitdrive(whole)[0] or parts[0] == heart.RECORD or "\0" in wanted:
         raise ValueError(f"path {wanted!r} is not the program's to write; give one such as 'b.pt'")
     made = os.path.join(heart.run_directory(), wanted)
     os.makedirs(os.path.dirname(made), exist_ok=True)
@@ -152,13 +152,16 @@ class Watch:
 
     def __init__(self, run: heart.Run) -> None:
         self.run = run
+        self.inode = os.stat(run.directory).st_ino  # by which it is known under another name
         self.ended = False
         self.problems: list[str] = []
         self.began = monotonic()
         self.used = processor_seconds()
         self.handled = mark_of(sys.exc_info()[1])  # a run may begin in an except block: not its failure
         self.main = outermost_frame()
-        self.exit: tuple[int, Any] | None = None  # where main was at the last sys.exit, its status
+        self.exit: tuple[int, Any, int] | None = (
+            None  # where main was at the last sys.exit, its status, what had failed
+        )
         self.threads: list[dict[str, Any]] = []
         self.tees: list[Tee] = []
         self.restore: list[Callable[[], None]] = []
@@ -211,6 +214,11 @@ class Watch:
             for stream in streams.values():
                 self.tees.append(Tee(stream, target))
 
+    def exiting(self, status: Any) -> None:
+        """Note a sys.exit: main's, or that of an excepthook, which is called once `last_value` is set."""
+        if self.main is not None:
+            self.exit = (self.main.f_lasti, status, id(getattr(sys, "last_value", None)))
+
     # the end
 
     def end(self) -> None:
@@ -220,11 +228,22 @@ class Watch:
         for restore in (*self.restore, *(tee.remove for tee in self.tees)):
             self.attempt("restore", restore)
         facts["problems"] = self.problems
+        self.attempt("directory", self.follow_directory)
         if os.path.isdir(self.run.record):
             self.finish(facts)
         else:  # the program has removed it, so there is nothing to tell
             _note.forget()
         self.main = None
+
+    def follow_directory(self) -> None:
+        """Go on in the run's directory where it was given another name beside its old one while the run lived."""
+        if os.path.isdir(self.run.record):
+            return
+        with os.scandir(os.path.dirname(self.run.directory.rstrip(os.sep))) as entries:
+            for entry in entries:
+                if entry.inode() == self.inode and facts_of(entry.path).get("id") == self.run.id:
+                    self.run.directory = os.path.join(entry.path, "")
+                    self.run.record = os.path.join(entry.path, heart.RECORD)
 
     def finish(self, facts: dict[str, Any]) -> None:
         """Look at the files, which may take its time, and write what is known."""
@@ -255,13 +274,17 @@ class Watch:
         """The status, the exit status where it is known, the exception that ended the run."""
         if self.main is None or self.main is outermost_frame():
             error = sys.exc_info()[1]  # finish() was called, maybe on the way out of a failure
-            return status_of(error if mark_of(error) != self.handled else None)
+            amiss = mark_of(error) != self.handled and not isinstance(error, GeneratorExit)  # a generator's close()
+            return status_of(error if amiss else None)
         if returned(self.main):
             return status_of(None)
         error = getattr(sys, "last_value", None)
         trace = error.__traceback__ if error is not None else None
         if error is not None and trace is not None and trace.tb_frame is self.main:
-            return status_of(error)
+            status, number, _ = status_of(error)
+            if self.exit is not None and self.exit[2] == id(error):  # the excepthook has chosen another status
+                number = exit_number(self.exit[1])
+            return status, number, error
         # Python tells nobody of a SystemExit: what else ends a program leaves its last_value.
         if self.exit is not None and self.exit[0] == self.main.f_lasti:
             return "exited", exit_number(self.exit[1]), None
@@ -356,7 +379,7 @@ def returned(frame: FrameType) -> bool:
 
 def status_of(error: BaseException | None) -> tuple[str, int | None, BaseException | None]:
     """The status that an exception (or none) stands for."""
-    if error is None or isinstance(error, GeneratorExit):
+    if error is None:
         return "finished", 0, None
     if isinstance(error, SystemExit):
         return "exited", exit_number(error.code), None
@@ -698,6 +721,23 @@ def os_opening(original: Any) -> Any:
     return open
 
 
+def renaming(original: Any) -> Any:
+    """What stands for `os.rename` and `os.replace`: what is written under one name is often kept under another."""
+
+    def rename(src: Any, dst: Any, *, src_dir_fd: int | None = None, dst_dir_fd: int | None = None) -> None:
+        try:
+            if src_dir_fd is not None or dst_dir_fd is not None:
+                return original(src, dst, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)  # type: ignore[no-any-return]
+            _note.about_to_write(dst)
+            original(src, dst)
+            _note.renamed(src, dst)
+        except BaseException as error:
+            error.__traceback__ = without_ours(error.__traceback__)
+            raise
+
+    return rename
+
+
 def leaving(original: Any) -> Any:
     """What stands for `os.chdir` and `os.fchdir`."""
 
@@ -716,8 +756,8 @@ def exiting(original: Any) -> Any:
     """What stands for `sys.exit`."""
 
     def exit(status: Any = None, /) -> Any:  # noqa: A001
-        if _watch is not None and _watch.main is not None and get_ident() == main_thread():
-            _watch.exit = (_watch.main.f_lasti, status)
+        if _watch is not None and get_ident() == main_thread():
+            _watch.exiting(status)
         try:
             original(status)
         except BaseException as error:
@@ -781,6 +821,19 @@ class Note:
                 self.gather()
                 if os.fsdecode(file) in self.pending:
                     self.look(len(self.pending))
+        except Exception:
+            pass
+
+    def renamed(self, old: Any, new: Any) -> None:
+        """What the program wrote has another name now: a file, or those below a folder."""
+        try:
+            before, after = (os.path.abspath(os.fsdecode(name)) for name in (old, new))
+            if before in self.wrote:
+                self.wrote.remove(before)
+                self.wrote.add(after)
+            elif self.wrote and os.path.isdir(after):
+                inside = [name for name in self.wrote if name.startswith(before + os.sep)]
+                self.wrote.update(after + name[len(before) :] for name in inside)
         except Exception:
             pass
 
@@ -1388,16 +1441,11 @@ def install() -> None:
     """Begin to note, unless it was turned off or would move the place that a warning names."""
     if not INPUTS or sys.flags.warn_default_encoding:
         return
-    opens = stand_in(opening, "io", _open)
-    if original_of(builtins.open) is _open:
-        builtins.open = opens
-    io.open = opens
-    for holder, name in holders_of_open():
-        if getattr(holder, name, None) is _open:
-            setattr(holder, name, opens)
-    os.open = stand_in(os_opening, "os", _os_open)
-    for name in filter(os.__dict__.get, ("chdir", "fchdir")):
-        setattr(os, name, stand_in(leaving, "os", original_of(getattr(os, name))))
+    made = {id(original): stand_in(calling, module, original) for calling, module, original in followed()}
+    for holder, name in holders():
+        stand = made.get(id(original_of(getattr(holder, name, None))))  # none: somebody has put another one there
+        if stand is not None:
+            setattr(holder, name, stand)
     _note.noting = True
     _note.in_pool()
 
@@ -1409,19 +1457,28 @@ def follow_exit() -> None:
 
 def remove() -> None:
     """Put the originals back where our stand-ins still stand, and forget what was noted."""
-    for module, name in ((builtins, "open"), (io, "open"), (os, "open"), (os, "chdir"), (os, "fchdir")):
-        if hasattr(module, name):
-            setattr(module, name, original_of(getattr(module, name)))
+    for holder, name in holders():
+        if hasattr(holder, name):
+            setattr(holder, name, original_of(getattr(holder, name)))
     _note.noting = False
     _note.forget()
     for memory in (_names, _note.pending):
         memory.clear()
 
 
-def holders_of_open() -> list[tuple[Any, str]]:
-    """Who may have taken `open` before we came: IPython for its cells, pathlib of Python 3.10."""
+def followed() -> list[tuple[Any, str, Any]]:
+    """The functions whose calls are followed: what makes the call of the stand-in, their module, they themselves."""
+    of_os = {"rename": renaming, "replace": renaming, "chdir": leaving, "fchdir": leaving}
+    others = [(calling, "os", original_of(getattr(os, name, None))) for name, calling in of_os.items()]
+    return [(opening, "io", _open), (os_opening, "os", _os_open), *(row for row in others if row[2])]
+
+
+def holders() -> list[tuple[Any, str]]:
+    """Where these stand; IPython for its cells, and pathlib of Python 3.10, may have taken them before we came."""
     accessor = getattr(sys.modules.get("pathlib"), "_NormalAccessor", None)
-    return [(sys.modules.get("IPython.core.interactiveshell"), "io_open"), (accessor, "open")]
+    early = [(sys.modules.get("IPython.core.interactiveshell"), "io_open"), (accessor, "open")]
+    early += [(holder, name) for holder in (os, accessor) for name in ("rename", "replace")]
+    return [(builtins, "open"), (io, "open"), (os, "open"), (os, "chdir"), (os, "fchdir"), *early]
 
 
 def leave() -> None:

@@ -56,6 +56,8 @@ ENDINGS = {
     "try:\n int('x')\nfinally:\n sys.exit(8)": (8, "exited", 8),
     "sys.excepthook = lambda *_: None\nraise ValueError": (1, "failed", 1),
     "sys.last_value = ValueError()": (0, "finished", 0),
+    "raise GeneratorExit": (1, "failed", 1),
+    "sys.excepthook = lambda *_: sys.exit(4)\nraise ValueError": (4, "failed", 4),
     "def main():\n  sys.exit(9)\nwith open(os.devnull):\n  main()": (9, "exited", 9),
 }
 
@@ -366,6 +368,35 @@ open(footsteps.path("inside"), "w").close()
     assert outcome()["written_elsewhere"] == [str(tmp_path / name) for name in ("beside.csv", "by_descriptor")]
 
 
+def test_what_is_saved_under_a_name_of_its_own_is_named_as_it_is_called_then(run_script, tmp_path):
+    """Programs write beside and rename: the file and the folder have their last names, and are no inputs."""
+    program = (
+        """
+import pathlib
+"""
+        + BEGIN
+        + """
+open("a.part", "w").close(); os.replace("a.part", "a.csv"); open("a.csv").close()
+open("b.part", "w").close(); pathlib.Path("b.part").rename("b.csv")
+os.mkdir("saving"); open("saving/c", "w").close(); os.rename("saving", "saved")
+try: os.rename("absent", "d")
+except FileNotFoundError as error: assert error.__traceback__.tb_next is None
+"""
+    )
+    done = run_script(program)
+    assert done.returncode == 0, done.stderr
+    assert outcome()["written_elsewhere"] == [str(tmp_path / name) for name in ("a.csv", "b.csv", "saved/c")]
+    assert not list((RUN / ".footsteps").glob("inputs-*"))
+
+
+def test_a_run_whose_directory_was_renamed_tells_its_end_there(run_script):
+    """`mv results/unet results/good` while it trains costs neither outcome nor artifacts."""
+    done = run_script(BEGIN + "open(footsteps.path('a'), 'w').close()\nos.rename('results/unet', 'results/good')\n")
+    assert (done.returncode, done.stderr, os.path.exists("results/unet")) == (0, "", False)
+    assert outcome("results/good")["status"] == "finished"
+    assert list(artifacts("results/good")) == ["a"]
+
+
 def test_a_run_whose_directory_was_removed_ends_in_silence(run_script):
     """A test suite that cleans up after itself hears nothing of us."""
     done = run_script(BEGIN + "import shutil\nshutil.rmtree('results')\n")
@@ -507,7 +538,7 @@ assert type(footsteps.path(pathlib.Path("a") / "b.txt")) is str
 open(footsteps.path("checkpoints/step_1.pt"), "w").close()
 os.chdir("/")
 open(footsteps.path("later/x"), "w").close()
-for name in ("", ".", "..", "../x", "a/../../x", "/etc/passwd", ".footsteps/run.json", "./.footsteps"):
+for name in ("", ".", "..", "../x", "a/../../x", "/etc/passwd", ".footsteps/run.json", "./.footsteps", "a\\0b"):
     try:
         print("made", footsteps.path(name))
     except ValueError as error:
