@@ -2498,7 +2498,7 @@ def _main_program() -> dict[str, Any]:
     main = sys.modules.get("__main__")
     file, spec = getattr(main, "__file__", None), getattr(main, "__spec__", None)
     if _in_notebook():
-        return {"kind": "notebook", "path": _notebook_path(), "module": None}
+        return {"kind": "notebook", "path": notebook_path(), "module": None}
     file = None if file == "<stdin>" else file
     if spec is not None and file and spec.name != "__main__" and not hasattr(sys, "frozen"):
         return {"kind": "module", "path": os.path.abspath(file), "module": spec.name}
@@ -2515,7 +2515,7 @@ def _main_program() -> dict[str, Any]:
     return {"kind": "stdin", "path": None, "module": None}
 
 
-def _notebook_path() -> str | None:
+def notebook_path() -> str | None:
     """Where the front end tells it: VS Code in the shell's namespace, Jupyter in the environment."""
     said = os.environ.get("JPY_SESSION_NAME") or getattr(sys.modules.get("__main__"), "__vsc_ipynb_file__", None)
     return os.path.abspath(said) if isinstance(said, str) and said.endswith(".ipynb") else None

@@ -267,7 +267,7 @@ class Watch:
             "cpu": round(processor_seconds() - self.used, 3),
             **(self.attempt("memory", memory_peaks) or {}),
             "seeds": self.attempt("seeds", seeds) or {},
-            "notebook": self.attempt("notebook", notebook_path),
+            "notebook": self.attempt("notebook", heart.notebook_path) if shell() else None,
         }
 
     def status(self) -> tuple[str, int | None, BaseException | None]:
@@ -1423,15 +1423,6 @@ def executed_cells() -> str:
     here = shell()
     cells = here.user_ns.get("_ih", [])[1:] if here is not None else []
     return "".join(f"# In[{n}]:\n{cell.rstrip()}\n\n" for n, cell in enumerate(cells, 1))
-
-
-def notebook_path() -> str | None:
-    """The notebook's own path, where Jupyter or VS Code tells it."""
-    here = shell()
-    if here is None:
-        return None
-    told = os.environ.get("JPY_SESSION_NAME") or here.user_ns.get("__vsc_ipynb_file__")
-    return str(told) if told else None
 
 
 # --- from the import on ---------------------------------------------------------------------------
