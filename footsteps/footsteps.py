@@ -2527,6 +2527,7 @@ def notebook_path() -> str | None:
 
 _SECRET_WORDS = {"token", "password", "passwd", "passphrase", "secret", "credential", "credentials", "apikey", "pat"}
 _SECRET_PAIRS = {("api", "key"), ("access", "key"), ("private", "key"), ("secret", "key"), ("auth", "key")}
+_SECRET_HINTS = ("token", "passw", "passphrase", "secret", "credential", "key", "authorization")  # in a text
 _SECRET_STARTS = (
     "ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "hf_", "sk-", "xoxb-", "xoxp-", "AKIA", "ya29.", "pypi-AgE",
 )  # fmt: skip
@@ -2540,9 +2541,11 @@ def is_secret_name(name: str) -> bool:
 
 
 def mask(text: str) -> str:
-    """The text with ``***`` for credentials in URLs and for what looks like a well-known token."""
+    """The text with ``***`` for credentials in URLs, after a secret's name, and for what looks like a known token."""
     if "://" in text:
         text = _masked_urls(text)
+    if (":" in text or "=" in text) and any(word in text.lower() for word in _SECRET_HINTS):
+        text = _masked_values(text)
     return "***" if text.startswith(_SECRET_STARTS) and len(text) >= 20 and text.isascii() else text
 
 
@@ -2563,12 +2566,25 @@ def _masked_urls(text: str) -> str:
     return done
 
 
+def _masked_values(text: str) -> str:
+    """Masks `{api_key: X}`, `"token": "X"`, `Authorization: Bearer X`."""
+    import re  # costs 2 ms, and few command lines need it
+
+    value = r"""(?:(?:Bearer|Basic|Digest|Token)\s+)?(?:"[^"]*"|'[^']*'|[^\s"',;&}\])]+)"""
+    named = rf"""(?i)([\w.-]+)(["']?\s*[:=]\s*){value}"""
+    return re.sub(named, lambda found: f"{found[1]}{found[2]}***" if _is_secret_key(found[1]) else found[0], text)
+
+
+def _is_secret_key(name: str) -> bool:
+    return is_secret_name(name) or name.lower().endswith("authorization")
+
+
 def _pairs(query: str) -> list[tuple[str, str, str]]:
     return [pair.partition("=") for pair in query.split("&")]
 
 
 def mask_arguments(argv: Sequence[str]) -> list[str]:
-    """The arguments with ``***`` for secrets: ``--token X``, ``--password=X``, ``api_key=X``, URLs, noted words."""
+    """The arguments with ``***`` for secrets: ``--token X``, ``--password=X``, ``{api_key: X}``, URLs, noted words."""
     masked, after = [], False
     for argument in argv:
         name, equals, value = argument.partition("=")
@@ -2577,8 +2593,7 @@ def mask_arguments(argv: Sequence[str]) -> list[str]:
         elif equals and (is_secret_name(name.lstrip("-+")) or value in _shared.secrets):
             masked.append(f"{name}=***")
         else:
-            whole = not equals or "://" in argument
-            masked.append(_without_noted(mask(argument) if whole else name + equals + mask(value)))
+            masked.append(_without_noted(mask(name + equals + mask(value))))
         after = argument.startswith("-") and not equals and is_secret_name(argument.lstrip("-"))
     return masked
 

@@ -225,6 +225,11 @@ def test_the_command_can_be_pasted_into_a_shell(repo, run_in, argument):
         ("--x", f"ghp_{SECRET * 3}"),
         (f"--x=ghp_{SECRET * 3}",),
         (f"model.x=hf_{SECRET * 3}",),
+        ("--header", f"Authorization: Bearer {SECRET}"),
+        (f"--header=X-Api-Key: {SECRET}",),
+        ("--config", f"{{api_key: {SECRET}, seed=3}}"),
+        ("--config", f'{{"user": {{"token": "{SECRET} {SECRET}"}}, "seed": 3}}'),
+        (f"+db={{password:{SECRET},port:1}}",),
     ],
 )
 def test_credentials_in_the_command_are_masked(repo, run_in, arguments):
