@@ -605,6 +605,8 @@ def _checked_root(root: str | os.PathLike[str]) -> str:
         NameRefused: no directory can be called so.
         DirectoryRefused: it is relative, and the working directory has been deleted.
     """
+    if not isinstance(root, (str, bytes, os.PathLike)):
+        raise NameRefused(f"output_root {root!r} is no path", f'use one such as "{OUTPUT_ROOT}"')
     text = os.fsdecode(root)
     text = text if isinstance(root, str) else os.path.join(text, "")  # nobody took a Path for the name
     if any(not c.isprintable() and not "\udc80" <= c <= "\udcff" for c in text):

@@ -553,6 +553,15 @@ def test_a_bad_name_is_refused_before_the_experiment_starts(run_in, repo, name):
     assert not (repo / "results").exists()
 
 
+@pytest.mark.parametrize("root", [None, 5, "a\0b"])
+def test_a_bad_root_is_refused_before_the_experiment_starts(run_in, root):
+    """A ValueError that names it, with a hint."""
+    call = f"footsteps.initialize('a', {root!r})"
+    said = run_in(f"import footsteps\ntry:\n    {call}\nexcept ValueError as error:\n    print(error)\n")
+    assert said.startswith(f"output_root {root!r} ")
+    assert "\nhint: " in said
+
+
 def test_a_refused_name_can_be_tried_again(run_in):
     """The program may catch the error and give another one."""
     program = (
