@@ -255,9 +255,7 @@ the listed runs differ.""",
     parser.add_argument("roots", nargs="*", metavar="ROOT", help=f"default: {OUTPUT_ROOT}")
     parser.add_argument("-r", "--root", action="append", default=[], metavar="ROOT", help="the same, as elsewhere")
     parser.add_argument("-n", type=count, metavar="N", help="only the newest N")
-    parser.add_argument(
-        "--since", type=moment, default=float("-inf"), metavar="WHEN", help="2026-11-22, 3d, 2w, 12h, today"
-    )
+    parser.add_argument("--since", type=moment, default=float("-inf"), metavar="WHEN", help=MOMENTS)
     add_filters(parser)
     add_rows(parser)
 
@@ -286,8 +284,11 @@ def count(words: str) -> int:
     return int(words)
 
 
+MOMENTS = "2026-11-22, 2026-11, 2026, 3d, 2w, 12h, today"
+
+
 def moment(words: str) -> float:
-    """Seconds since 1970 of a date, a time, or so long ago (`3d`, `12h`, `today`)."""
+    """Seconds since 1970 of a date, a month, a year, a time, or so long ago (`3d`, `12h`, `today`)."""
     import re
     import time
     from datetime import datetime, timedelta
@@ -299,12 +300,11 @@ def moment(words: str) -> float:
     midnight = datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
     if words in ("today", "yesterday"):
         return (midnight - timedelta(days=words == "yesterday")).timestamp()
+    begins = words + "-01-01"[len(words) - 4 :] if re.fullmatch(r"\d{4}(-\d\d)?", words, re.ASCII) else words
     try:
-        return datetime.fromisoformat(words).timestamp()
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"cannot read {words!r} as a time: 2026-11-22, 3d, 2w, 12h, today would do"
-        ) from None
+        return datetime.fromisoformat(begins).timestamp()
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(f"cannot read {words!r} as a time: {MOMENTS} would do") from None
 
 
 def list_runs(args: argparse.Namespace) -> int:
