@@ -75,19 +75,18 @@ class Parser(argparse.ArgumentParser):
         """Nothing is left over for the parser above: the hint must name the command that does not know it."""
         found, unknown = super().parse_known_args(args, namespace)
         if unknown:
-            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+            option = unknown[0].partition("=")[0]
+            guess = runs.guess(option, self._option_string_actions) if option.startswith("--") else ""
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{guess}")
         return found, unknown
 
     def error(self, message: str) -> NoReturn:
         """Wrong usage is a trouble like any other: one sentence, one command that helps."""
-        import difflib
         import re
 
         wrong = re.search(r"argument COMMAND: invalid choice: '([^']*)'", message)
         if wrong:
-            near = difflib.get_close_matches(wrong[1], COMMANDS, n=1)
-            guess = f" (did you mean {near[0]!r}?)" if near else ""
-            message = f"no command {wrong[1]!r}{guess}"
+            message = f"no command {wrong[1]!r}{runs.guess(wrong[1], COMMANDS)}"
         raise FootstepsError(message, hint=f"{self.prog} --help")
 
 

@@ -993,11 +993,17 @@ def only(found: list[Run], selector: str) -> Run:
 
 def unknown(selector: str, runs: list[Run], roots: Sequence[str]) -> FootstepsError:
     """The error for a selector that fits nothing, with the nearest names."""
+    near = guess(selector, [run.name for run in runs], most=3, alike=0.5)
+    return FootstepsError(f"no run {selector!r} in {said(roots)}{near}", hint="footsteps list")
+
+
+def guess(word: str, known: Iterable[str], *, most: int = 1, alike: float = 0.6) -> str:
+    """What may have been meant by a word, of what is known, for the end of a sentence; "" without an idea."""
     import difflib
 
-    near = difflib.get_close_matches(selector, [run.name for run in runs], n=3, cutoff=0.5)
-    guess = f" (did you mean {', '.join(map(repr, near))}?)" if near else ""
-    return FootstepsError(f"no run {selector!r} in {said(roots)}{guess}", hint="footsteps list")
+    names = {name.casefold(): name for name in known}
+    near = [names[found] for found in difflib.get_close_matches(word.casefold(), names, n=most, cutoff=alike)]
+    return f" (did you mean {', '.join(map(repr, near))}?)" if near else ""
 
 
 def said(roots: Sequence[str]) -> str:

@@ -233,6 +233,8 @@ def test_the_help_names_every_command_and_exit_code(footsteps):
         ([], "the following arguments are required: COMMAND"),
         (["show"], "the following arguments are required: RUN"),
         (["list", "--fail"], "unrecognized arguments: --fail"),
+        (["list", "--sinse", "3"], "unrecognized arguments: --sinse (did you mean '--since'?)"),
+        (["show", "@", "--fils=1"], "unrecognized arguments: --fils=1 (did you mean '--files'?)"),
         (["list", "-n", "x"], "'x' is no number of runs"),
         (["list", "--since", "soon"], "cannot read 'soon' as a time: 2026-11-22, 2026-11, 2026, 3d"),
         (["list", "--since", "2026-13"], "cannot read '2026-13' as a time"),

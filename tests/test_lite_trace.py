@@ -176,6 +176,7 @@ TROUBLES = [
     ("-d nowhere", 1, "no history here: 'nowhere' is not there"),
     ("-d empty", 1, "no history: 'empty' holds no records"),
     ("-i lr:7", 1, "none of 4 runs matches"),
+    ("-i LR:0.1", 1, "none of 4 runs has a parameter 'LR' (did you mean 'lr'?)"),
     ("-i optimzer:sgd", 1, "none of 4 runs has a parameter 'optimzer' (did you mean 'optimizer'?)"),
     ("-i lr=0.1", 2, "cannot read 'lr=0.1'"),
     ("-i lr<", 2, "cannot read 'lr<'"),

@@ -122,15 +122,9 @@ def _why_none(folder: str, every: Sequence[tuple[Run, Mapping[str, Any]]], condi
     names = {name for _, facts in every for name in facts}
     for condition in conditions:
         if condition.operator and not any(map(condition.concerns, names)):
-            return f"none of {len(every)} runs has a parameter {condition.name!r}{_nearest(condition.name, names)}"
+            near = runs.guess(condition.name, sorted(names))
+            return f"none of {len(every)} runs has a parameter {condition.name!r}{near}"
     return f"none of {len(every)} runs matches"
-
-
-def _nearest(name: str, names: set[str]) -> str:
-    import difflib
-
-    near = difflib.get_close_matches(name, sorted(names), n=1)
-    return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 def _print(found: list[Run]) -> None:
