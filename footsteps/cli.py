@@ -422,7 +422,9 @@ def search_runs(args: argparse.Namespace) -> int:
     problems: list[Problem] = []
     roots = roots_of(args.root)
     found = search.search(roots, args.include, args.exclude, problems, render.progress)
-    return print_runs(args, found, problems, f"no run in {runs.said(roots)} matches")
+    nowhere = "" if found else search.unheard_of(roots, args.include)
+    why = f"has {nowhere}" if nowhere else "matches"
+    return print_runs(args, found, problems, f"no run in {runs.said(roots)} {why}")
 
 
 # ---------------------------------------------------------------------------------------------

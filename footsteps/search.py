@@ -26,6 +26,7 @@ from footsteps.runs import (
     default_roots,
     find,
     flat,
+    guess,
     is_alive,
     kind_of,
     mapping,
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     Item = TypeVar("Item")
     Watch = Callable[[Iterable[Run], str], Iterator[Run]]
 
-__all__ = ["FACTS", "Expression", "facts_of", "matches", "parse", "search", "varying"]
+__all__ = ["FACTS", "Expression", "facts_of", "matches", "parse", "search", "unheard_of", "varying"]
 
 PACKAGE = "package."
 ARTIFACT, INPUT = "artifact", "input"
@@ -148,7 +149,8 @@ class Expression:
             named = name not in FACTS and self.folded in name.casefold()
             return named or self.folded in said(value).casefold()
         if isinstance(value, (list, tuple)):
-            return self.value == said(value) or any(self.holds(name, item) for item in value)
+            whole = self.operator in (":", "==") and said(value) in (self.value, without_brackets(self.value))
+            return whole or any(self.holds(name, item) for item in value)
         if value is None or value == "":
             return self.operator in (":", "==") and self.folded in ("", "none", "null")
         if self.operator in (":", "=="):
@@ -236,6 +238,12 @@ def said(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return " ".join(map(said, value))
     return "" if value is None else str(value)
+
+
+def without_brackets(words: str) -> str:
+    """A list as Python or JSON writes it as `said` does: `64 32` for `[64, 32]`; other text as it is."""
+    listed = words.startswith(("[", "(")) and words.endswith(("]", ")"))
+    return " ".join(word.strip(" []()'\"") for word in words.split(",")) if listed else words
 
 
 def number(value: Any) -> float | None:
@@ -361,6 +369,36 @@ def search(
             found=Sieve(root, met, wanted).runs(),
         )
     return newest_first(found)
+
+
+def unheard_of(roots: Iterable[str] | None, include: Iterable[str]) -> str:
+    """What an expression names that no run below the roots has, and what may have been meant; "" if there is none.
+
+    Every run is looked at: to be asked where nothing was found.
+    """
+    asked = [each for each in map(parse, include) if each.operator and not any(map(each.concerns, FACTS))]
+    names = names_below(roots) if asked else set()
+    for each in asked:
+        if not any(map(each.concerns, names)):
+            known = sorted({*FACTS, *names, *(name.rpartition(".")[2] for name in names)})
+            return repr(each.name) + guess(each.name, known, most=3)
+    return ""
+
+
+def names_below(roots: Iterable[str] | None) -> set[str]:
+    """The names of the arguments, recorded values and packages of all runs below the roots."""
+    found: set[str] = set()
+    for root in separate(roots):
+        found.update(
+            answers(
+                root,
+                lambda index: index.names(),
+                lambda runs: (name for run in runs for name in (*parameters(run), *map(PACKAGE.__add__, run.packages))),
+                met=[],
+                watch=unwatched,
+            )
+        )
+    return found
 
 
 def answers(
@@ -824,6 +862,15 @@ class Index:
         order = 'ORDER BY start DESC, "id" DESC, path DESC LIMIT ?'
         select = f"SELECT {COLUMNS} FROM runs {order}"  # noqa: S608
         return map(self.made, self.db.execute(select, (-1 if most is None else most,)))
+
+    def names(self) -> Iterator[str]:
+        """The names of the arguments, recorded values and packages of all runs."""
+        there = "SELECT 1 FROM parameters JOIN runs USING (run) WHERE parameters.name = names.name"
+        yield from (name for (name,) in self.db.execute(f"SELECT said FROM names WHERE EXISTS ({there})"))  # noqa: S608
+        for (versions,) in self.db.execute(
+            "SELECT versions FROM packages WHERE packages IN (SELECT packages FROM runs)"
+        ):
+            yield from map(PACKAGE.__add__, from_json(versions))
 
     def without_end(self) -> Iterator[Run]:
         """The runs that have not said how they ended."""

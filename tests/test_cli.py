@@ -180,6 +180,12 @@ def test_a_name_that_is_no_text_can_be_changed_into(tmp_path):
     assert done.stdout == os.fsencode(tmp_path) + b"/results/caf\xe9\n"
 
 
+def test_a_search_for_what_no_run_has_says_so(results, footsteps):
+    """Exit 1 as for any that finds nothing, with what was probably meant."""
+    assert footsteps("search", "LR:0.1") == (1, "", "footsteps: no run in 'results/' has 'LR' (did you mean 'lr'?)\n")
+    assert footsteps("search", "lr:7", "-e", "LR:1") == (1, "", "footsteps: no run in 'results/' matches\n")
+
+
 def test_search_finds_and_exits_like_grep(results, footsteps):
     """0 with the runs, 1 without, 2 for what can't be read."""
     code, out, _ = footsteps("search", "lr<=0.1", "--exclude", "status:running")

@@ -82,6 +82,10 @@ def found(roots, *include, exclude=()):
         ("batch_size<13", ["exp/one"]),
         ("layers:64", ["exp/one"]),
         ("layers:64 32", ["exp/one"]),
+        ("layers:[64,32]", ["exp/one"]),
+        ("layers==[64, 32]", ["exp/one"]),
+        ("layers:(64, 32)", ["exp/one"]),
+        ("layers:[32,64]", []),
         ("layers<40", ["exp/one"]),
         ("nesterov:true", ["two"]),
         ("nesterov==True", ["two"]),
@@ -166,6 +170,28 @@ def test_the_history_of_both_older_tools_can_be_searched(way, include, exclude, 
     """Records of LiteTracer and footsteps 0.1 answer on the first day, the seed's call too."""
     folders = [str(RECORDS / f) for f in ("LiteTracer/lt_records", "footsteps 0.1/results")]
     assert len(search.search(folders, include, exclude)) == count
+
+
+@pytest.mark.parametrize(
+    ("include", "said"),
+    [
+        (["LR:0.1"], "'LR' (did you mean 'lr'?)"),
+        (["pakage.numpy<2"], "'pakage.numpy' (did you mean 'package.numpy'?)"),
+        (["optimiser.name:sgd"], "'optimiser.name' (did you mean 'optimizer.name'?)"),
+        (["lr:0.1", "xyz<3"], "'xyz'"),
+        (["lr:7"], ""),
+        (["numpy<1", "status:lost", "word"], ""),
+    ],
+)
+def test_a_name_that_no_run_has_is_told_with_what_is_like_it(roots, include, said):
+    """A misspelt one is no reason to believe that no such run was made."""
+    assert search.unheard_of(roots, include) == said
+
+
+def test_a_name_that_only_a_removed_run_had_is_one_that_no_run_has(tmp_path, roots):
+    """Though the index has not forgotten it."""
+    shutil.rmtree(tmp_path / "results/two")
+    assert search.unheard_of(roots, ["nesterov:True"]).startswith("'nesterov'")
 
 
 def test_what_varies_between_runs_is_told_in_order(roots):
