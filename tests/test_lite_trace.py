@@ -13,6 +13,7 @@ from lite_tracer import lite_trace
 from lite_tracer.lite_trace import main
 
 from footsteps.arguments import LTParser
+from footsteps.footsteps import __version__
 
 LINE = re.compile(r"(LT_delta-\w+_base-\w+_LT)  (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(?:  (.*))?")
 OLD = "LT_delta-0b1f2c_base-9a8b7c_LT"  # LiteTracer's halves were shorter
@@ -74,6 +75,8 @@ CONDITIONS = [
     ("-i optimizer:sgd", "base small deep"),
     ("-i optimizer==adam", "adam"),
     ("-i lr:0.1", "base small deep"),
+    ("-i layers:[64,32]", "base adam small"),
+    ("-i layers:[128,64]", "deep"),
     ("-i lr==.1", "base small deep"),
     ("-i lr:1e-2", "adam"),
     ("-i lr<0.1", "adam"),
@@ -170,6 +173,13 @@ def test_what_a_record_holds_does_not_reach_the_terminal(history, capsys):
     out = capsys.readouterr().out
     assert "\x1b" not in out
     assert len(out.splitlines()) == 4
+
+
+def test_it_tells_its_version(capsys):
+    """As the other command does."""
+    with pytest.raises(SystemExit, match="0"):
+        main(["--version"])
+    assert capsys.readouterr().out == f"lite_trace.py of footsteps {__version__}\n"
 
 
 TROUBLES = [

@@ -15,7 +15,7 @@ import os
 import sys
 
 from footsteps import render, runs, search
-from footsteps.footsteps import FootstepsError
+from footsteps.footsteps import FootstepsError, __version__
 
 TYPE_CHECKING = False  # as in the readers: typing costs a fifth of an interpreter's start
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} of footsteps {__version__}")
     words: dict[str, Any] = {"nargs": "+", "action": "extend", "default": [], "metavar": "PARAM:VALUE"}
     parser.add_argument("-i", "--include", help="only runs for which all of these hold", **words)
     parser.add_argument("-e", "--exclude", help="no run for which one of these holds", **words)
