@@ -315,7 +315,12 @@ def list_runs(args: argparse.Namespace) -> int:
     problems: list[Problem] = []
     keep = FILTERS[args.filter] if args.filter else None
     found = search.newest(roots, args.n, args.since, keep, problems=problems, watch=render.progress)
-    return print_runs(args, found, problems, f"no runs in {runs.said(roots)}")
+    return print_runs(args, found, problems, f"no runs in {runs.said(roots)}{elsewhere(roots, 'list')}")
+
+
+def elsewhere(roots: Sequence[str], command: str) -> str:
+    """A hint for where there is no place to look for runs."""
+    return "" if roots else f"\nhint: footsteps {command} DIRECTORY, or cd to the project"
 
 
 def is_failed(run: Run) -> bool:
@@ -424,7 +429,8 @@ def search_runs(args: argparse.Namespace) -> int:
     found = search.search(roots, args.include, args.exclude, problems, render.progress)
     nowhere = "" if found else search.unheard_of(roots, args.include)
     why = f"has {nowhere}" if nowhere else "matches"
-    return print_runs(args, found, problems, f"no run in {runs.said(roots)} {why}")
+    none = f"no run in {runs.said(roots)} {why}{elsewhere(roots, 'search --root')}"
+    return print_runs(args, found, problems, none)
 
 
 # ---------------------------------------------------------------------------------------------

@@ -1007,5 +1007,5 @@ def guess(word: str, known: Iterable[str], *, most: int = 1, alike: float = 0.6)
 
 
 def said(roots: Sequence[str]) -> str:
-    """The roots as a person wrote them, for a sentence."""
-    return ", ".join(repr(os.fspath(root)) for root in roots) or repr(os.fspath(OUTPUT_ROOT))
+    """The roots as a person wrote them, for a sentence; where there are none, that there is none."""
+    return ", ".join(repr(os.fspath(root)) for root in roots) or f"{os.fspath(OUTPUT_ROOT)!r} (no such directory here)"

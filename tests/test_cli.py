@@ -124,10 +124,21 @@ def test_a_run_that_exited_with_an_error_or_died_failed(tmp_path, footsteps):
 
 def test_nothing_to_list_is_a_no_and_a_missing_root_is_trouble(tmp_path, footsteps):
     """Exit 1 with a sentence; exit 2 with a sentence and a hint."""
+    (tmp_path / "results").mkdir()
     assert footsteps("list") == (1, "", "footsteps: no runs in 'results/'\n")
     code, out, err = footsteps("list", "nowhere")
     assert (code, out) == (2, "")
     assert err == "footsteps: no directory 'nowhere'\nhint: footsteps list DIRECTORY\n"
+
+
+@pytest.mark.parametrize("words", [["list"], ["search", "lr:1"]])
+def test_where_no_results_are_it_is_told_what_would_do(tmp_path, footsteps, words):
+    """Mostly one is in the wrong directory."""
+    code, out, err = footsteps(*words)
+    assert (code, out) == (1, "")
+    assert "'results/' (no such directory here)" in err
+    assert err.splitlines()[1].startswith(f"hint: footsteps {words[0]} ")
+    assert err.endswith(" DIRECTORY, or cd to the project\n")
 
 
 def test_show_tells_everything(results, footsteps):
