@@ -968,7 +968,7 @@ def require_consent(args: argparse.Namespace, again: rerunning.Rerun) -> None:
     for name in again.needed():
         raise FootstepsError(f"{name!r} was recorded as ***", hint=f"--set {quote([name])}=VALUE")
     if not args.yes:
-        render.talk(*said_before(again))
+        render.talk(*said_before(again, "would"))
         raise FootstepsError("stdin is no terminal where it could be asked whether to run this", hint="--yes")
 
 
@@ -976,7 +976,7 @@ def agreed(args: argparse.Namespace, again: rerunning.Rerun, done: Restored) -> 
     """Show what would be run and what is missing, ask for credentials, and whether to go on."""
     amiss = [f"{title}: {path} ({why})" for title, pairs in rows_of_restored(done)[1:] for path, why in pairs]
     lines = [f"restored {how(done)}: {again.directory}", *amiss]
-    render.talk(*map(render.escaped, lines), *said_before(again))
+    render.talk(*map(render.escaped, lines), *said_before(again, "will" if args.yes else "would"))
     if not args.yes:
         sys.stderr.write("Run it? [y/N] ")
         sys.stderr.flush()
@@ -989,10 +989,10 @@ def agreed(args: argparse.Namespace, again: rerunning.Rerun, done: Restored) -> 
     return True
 
 
-def said_before(again: rerunning.Rerun) -> list[str]:
-    """What can't be had, and what would be run."""
+def said_before(again: rerunning.Rerun, will: str) -> list[str]:
+    """What can't be had, and what will or would be run."""
     lines = [f"can't be had: {sentence}" for sentence in again.missing]
-    steps = [f"would run: {command}" for command in (*again.preparations, again.command)]
+    steps = [f"{will} run: {command}" for command in (*again.preparations, again.command)]
     return [render.escaped(line) for line in [*lines, *steps]]
 
 

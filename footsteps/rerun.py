@@ -126,9 +126,16 @@ class Rerun:
     @property
     def missing(self) -> list[str]:
         """What can't be had, or is not as it was, one sentence each."""
-        gone = [f"{row['path']}: this input is {STATES[row['state']]}" for row in self.inputs if row["state"] in STATES]
+        gone = [f"{row['path']}: {self.why_amiss(row)}" for row in self.inputs if row["state"] in STATES]
         rest = self.environment.missing if self.environment else list(self.other_python())
         return [*gone, *rest]
+
+    def why_amiss(self, row: Mapping[str, Any]) -> str:
+        """In which way an input is not there, and where the recorded one is to be put."""
+        place = restore.new_place(row["path"], self.moved)
+        as_it_was = " as it was" if row["state"] == "changed" else ""
+        where = f"at {place}" if place else "back there"
+        return f"this input is {STATES[row['state']]}; put it {where}{as_it_was}"
 
     def other_python(self) -> Iterator[str]:
         """In which way the Python that is used is another one than the recorded."""

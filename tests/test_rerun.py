@@ -145,8 +145,8 @@ def test_inputs_that_are_gone_or_changed_are_named_before_anything_starts(projec
     paths[1].write_text("1, 3")
     done = command(project.path, "one", tmp_path / "again")
     assert done.returncode == 2
-    assert f"{paths[0]}: this input is gone" in done.stderr
-    assert f"{paths[1]}: this input is not as it was" in done.stderr
+    assert f"{paths[0]}: this input is gone; put it back there\n" in done.stderr
+    assert f"{paths[1]}: this input is not as it was; put it back there as it was\n" in done.stderr
     assert str(paths[2]) not in done.stderr.partition("would run")[0]
     assert "would run: cd" in done.stderr
     assert "hint: --yes" in done.stderr
@@ -167,6 +167,18 @@ def test_ignored_data_in_the_project_is_laid_where_the_program_looks_for_it(proj
     done = subprocess.run(["sh"], input=script, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "by script/results/one/sum").read_text() == "1, 2"
+
+
+def test_ignored_data_that_is_gone_is_asked_for_where_the_program_looks_for_it(project, run, tmp_path):
+    """Put back where it was, it would come too late: the code has been restored."""
+    data = project.write("big/data.csv", "1, 2")
+    project.write("read.py", "import footsteps\nopen('big/data.csv').read()\nfootsteps.output_dir\n")
+    old = run("one", script="read.py")
+    data.unlink()
+    again = rerun.Rerun(old, str(tmp_path / "again"))
+    again.bring()
+    place = tmp_path / "again/big/data.csv"
+    assert again.missing[0] == f"{data}: this input is gone; put it at {place}"
 
 
 def test_the_script_lays_no_input_through_a_link_out_of_the_code(project, run, tmp_path):
@@ -250,7 +262,8 @@ def test_what_was_left_out_of_the_record_is_repeated(project, run, tmp_path):
     run("one")
     done = command(project.path, "one", tmp_path / "again", "--yes")
     assert done.returncode == 0, done.stderr
-    told, _, _ = done.stderr.partition("would run")
+    told, _, _ = done.stderr.partition("will run")
+    assert "would run" not in done.stderr
     assert "restored incompletely" in told
     assert "left out: .env" in told
     assert not (tmp_path / "again" / ".env").exists()
