@@ -169,15 +169,15 @@ def span(seconds: float | None) -> str:
 
 
 def size(count: object) -> str:
-    """A number of bytes as people tell it: `12 B`, `3.4 kB`, `5.6 GB`."""
+    """A number of bytes as people tell it, in info.txt's units: `12 B`, `3.4 KiB`, `5.6 GiB`."""
     if isinstance(count, bool) or not isinstance(count, (int, float)):
         return ""
     value = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if abs(value) < 1000:
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if abs(value) < 1024:
             return f"{value:.0f} B" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} TB"
+        value /= 1024
+    return f"{value:.1f} TiB"
 
 
 def brief(value: object) -> str:

@@ -71,7 +71,7 @@ def test_a_wide_terminal_shows_everything():
     """Nothing is cut where there is room."""
     shown = on_terminal(render.print_table, COLUMNS, ROWS, width=200)
     assert "\u2026" not in shown
-    assert "1.2 kB" in shown
+    assert "1.2 KiB" in shown
 
 
 def test_wide_characters_take_two_cells():
@@ -178,10 +178,10 @@ def test_what_is_no_time_is_shown_as_it_is():
 
 @pytest.mark.parametrize(
     ("count", "told"),
-    [(0, "0 B"), (999, "999 B"), (3400, "3.4 kB"), (5.6e9, "5.6 GB"), (7e12, "7.0 TB"), ("x", "")],
+    [(0, "0 B"), (1023, "1023 B"), (3400, "3.3 KiB"), (23.5 * 2**30, "23.5 GiB"), (7e12, "6.4 TiB"), ("x", "")],
 )
 def test_a_size_is_told_as_people_do(count, told):
-    """Powers of a thousand."""
+    """Powers of 1024, in which info.txt tells memory and limits."""
     assert render.size(count) == told
 
 
