@@ -1117,26 +1117,47 @@ def candidates(before: Sequence[str], word: str) -> list[str]:
     elif before[0] == "completion":
         names = sorted(SHELLS)
     else:
-        given = [w for w in before[1:] if not w.startswith("-")]
-        names = run_names() if len(given) < TAKE_RUNS.get(before[0], 0) else []
+        given, roots, awaited = sorted_out(parser_of(before[0]), before[1:])
+        names = run_names(roots) if not awaited and len(given) < TAKE_RUNS.get(before[0], 0) else []
     return [name for name in names if name.startswith(word) and name.isprintable()]
+
+
+def parser_of(command: str) -> argparse.ArgumentParser:
+    """The parser of a command; that of `list` for one that is none."""
+    holder: Commands = argparse.ArgumentParser().add_subparsers()
+    COMMANDS.get(command, add_list)(holder)
+    parser: argparse.ArgumentParser = next(iter(holder.choices.values()))
+    return parser
 
 
 def options_of(command: str) -> list[str]:
     """The options of a command, as its help shows them."""
     import re
 
-    holder = argparse.ArgumentParser().add_subparsers()
-    COMMANDS.get(command, add_list)(holder)
-    words = " ".join(parser.format_help() for parser in holder.choices.values())
-    return sorted(set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", words)))
+    return sorted(set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", parser_of(command).format_help())))
 
 
-def run_names() -> list[str]:
-    """The names of the usual roots' runs, newest first."""
+def sorted_out(parser: argparse.ArgumentParser, words: Iterable[str]) -> tuple[list[str], list[str], bool]:
+    """What words are to a command: its arguments, the roots among its options' values, and whether a value is next."""
+    known = parser._option_string_actions  # noqa: SLF001 - argparse has no other way to ask
+    given, roots = [], []
+    option: argparse.Action | None = None
+    for word in [part for each in words for part in each.split("=", each.startswith("--"))]:
+        if option:
+            roots += [word] if option.dest == "root" else []
+            option = None
+        elif word.startswith("-"):
+            option = known[word] if word in known and known[word].nargs != 0 else None
+        else:
+            given.append(word)
+    return given, roots, option is not None
+
+
+def run_names(roots: Sequence[str]) -> list[str]:
+    """The names of the runs below some roots, or the usual ones, newest first."""
     from footsteps import search
 
-    return [run.name for run in search.newest(runs.default_roots())]
+    return [run.name for run in search.newest(list(map(os.path.expanduser, roots)) or runs.default_roots())]
 
 
 COMMANDS: dict[str, Callable[[Commands], None]] = {
