@@ -43,7 +43,8 @@ exit codes:
   130  interrupted    141  the reader of a pipe has gone
 
 Tables are for terminals; in a pipe the same rows are values between tabs.
-NO_COLOR=1 takes the colours away, FORCE_COLOR=1 brings them into a pipe."""
+NO_COLOR=1 takes the colours away; FORCE_COLOR=1 brings those of patches into a
+pipe."""
 
 
 # ---------------------------------------------------------------------------------------------

@@ -37,7 +37,8 @@ PATIENCE = 0.7  # seconds of work before a progress bar is worth its import
 class Screen:
     """What a stream is: a terminal or not, how wide, with colours or not.
 
-    NO_COLOR (not empty) takes colours away, else FORCE_COLOR brings them; COLUMNS is the width.
+    NO_COLOR (not empty) takes colours away, else FORCE_COLOR brings them, into a pipe those of
+    patches: TSV has none; COLUMNS is the width.
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
