@@ -325,11 +325,24 @@ def wrapped(words: str, room: int) -> Iterator[str]:
 
 
 def print_json(values: Iterable[object]) -> None:
-    """One JSON value a line, in ASCII, so that it is the same in every locale."""
+    """One JSON value a line, in ASCII, so that it is the same in every locale; nan and inf as "nan" and "inf"."""
     import json
 
     for value in values:
-        print(json.dumps(value, default=repr))
+        try:
+            line = json.dumps(value, default=repr, allow_nan=False)
+        except ValueError:
+            line = json.dumps(sayable(value), default=repr)
+        print(line)
+
+
+def sayable(value: object) -> object:
+    """The value with numbers that JSON can't say as strings, from which float() has them back."""
+    if isinstance(value, dict):
+        return {key: sayable(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [sayable(one) for one in value]
+    return repr(value) if isinstance(value, float) and value - value != 0 else value
 
 
 def print_path(path: str) -> None:

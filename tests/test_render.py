@@ -185,6 +185,13 @@ def test_a_size_is_told_as_people_do(count, told):
     assert render.size(count) == told
 
 
+def test_json_has_no_number_that_json_cannot_say(capsys):
+    """What is no number, or has no end, is a string, which float() reads and jq bears."""
+    render.print_json([{"loss": float("nan"), "best": [1.5, float("-inf")]}, {"loss": 0.5}])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == ['{"loss": "nan", "best": [1.5, "-inf"]}', '{"loss": 0.5}']
+
+
 def test_sections_are_blocks_on_a_terminal_and_lines_in_a_pipe(capsys):
     """Long values are wrapped below their beginning; empty ones and empty blocks are not shown."""
     sections = [("", [("run", "a")]), ("empty", []), ("code", [("x", "word " * 20), ("y", None)])]
