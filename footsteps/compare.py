@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 
 from footsteps.footsteps import FootstepsError, GitError
-from footsteps.runs import files_below, flat, mapping, objects, shell_words, text
+from footsteps.runs import files_below, flat, mapping, objects, plain_file, shell_words, text
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
@@ -678,9 +678,9 @@ def same_bytes(a: str, b: str) -> bool:
 
 
 def read(path: str) -> bytes:
-    """The bytes of a file."""
-    with open(path, "rb") as file:
-        return file.read()
+    """The bytes of a file, which a record may name: an OSError where it is no plain one."""
+    with plain_file(path) as file:
+        return file.readall()
 
 
 STARTS = (

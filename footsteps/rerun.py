@@ -307,7 +307,7 @@ def state_of(path: str, entry: Mapping[str, Any]) -> str:
         status = os.stat(path)
     except (OSError, ValueError):
         return "gone"
-    if status.st_size != entry.get("size"):
+    if status.st_mode & 0o170000 != 0o100000 or status.st_size != entry.get("size"):
         return "changed"
     if entry.get("mtime_ns") is not None and status.st_mtime_ns == entry["mtime_ns"]:
         return "unchanged"

@@ -31,6 +31,7 @@ from footsteps.runs import (
     kind_of,
     mapping,
     newest_first,
+    plain_file,
     read_bytes,
     text,
     this_host,
@@ -556,7 +557,7 @@ def files_of(run: Run, role: str) -> Iterator[tuple[str, str, int, int]]:
 def hash_of(path: str, size: int | None, written: int) -> str:
     """The SHA-256 of a file if it still has the size and time (ns) that were recorded, else ""."""
     try:
-        with open(path, "rb") as stream:
+        with plain_file(path) as stream:
             info = os.fstat(stream.fileno())
             if (info.st_size, info.st_mtime_ns) != (size, written):
                 return ""

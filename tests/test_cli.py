@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+from hashlib import sha256
 
 import pytest
 from hypothesis import given
@@ -344,6 +345,51 @@ def run_program(program, *words, **options):
     """The command line after some preparation, as a process of its own."""
     program = f"{program}\nimport sys\nfrom footsteps import cli\nsys.exit(cli.main(sys.argv[1:]))"
     return subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True, **options)
+
+
+def recorded_whole(root, name, code):
+    """A run whose record has all kinds of files, with this code."""
+    stored = {"path": "train.py", "state": "untracked", "kind": "file", "stored": "code/main/train.py"}
+    stored.update(executable=False, size=len(code), sha256=sha256(code).hexdigest())
+    loose = {"name": "main", "role": "loose", "path": "/gone", "files": [stored], "left_out": []}
+    artifact = {"path": "w.csv", "size": 3, "mtime_ns": 0, "sha256": None}
+    outcome = {"status": "finished", "artifacts": [artifact]}
+    run = make_run(root / name, repositories=[loose], cwd="/gone", command="train.py", outcome=outcome)
+    (run / ".footsteps/code/main").mkdir(parents=True)
+    (run / ".footsteps/code/main/train.py").write_bytes(code)
+    (run / "w.csv").write_text("1,2")
+    return run
+
+
+READERS = [
+    ["list"], ["show", "a"], ["show", "a", "--files"], ["show", "a", "--diff"], ["search", "lr:1"], ["search", "word"],
+    ["diff", "a", "b"], ["trace", "w.csv"], ["verify", "a"], ["restore", "a", "again"],
+    ["rerun", "a", "repeated", "--script"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "info.txt", "package_versions.txt", "w.csv", ".footsteps/run.json", ".footsteps/outcome.json",
+        ".footsteps/late.json", ".footsteps/bundles.json", ".footsteps/recorded.jsonl", ".footsteps/inputs-x-1.jsonl",
+        ".footsteps/commits.bundle", ".footsteps/code/main/train.py",
+    ],
+)  # fmt: skip
+def test_no_reader_waits_for_a_pipe_in_a_record(tmp_path, name):
+    """Whichever file of a stranger's record is one: something is said, or not, and the command ends."""
+    run = recorded_whole(tmp_path / "results", "a", b"print(1)\n")
+    recorded_whole(tmp_path / "results", "b", b"print(2)\n")
+    (tmp_path / "w.csv").write_text("1,2")
+    (run / name).unlink(missing_ok=True)
+    os.mkfifo(run / name)
+    program = f"from footsteps import cli\nfor words in {READERS!r}: print(cli.main(words), file=sys.stderr)"
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys\n{program}"], stderr=subprocess.PIPE, text=True, timeout=30
+    )
+    codes = [line for line in done.stderr.splitlines() if line.isdigit()]
+    assert len(codes) == len(READERS)
+    assert set(codes) <= {"0", "1", "2"}
 
 
 def test_a_closed_pipe_ends_quietly(results):

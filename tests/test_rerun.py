@@ -153,6 +153,14 @@ def test_inputs_that_are_gone_or_changed_are_named_before_anything_starts(projec
     assert not (tmp_path / "again").exists()
 
 
+def test_a_pipe_where_an_input_was_is_not_that_input(tmp_path):
+    """Not even of an empty one, whose size it has."""
+    os.mkfifo(tmp_path / "empty.csv")
+    changed = os.stat(tmp_path / "empty.csv").st_mtime_ns
+    for noted in ({"mtime_ns": changed}, {"mtime_ns": 1, "sha256": "e3b0" * 16}):
+        assert rerun.state_of(os.fspath(tmp_path / "empty.csv"), {"size": 0, **noted}) == "changed"
+
+
 def test_ignored_data_in_the_project_is_laid_where_the_program_looks_for_it(project, run, tmp_path):
     """It is no part of the code; as long as it is as it was, it comes along."""
     project.write("big/data.csv", "1, 2")
