@@ -1334,7 +1334,8 @@ def arguments_of(argv: Iterable[str]) -> dict[str, Any]:
     """A parsed view of a command line: `--lr 0.1`, `--lr=0.1`, `-v`, and Hydra's `a.b=c`.
 
     Values are numbers where they look like one; a flag is true, a repeated name a list, and what
-    has no name stands under "_".
+    has no name stands under "_". Several numbers behind an option are its list; any other word
+    behind its first value may as well be the program's own argument, and is taken for that.
     """
     found: dict[str, list[Any]] = {}
     words = list(argv)[1:]
@@ -1350,8 +1351,10 @@ def arguments_of(argv: Iterable[str]) -> dict[str, Any]:
             found.setdefault(key, []).append(number(bare_value))
             continue
         takes = not equals and words and words[0] != "--" and not is_option(words[0]) and "=" not in words[0]
-        said = number(text) if equals else number(words.pop(0)) if takes else True
-        found.setdefault(name.lstrip("-").replace("-", "_"), []).append(said)
+        said = [number(text) if equals else number(words.pop(0)) if takes else True]
+        while takes and words and not isinstance(said[-1], str) and not isinstance(number(words[0]), str):
+            said.append(number(words.pop(0)))
+        found.setdefault(name.lstrip("-").replace("-", "_"), []).extend(said)
     return {k: v if k == "_" or len(v) > 1 else v[0] for k, v in found.items()}
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from footsteps.observe import arguments_of
+
 BEGIN = 'import os, sys, footsteps\nfootsteps.initialize("unet")\n'
 RUN = Path("results/unet")
 
@@ -526,6 +528,24 @@ def test_the_command_line_is_parsed_as_far_as_it_can_be(run_script):
         "_": ["fit", "-rest"], "lr": 0.1, "bs": 32, "v": True, "name": "a b", "model.size": "big", "x": 1,
         "shift": -0.5, "tag": ["a", "b"], "no_cuda": True,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("line", "arguments"),
+    [
+        ("--layers 1 2 3", {"layers": [1, 2, 3]}),
+        ("--layers 1 2 --lr 0.1", {"layers": [1, 2], "lr": 0.1}),
+        ("--range -1 -0.5 data.csv", {"range": [-1, -0.5], "_": ["data.csv"]}),
+        ("--lr 0.1 data.csv 3", {"lr": 0.1, "_": ["data.csv", 3]}),
+        ("--files a b", {"files": "a", "_": ["b"]}),
+        ("--name a 3", {"name": "a", "_": [3]}),
+        ("--lr=0.1 3", {"lr": 0.1, "_": [3]}),
+        ("--lr 0.1 -- 3", {"lr": 0.1, "_": [3]}),
+    ],
+)
+def test_several_numbers_behind_an_option_are_its_list(line, arguments):
+    """As argparse's nargs has them; what could as well be the program's own argument is left to it."""
+    assert arguments_of(["train.py", *line.split()]) == arguments
 
 
 def test_path_makes_folders_and_stays_inside(run_script):
