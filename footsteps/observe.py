@@ -1082,7 +1082,12 @@ class Note:
         return found
 
 
-SYSTEM = ("/proc/", "/dev/", "/sys/", "/etc/", "/usr/share/zoneinfo/")
+SYSTEM = (
+    "/proc/", "/dev/", "/sys/", "/etc/", "/usr/share/zoneinfo/", "/usr/share/fonts/", "/usr/local/share/fonts/",
+    "/usr/share/texmf", "/usr/share/texlive/", "/System/Library/", "/Library/Fonts/",
+)  # fmt: skip
+FONTS = (".fonts", ".local/share/fonts", "Library/Fonts")  # below the user's home
+KEPT_BY_TOOLS = ("/.git/", "/__pycache__/", "/matplotlib/fontlist-", "/matplotlib/tex.cache/")
 REGULAR, LINK = 0o100000, 0o120000
 
 
@@ -1180,6 +1185,14 @@ def python_folders() -> tuple[str, ...]:
     return _kept["python"]
 
 
+def system_folders() -> tuple[str, ...]:
+    """Where files are the system's; among them the fonts, of which matplotlib reads each once for its list."""
+    if "system" not in _kept:
+        home = os.path.expanduser("~")
+        _kept["system"] = (*SYSTEM, *(os.path.join(home, folder, "") for folder in FONTS))
+    return _kept["system"]
+
+
 def temporary_folders() -> tuple[str, ...]:
     """Where temporary files are made (tempfile would have to try it)."""
     named = [os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP")]
@@ -1194,8 +1207,9 @@ def is_of_python(path: str) -> bool:
 
 
 def is_of_system(path: str) -> bool:
-    """Whether a file is no data of anybody's: Python's, the system's, or git's own."""
-    return path.startswith(SYSTEM) or "/.git/" in path or "/matplotlib/fontlist-" in path or is_of_python(path)
+    """Whether a file is no data of anybody's: Python's, the system's, a font, or what git and the like keep."""
+    no_data = path.startswith(system_folders()) or any(part in path for part in KEPT_BY_TOOLS)
+    return no_data or is_of_python(path)
 
 
 # --- what it said ---------------------------------------------------------------------------------

@@ -92,6 +92,29 @@ except OSError: pass
     assert noted(repo / RUN) == []
 
 
+def test_what_a_figure_is_made_with_is_not_noted(run_script, tmp_path):
+    """Installed fonts and what tools keep for themselves: none is the user's; a font in the project may be."""
+    home = Path(os.environ["HOME"])
+    kept = [home / ".fonts/a.ttf", home / ".local/share/fonts/b/c.ttf", tmp_path / "__pycache__/kernel.nbi"]
+    kept += [home / ".cache/matplotlib" / name for name in ("fontlist-v390.json", "tex.cache/1.dvi")]
+    for path in (*kept, tmp_path / "fonts/mine.ttf"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("1")
+    system = next(Path("/usr/share/fonts").rglob("*.ttf"), kept[0])
+    opened = [*map(str, (*kept, system)), "fonts/mine.ttf"]
+    done = run_script(f"{BEGIN}for name in {opened!r}: open(name, 'rb').read()\n")
+    assert done.returncode == 0, done.stderr
+    assert names() == ["fonts/mine.ttf"]
+
+
+def test_matplotlibs_first_figure_has_no_inputs(run_script):
+    """When it has no list of fonts yet, it opens all that it finds."""
+    pytest.importorskip("matplotlib")
+    run_script(f"{BEGIN}from matplotlib import pyplot\npyplot.plot([1, 2])\nfootsteps.plot('loss')\n")
+    assert (RUN / "000_loss.png").exists()
+    assert noted() == []
+
+
 def test_a_file_that_changes_after_it_was_read_has_no_hash(run_script, data):
     """Size and time are those of the moment when it was read."""
     program = (
