@@ -693,7 +693,7 @@ STARTS = (
 def kind_of(data: bytes) -> str:
     """What a file's bytes are: a key of MEASURES."""
     for start, kind in STARTS:
-        if data.startswith(start):
+        if data.startswith(start) and (start != b"RIFF" or data[8:12] == b"WEBP"):  # sounds are RIFF too
             return kind
     if b"<svg" in data[:4096]:
         return "svg"
@@ -991,11 +991,15 @@ def frames(data: bytes) -> Iterator[Frame]:
     try:
         import io
 
-        from PIL import Image, ImageSequence
+        from PIL import Image, ImageSequence, UnidentifiedImageError
     except ImportError:
         yield plain_pixels(data)
         return
-    with Image.open(io.BytesIO(data)) as image:
+    try:
+        opened = Image.open(io.BytesIO(data))
+    except UnidentifiedImageError:  # whose message is the address of our BytesIO
+        raise ValueError("damaged, or no image that Pillow knows") from None
+    with opened as image:
         for frame in ImageSequence.Iterator(image):
             yield frame.size, pixels(frame)
 

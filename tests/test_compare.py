@@ -453,6 +453,17 @@ def test_packed_files_are_measured_by_what_they_hold(measured):
     assert measured(zipped("1", 1999), zipped("3", 1999))["largest"] == 2
 
 
+def test_a_note_says_nothing_of_how_we_read(measured):
+    """A damaged picture is one; a sound, which begins like WebP, is bytes, damaged or not."""
+    pytest.importorskip("PIL.Image")
+    broken = measured(b"\xff\xd8\xff" + b"abc", b"\xff\xd8\xff" + b"abd")
+    assert broken["note"] == "other content (ValueError: damaged, or no image that Pillow knows)"
+    sound = b"RIFF\x24\0\0\0WAVEfmt \x10\0\0\0"
+    assert measured(sound + b"\1\0", sound)["note"] == "other bytes from 20 on; 22 and 20 bytes"
+    picture = b"RIFF\x24\0\0\0WEBPVP8 "
+    assert "BytesIO" not in measured(picture, picture + b"\0")["note"]
+
+
 def test_what_can_not_be_decoded_is_different_and_no_error(measured):
     """Truncated files of every kind."""
     for start, _ in compare.STARTS:
