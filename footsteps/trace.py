@@ -170,8 +170,9 @@ def sha256_of(path: str) -> str:
 # By what the file itself tells
 # ---------------------------------------------------------------------------------------------
 
+ID = r"\d{8}T\d{6}Z-[0-9a-f]{8}"
 ORIGIN = (
-    r"footsteps:? run (?P<name>[^\0\r\n]{1,1000}?), id (?P<id>\d{8}T\d{6}Z-[0-9a-f]{8})"
+    rf"footsteps:? run (?P<name>[^\0\r\n]{{1,1000}}?), id (?P<id>{ID})"
     r"(?:, code(?:_id)? (?P<code_id>[0-9a-f]*))?"
 )
 
@@ -190,13 +191,15 @@ def told_by_file(path: str) -> dict[str, str]:
 
 
 def told_by_png(data: bytes) -> dict[str, str]:
-    """The same of a PNG file, out of its texts."""
+    """The same of a PNG file, out of its texts; an id that is none of ours is no word about a run."""
+    import re
+
     from footsteps.compare import chunks
 
     texts = dict(text_of(kind, content) for kind, content in chunks(data) if kind in TEXTS)
     tags = {"name": "run", "id": "id", "code_id": "code_id"}
     told = {key: texts.get(f"footsteps:{tag}", "") for key, tag in tags.items()}
-    return told if told["id"] else {}
+    return told if re.fullmatch(ID, told["id"]) else {}
 
 
 TEXTS = (b"tEXt", b"zTXt", b"iTXt")

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from test_compare import png
 
 from footsteps import runs, trace
 
@@ -137,6 +138,15 @@ def test_figures_know_their_run(project, run, name):
     for kind in ("png", "pdf", "svg"):
         made, _ = found_in(project, project / f"figure.{kind}")
         assert made == {name: ["metadata"]}, kind
+
+
+@pytest.mark.parametrize("told", ["=1", "<3", "2026", ""])
+def test_a_figure_whose_id_is_none_tells_of_no_run(project, run, told):
+    """It is not read as an expression, and the beginning of an id is not every run that began so."""
+    run("one", "a.txt")
+    figure = project.write("figure.png", png([(0, 0, 0)], b"footsteps:id\0" + told.encode()))
+    assert trace.told_by_file(os.fspath(figure)) == {}
+    assert found_in(project, figure) == ({}, [])
 
 
 def test_a_figure_whose_run_is_not_here_still_tells_its_name(project, run):
