@@ -382,7 +382,7 @@ def unheard_of(roots: Iterable[str] | None, include: Iterable[str]) -> str:
     for each in asked:
         if not any(map(each.concerns, names)):
             known = sorted({*FACTS, *names, *(name.rpartition(".")[2] for name in names)})
-            return repr(each.name) + guess(each.name, known, most=3)
+            return repr(each.name) + guess(each.name, known)
     return ""
 
 
