@@ -1143,12 +1143,13 @@ def other_inputs_files(run: heart.Run | None) -> list[str]:
 
 def facts_of(directory: str) -> dict[str, Any]:
     """The run.json of a run's directory; empty where it can't be read."""
-    import json
-
+    name = os.path.join(directory, heart.RECORD, heart.RUN_JSON)
     try:
-        with _open(os.path.join(directory, heart.RECORD, heart.RUN_JSON), "rb") as file:
-            return dict(json.load(file))
-    except (OSError, ValueError, TypeError):
+        if stat_kind(os.stat(name)) != REGULAR:  # a pipe would be waited for
+            return {}
+        with _open(name, "rb") as file:
+            return dict(heart.from_json(file.read().decode()))
+    except (OSError, ValueError, TypeError, RecursionError):
         return {}
 
 

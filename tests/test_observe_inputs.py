@@ -281,6 +281,16 @@ open("results/unet/x").read()
     assert [parent["name"] for parent in Run("results/next").parents] == ["unet"]
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_a_pipe_among_another_runs_records_holds_up_nobody(run_script, tmp_path):
+    """A program that reads an artifact does not wait for somebody to write to that run's run.json."""
+    (tmp_path / "old" / ".footsteps").mkdir(parents=True)
+    (tmp_path / "old" / "weights").write_text("1")
+    os.mkfifo(tmp_path / "old" / ".footsteps" / "run.json")
+    assert run_script(BEGIN + "open('old/weights').close()\n", timeout=20).returncode == 0
+    assert names() == ["old/weights"]
+
+
 def test_the_note_can_be_turned_off(run_script, data):
     """FOOTSTEPS_INPUTS=0: open is not touched, nothing is noted, and the outcome says so."""
     program = (
