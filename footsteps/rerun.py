@@ -571,12 +571,23 @@ def found_on_path(name: str) -> str:
 def best_python(wanted: str) -> str:
     """The interpreter here that is nearest to a version: the very one, else of the same minor version, else ours."""
     minor = ".".join(wanted.split(".")[:2])
-    near = [sys.executable, *filter(None, map(found_on_path, (f"python{wanted}", f"python{minor}", "python3")))]
+    on_path = filter(None, map(found_on_path, (f"python{wanted}", f"python{minor}", "python3")))
+    near = [sys.executable, *(pythons_in_folders(minor) if minor else []), *on_path]
     versions = {python: version_of(python) for python in dict.fromkeys(near)}
     same = [python for python, version in versions.items() if version == wanted]
     alike = [python for python, version in versions.items() if version.startswith(minor + ".")]
     best = (*same, *alike, sys.executable)[0]
     return base_of(best)
+
+
+def pythons_in_folders(minor: str) -> list[str]:
+    """Interpreters of a minor version that have a folder of their own: pyenv's, and those beside ours."""
+    import glob
+
+    pyenv = os.environ.get("PYENV_ROOT") or os.path.expanduser("~/.pyenv")
+    folders = dict.fromkeys((os.path.join(pyenv, "versions"), os.path.dirname(sys.base_prefix)))
+    patterns = (os.path.join(glob.escape(folder), minor + ".*", "bin", "python") for folder in folders)
+    return [python for pattern in patterns for python in sorted(glob.glob(pattern))]
 
 
 def base_of(python: str) -> str:

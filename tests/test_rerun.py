@@ -566,3 +566,15 @@ def test_an_environment_is_made_by_uv_where_it_is_there(run, offered, project, t
     assert done.returncode == 0, done.stderr
     assert "uv venv" in done.stderr
     assert runs.load(tmp_path / "again" / "results" / "one").packages["tool"] == "1.0"
+
+
+def test_a_python_of_pyenv_is_found_though_it_is_on_no_path(tmp_path, monkeypatch):
+    """The very version before one that is as near; its shim on the path answers only where it was switched on."""
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path / "pyenv"))
+    for version in ("3.99.1", "3.99.12", "3.99.2"):
+        python = tmp_path / "pyenv/versions" / version / "bin/python"
+        python.parent.mkdir(parents=True)
+        python.write_text(f"#!/bin/sh\necho {version}\n")
+        python.chmod(0o755)
+    assert rerun.best_python("3.99.2") == str(tmp_path / "pyenv/versions/3.99.2/bin/python")
+    assert rerun.best_python("3.99.4").startswith(str(tmp_path / "pyenv/versions/3.99."))
