@@ -924,7 +924,7 @@ Exits with 0 if the same was made, 1 if not or if the program failed.""",
     add_run(parser)
     parser.add_argument("dest", nargs="?", metavar="DEST", help="a new or empty directory")
     parser.add_argument("--env", action="store_true", help="make its environment as well")
-    parser.add_argument("--python", metavar="EXE", help="run with this Python (default: the one of footsteps)")
+    parser.add_argument("--python", metavar="EXE", help="run, or make the environment, with this Python")
     parser.add_argument("--yes", "-y", action="store_true", help="do not ask before running")
     parser.add_argument("--script", action="store_true", help="print a shell script instead")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="what was recorded as ***")
@@ -949,7 +949,9 @@ def rerun(args: argparse.Namespace) -> int:
     if not agreed(args, again, done):
         render.talk(render.escaped(f"footsteps: nothing was run; the code is in {again.directory}"))
         return NO
+    known = again.missing
     again.make_environment(follow)
+    render.talk(*said_missing(sentence for sentence in again.missing if sentence not in known))
     again.execute()
     return print_result(args, again.result())
 
@@ -992,9 +994,13 @@ def agreed(args: argparse.Namespace, again: rerunning.Rerun, done: Restored) -> 
 
 def said_before(again: rerunning.Rerun, will: str) -> list[str]:
     """What can't be had, and what will or would be run."""
-    lines = [f"can't be had: {sentence}" for sentence in again.missing]
     steps = [f"{will} run: {command}" for command in (*again.preparations, again.command)]
-    return [render.escaped(line) for line in [*lines, *steps]]
+    return [*said_missing(again.missing), *map(render.escaped, steps)]
+
+
+def said_missing(sentences: Iterable[str]) -> list[str]:
+    """What can't be had, a line each."""
+    return [render.escaped(f"can't be had: {sentence}") for sentence in sentences]
 
 
 def print_result(args: argparse.Namespace, result: rerunning.Result) -> int:

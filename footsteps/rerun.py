@@ -91,7 +91,8 @@ class Rerun:
         self.moved = self.places()
         was = text(run.facts.get("cwd"))
         self.cwd = restore.new_place(was, self.moved) or self.directory
-        self.environment = Environment(self) if environment else None
+        self.require_room(environment=environment)
+        self.environment = Environment(self, chosen_python(python) if python else "") if environment else None
         self.python = self.environment.python if self.environment else chosen_python(python)
         self.words = command_of(run, self.python, self.moved, stays=bool(restore.new_place(was, self.moved)))
         self.slots = list(slots_in(self.words)) if run.facts.get("masked") else []
@@ -107,6 +108,13 @@ class Rerun:
         plan = restore.Plan(self.run, self.sources)
         trees = plan.trees(self.directory, restore.beside(self.directory))
         return {text(tree.row.get("path")): os.fsdecode(tree.folder) for tree in trees if tree.row.get("path")}
+
+    def require_room(self, *, environment: bool) -> None:
+        """Raises FootstepsError unless all that will be made has a free place."""
+        for path in (self.directory, restore.beside(self.directory)):
+            restore.require_free(path, self.run, "rerun")
+        if environment:
+            require_nothing(environment_beside(self.directory))
 
     def repeated(self) -> tuple[dict[str, str], list[str]]:
         """The variables to set as they were, and those of them to take out because they were not set."""
@@ -295,10 +303,21 @@ def free_destination(run: Run) -> str:
     """`RUN-rerun` beside the working directory, with a number if that is taken."""
     place = restore.default_destination(run).removesuffix("-restored") + "-rerun"
     number, found = 1, place
-    while os.path.lexists(found) or os.path.lexists(restore.beside(found)):
+    while any(map(os.path.lexists, (found, restore.beside(found), environment_beside(found)))):
         number += 1
         found = f"{place}-{number}"
     return found
+
+
+def environment_beside(place: str) -> str:
+    """Where the environment of a rerun lies."""
+    return place.rstrip(os.sep) + ".env"
+
+
+def require_nothing(path: str) -> None:
+    """Raises FootstepsError if anything is at the place of an environment: its packages would be mixed with others."""
+    if os.path.lexists(path):
+        raise FootstepsError(f"{path!r} is there already", hint="footsteps rerun RUN <a new directory> --env")
 
 
 def state_of(path: str, entry: Mapping[str, Any]) -> str:
@@ -456,13 +475,15 @@ class Environment:
         requirements: lines for pip; missing: what can't be had, one sentence each.
     """
 
-    def __init__(self, again: Rerun) -> None:
+    def __init__(self, again: Rerun, base: str = "") -> None:
         self.run = again.run
-        self.path = again.directory + ".env"
+        self.path = environment_beside(again.directory)
         self.python = os.path.join(self.path, *(("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")))
         self.uv = found_on_path("uv")
         self.missing: list[str] = []
-        self.base = self.chosen_base()
+        self.version = self.wanted_version()
+        self.base = base_of(base or self.chosen_base())
+        self.tell_base()
         self.requirements = [line for package in self.packages() for line in self.requirement(package, again)]
         self.missing += self.not_offered()
 
@@ -470,16 +491,23 @@ class Environment:
         """The recorded packages without those that an environment brings itself, and footsteps."""
         return [p for p in objects(self.run.facts.get("packages")) if text(p.get("name")).lower() not in OWN]
 
-    def chosen_base(self) -> str:
-        """The recorded version of Python, or the nearest that is here (which is then told)."""
+    def wanted_version(self) -> str:
+        """The recorded version of Python, "" if it is none."""
         wanted = text(mapping(self.run.facts.get("python")).get("version"))
-        wanted = wanted if is_word(wanted) and "-" not in wanted else ""
-        best = best_python(wanted)
-        if self.uv and wanted and version_of(best) != wanted and uv_has_python(self.uv, wanted):
-            return wanted
-        if wanted and version_of(best) != wanted:
-            self.missing.append(f"Python {wanted}: {version_of(best)} takes its place")
+        return wanted if is_word(wanted) and "-" not in wanted else ""
+
+    def chosen_base(self) -> str:
+        """The recorded version of Python if it is here or uv may get it, else the nearest that is here."""
+        best = best_python(self.version)
+        if self.uv and self.version and version_of(best) != self.version and uv_has_python(self.uv, self.version):
+            return self.version
         return best
+
+    def tell_base(self) -> None:
+        """Tell if another Python takes the recorded one's place."""
+        here = self.version if self.base == self.version else version_of(self.base)
+        if self.version and here != self.version:
+            self.missing.append(f"Python {self.version}: {here or self.base} takes its place")
 
     def requirement(self, package: Mapping[str, Any], again: Rerun) -> list[str]:
         """The line for one package; none, and a sentence, for one that can't be had."""
@@ -532,30 +560,54 @@ class Environment:
         return [*made, install] if self.requirements else made
 
     def make(self, say: Say) -> None:
-        """Make it; a package that can't be installed is told and left out. Raises FootstepsError without a venv."""
-        made, *install = self.commands()
+        """Make it, or nothing; a package that can't be had is told and left out. FootstepsError without a venv."""
+        import shutil
+
+        require_nothing(self.path)
+        try:
+            self.make_venv(say)
+            self.install(say)
+            lay_footsteps(self.python)
+        except BaseException:  # an interrupt too: a half of one would be taken for one
+            shutil.rmtree(self.path, ignore_errors=True)
+            raise
+
+    def make_venv(self, say: Say) -> None:
+        """Make it empty; with the nearest Python that is here where uv can't get the recorded one."""
         say(f"making {self.path}")
+        made = self.commands()[0]
         status, output = ran(made)
+        if status and self.base == self.version:
+            self.base = best_python(self.version)
+            self.missing.append(f"{last_line(output)}: so not by uv")
+            self.tell_base()
+            made = self.commands()[0]
+            status, output = ran(made)
         if status:
             raise FootstepsError(f"the environment could not be made: {last_line(output)}", hint=quote(made))
-        with open(os.path.join(self.path, "requirements.txt"), "w", encoding="utf-8") as file:
-            file.writelines(line + "\n" for line in self.requirements)
-        if install:
-            say(f"installing {len(self.requirements)} packages")
-            if ran(install[0])[0]:
-                self.install_one_by_one(install[0], say)
-        lay_footsteps(self.python)
 
-    def install_one_by_one(self, install: list[str], say: Say) -> None:
-        """Install what can be, and tell the rest."""
+    def install(self, say: Say) -> None:
+        """Install the packages, each by itself where not all can be had."""
         listed = os.path.join(self.path, "requirements.txt")
+        self.list_in(listed, self.requirements)
+        for install in self.commands()[1:]:
+            say(f"installing {len(self.requirements)} packages")
+            if ran(install)[0]:
+                self.install_one_by_one([*install[:-1], listed + ".one"])
+
+    def install_one_by_one(self, install: list[str]) -> None:
+        """Install what can be, and tell the rest."""
         for line in self.requirements:
-            with open(listed, "w", encoding="utf-8") as file:
-                file.write(line + "\n")
+            self.list_in(install[-1], [line])
             status, output = ran(install)
             if status:
                 self.missing.append(f"{line}: {last_line(output)}")
-                say(self.missing[-1])
+        os.unlink(install[-1])
+
+    def list_in(self, path: str, lines: Iterable[str]) -> None:
+        """Write requirements as pip and uv read them."""
+        with open(path, "w", encoding="utf-8") as file:
+            file.writelines(line + "\n" for line in lines)
 
 
 OWN = ("pip", "footsteps", "setuptools", "wheel", "lite-tracer", "lite_tracer")
@@ -670,10 +722,12 @@ def ran(words: Sequence[str]) -> tuple[int, str]:
 
 
 def last_line(output: str) -> str:
-    """The line of an installer's output that tells most: the last error, else the last line."""
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
-    errors = [line for line in lines if line.lower().startswith(("error", "x ", "\u00d7"))]
-    return (errors or lines or ["no reason was given"])[-1][:300]
+    """The line of an installer's output that tells most: the last error, with uv's causes, else the last line."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()] or ["no reason was given"]
+    errors = [n for n, line in enumerate(lines) if line.lower().startswith(("error", "x ", "\u00d7"))]
+    at = errors[-1] if errors else len(lines) - 1
+    causes = [line.removeprefix("cause:") for line in lines[at + 1 :] if line.startswith("cause:")]
+    return ":".join([lines[at], *causes])[:300]
 
 
 def lay_footsteps(python: str) -> None:

@@ -171,9 +171,9 @@ def default_destination(run: Run) -> str:
     return os.path.join(os.pardir, f"{os.path.basename(run.directory)}-restored")
 
 
-def require_free(place: str, run: Run) -> None:
+def require_free(place: str, run: Run, command: str = "restore") -> None:
     """Raises FootstepsError unless nothing, or an empty directory, is at the place."""
-    hint = f"footsteps restore {quote([run.name])} <a new directory>"
+    hint = f"footsteps {command} {quote([run.name])} <a new directory>"
     if os.path.islink(place) or (os.path.lexists(place) and not os.path.isdir(place)):
         raise FootstepsError(f"{place!r} is there already", hint)
     if os.path.isdir(place) and os.listdir(place):

@@ -578,3 +578,69 @@ def test_a_python_of_pyenv_is_found_though_it_is_on_no_path(tmp_path, monkeypatc
         python.chmod(0o755)
     assert rerun.best_python("3.99.2") == str(tmp_path / "pyenv/versions/3.99.2/bin/python")
     assert rerun.best_python("3.99.4").startswith(str(tmp_path / "pyenv/versions/3.99."))
+
+
+def test_what_can_not_be_installed_is_told_also_in_a_pipe(run, offered, project, tmp_path):
+    """The list of what was wanted stays whole, and the rest is there."""
+    commit = {"url": f"file://{tmp_path}/nowhere", "vcs_info": {"vcs": "git", "commit_id": "1a" * 20}}
+    with_packages(
+        run("one"), {"name": "mine", "version": "1", "direct_url": commit}, {"name": "tool", "version": "1.0"}
+    )
+    done = command(project.path, "one", tmp_path / "again", "--env", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert "can't be had: " in done.stderr.partition("would run: cd")[2]
+    assert f"git+file://{tmp_path}/nowhere" in done.stderr
+    listed = (tmp_path / "again.env/requirements.txt").read_text()
+    assert ["mine" in line or "tool" in line for line in listed.splitlines()] == [True, True]
+    assert sorted(path.name for path in (tmp_path / "again.env").glob("*.one")) == []
+
+
+def test_a_person_may_say_which_python_the_environment_is_made_from(run, offered, tmp_path):
+    """Whatever version was recorded; that it is another one is told."""
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho 3.99.1\n")
+    python.chmod(0o755)
+    again = rerun.Rerun(run("one"), str(tmp_path / "again"), environment=True, python=str(python))
+    assert str(python) in again.preparations[0].split()
+    assert any("3.99.1 takes its place" in sentence for sentence in again.missing)
+
+
+def test_an_environment_is_never_made_over_another(run, offered, project, tmp_path):
+    """Its packages would be among the recorded ones; without DEST the next free place is taken."""
+    run("one")
+    (tmp_path / "again.env").mkdir()
+    done = command(project.path, "one", tmp_path / "again", "--env", "--yes")
+    assert (done.returncode, "again.env' is there already" in done.stderr) == (2, True)
+    assert not (tmp_path / "again").exists()
+    (tmp_path / "one-rerun.env").mkdir()
+    assert "one-rerun-2 &&" in command(project.path, "one").stderr
+
+
+def test_of_an_environment_that_can_not_be_made_nothing_is_left(run, project, tmp_path, monkeypatch):
+    """Half of one would look like one."""
+    monkeypatch.setattr(rerun, "found_on_path", lambda name: "")
+    again = rerun.Rerun(run("one"), str(tmp_path / "again"), environment=True, python=None)
+    again.environment.base = str(
+        project.write("python", "#!/bin/sh\nmkdir $3; echo full >&2; exit 1\n", executable=True)
+    )
+    with pytest.raises(rerun.FootstepsError, match="could not be made: full"):
+        again.make_environment()
+    assert not (tmp_path / "again.env").exists()
+
+
+def test_where_uv_can_not_get_the_recorded_python_the_nearest_takes_its_place(run, project, tmp_path):
+    """It may only be known once it is tried; what became of it is told with its cause."""
+    old = run("one")
+    old.facts["python"]["version"] = "3.99.1"
+    uv = tmp_path / "uv"
+    uv.write_text(
+        "#!/bin/sh\ncase \"$*\" in *3.99.1*) echo 'error: no' >&2; echo '  cause: offline' >&2; exit 1;; esac\n"
+        f'exec {sys.executable} -m venv --without-pip "$4"\n'
+    )
+    uv.chmod(0o755)
+    again = rerun.Rerun(old, str(tmp_path / "again"), environment=True)
+    again.environment.uv, again.environment.base, again.environment.requirements = str(uv), "3.99.1", []
+    again.make_environment()
+    assert os.path.exists(tmp_path / "again.env/bin/python")
+    assert again.missing[-2:] == ["error: no: offline: so not by uv", again.missing[-1]]
+    assert again.missing[-1].startswith("Python 3.99.1: ")
