@@ -542,7 +542,7 @@ class Environment:
 
     def not_offered(self) -> Iterator[str]:
         """The plain requirements that the index does not offer as a wheel; those are asked for without building."""
-        plain = [line for line in self.requirements if "==" in line and not line.startswith("-e ")]
+        plain = [line for line in self.requirements if "==" in line and "://" not in line]  # others would be built
         if not plain or (not self.uv and not os.path.exists(self.base)):
             return
         for line in refused_by_index(self, plain):

@@ -618,7 +618,7 @@ def test_an_environment_is_never_made_over_another(run, offered, project, tmp_pa
 
 def test_of_an_environment_that_can_not_be_made_nothing_is_left(run, project, tmp_path, monkeypatch):
     """Half of one would look like one."""
-    monkeypatch.setattr(rerun, "found_on_path", lambda name: "")
+    monkeypatch.setattr(rerun, "found_on_path", lambda _: "")
     again = rerun.Rerun(run("one"), str(tmp_path / "again"), environment=True, python=None)
     again.environment.base = str(
         project.write("python", "#!/bin/sh\nmkdir $3; echo full >&2; exit 1\n", executable=True)
@@ -644,3 +644,17 @@ def test_where_uv_can_not_get_the_recorded_python_the_nearest_takes_its_place(ru
     assert os.path.exists(tmp_path / "again.env/bin/python")
     assert again.missing[-2:] == ["error: no: offline: so not by uv", again.missing[-1]]
     assert again.missing[-1].startswith("Python 3.99.1: ")
+
+
+def test_nothing_that_is_recorded_is_built_before_somebody_agreed(run, project, tmp_path):
+    """Whatever its address looks like: its build may do anything."""
+    evil = type(project)(tmp_path / "evil==1").init()
+    evil.write("setup.py", f"open({str(tmp_path / 'built')!r}, 'w').close()\n")
+    vcs = {"vcs": "git", "commit_id": evil.commit()}
+    with_packages(
+        run("one"),
+        {"name": "evil", "version": "1", "direct_url": {"url": f"file://localhost{evil.path}", "vcs_info": vcs}},
+    )
+    done = command(project.path, "one", tmp_path / "again", "--env")
+    assert "hint: --yes" in done.stderr
+    assert not (tmp_path / "built").exists()
