@@ -518,23 +518,23 @@ class Environment:
         origin = mapping(package.get("direct_url"))
         if package.get("editable") or mapping(origin.get("dir_info")).get("editable"):
             return self.editable(package, again)
-        vcs, url = mapping(origin.get("vcs_info")), text(origin.get("url"))
-        commit = text(vcs.get("commit_id"))
-        if vcs.get("vcs") == "git" and is_url(url) and is_word(commit):
-            return [f"{name} @ git+{url}@{commit}"]
-        if origin.get("archive_info") is not None and url.startswith("https://") and is_url(url):
-            return [f"{name} @ {url}"]
-        if vcs:
-            self.missing.append(f"{name} from {url or 'somewhere'}: {version} of the index takes its place")
+        address = address_of(origin, name)
+        if address:
+            return [address]
+        place = restore.new_place(path_of(text(origin.get("url"))), again.moved)
+        if place and origin.get("dir_info") is not None and "\n" not in place:
+            self.missing.append(f"{name} as it was installed from {origin['url']}: the restored code takes its place")
+            return [f"{name} @ file://{percent(place)}"]
         public, plus, _ = version.partition("+")
-        if plus:
-            self.missing.append(f"{name} {version}: {public} of the index takes its place")
+        if origin or plus:
+            said = f"from {text(origin.get('url')) or 'somewhere'}" if origin else version
+            self.missing.append(f"{name} {said}: {public} of the index takes its place")
         return [f"{name}=={public}"]
 
     def editable(self, package: Mapping[str, Any], again: Rerun) -> list[str]:
         """The line for an editable install, whose code the record holds."""
         url = text(mapping(package.get("direct_url")).get("url"))
-        place = restore.new_place(text(package.get("location")) or url.removeprefix("file://"), again.moved)
+        place = restore.new_place(text(package.get("location")) or path_of(url), again.moved)
         if not place or "\n" in place:
             self.missing.append(f"{text(package.get('name'))}: its editable install was in no recorded repository")
             return []
@@ -610,7 +610,7 @@ class Environment:
             file.writelines(line + "\n" for line in lines)
 
 
-OWN = ("pip", "footsteps", "setuptools", "wheel", "lite-tracer", "lite_tracer")
+OWN = ("pip", "footsteps", "lite-tracer", "lite_tracer")
 
 
 def found_on_path(name: str) -> str:
@@ -652,6 +652,31 @@ def base_of(python: str) -> str:
 def uv_has_python(uv: str, wanted: str) -> bool:
     """Whether uv has this version of Python, or may download it."""
     return ran([uv, "python", "find", wanted])[0] == 0 or bool(ran([uv, "python", "list", wanted])[1].strip())
+
+
+def address_of(origin: Mapping[str, Any], name: str) -> str:
+    """What pip and uv take for a package's recorded commit or archive, "" where it has none that others can get."""
+    url, folder = text(origin.get("url")), text(origin.get("subdirectory"))
+    commit = text(mapping(origin.get("vcs_info")).get("commit_id"))
+    if mapping(origin.get("vcs_info")).get("vcs") == "git" and is_word(commit):
+        address = f"git+{url}@{commit}"
+    elif origin.get("archive_info") is not None and url.startswith("https://"):
+        address = url
+    else:
+        return ""
+    if not is_url(url) or not is_url(f"file://{folder}"):
+        return ""
+    within = [f"subdirectory={folder}"] if folder else []
+    if url.startswith("file:"):  # pip before 24.1 wants a host in what stands behind `name @`
+        return address + "#" + "&".join([f"egg={name}", *within])
+    return f"{name} @ " + "#".join([address, *within])
+
+
+def path_of(url: str) -> str:
+    """The path that a file URL, or a path, names."""
+    from urllib.parse import unquote
+
+    return unquote(url.removeprefix("file://")) if url.startswith("file://") else url
 
 
 def is_word(word: str) -> bool:

@@ -658,3 +658,57 @@ def test_nothing_that_is_recorded_is_built_before_somebody_agreed(run, project, 
     done = command(project.path, "one", tmp_path / "again", "--env")
     assert "hint: --yes" in done.stderr
     assert not (tmp_path / "built").exists()
+
+
+def test_packages_come_from_where_they_came_or_it_is_told(run, tmp_path, offered):
+    """A commit on this disk, a folder of a repository, the project itself; an index may have another of that name."""
+    old = run("one")
+    git = {"vcs": "git", "commit_id": "1a" * 20}
+    old.facts["packages"] = [
+        {"name": "near", "version": "1", "direct_url": {"url": "file:///srv/near", "vcs_info": git}},
+        {
+            "name": "part",
+            "version": "1",
+            "direct_url": {"url": "https://e.org/a", "vcs_info": git, "subdirectory": "b"},
+        },
+        {"name": "own", "version": "1", "direct_url": {"url": f"file://{old.repository['path']}", "dir_info": {}}},
+        {"name": "tool", "version": "1.0", "direct_url": {"url": "file:///srv/tool", "dir_info": {}}},
+        {"name": "setuptools", "version": "65.5.0"},
+    ]
+    made = rerun.Rerun(old, os.fspath(tmp_path / "again"), environment=True).environment
+    assert made.requirements == [
+        f"git+file:///srv/near@{'1a' * 20}#egg=near", f"part @ git+https://e.org/a@{'1a' * 20}#subdirectory=b",
+        f"own @ file://{tmp_path}/again", "tool==1.0", "setuptools==65.5.0",
+    ]  # fmt: skip
+    told = [sentence.split(":", 1)[0] for sentence in made.missing]
+    assert told[:2] == ["own as it was installed from file", "tool from file"]
+
+
+@pytest.mark.parametrize("installer", ["pip", "uv"])
+def test_a_commit_on_this_disk_is_installed(run, project, tmp_path, installer):
+    """By pip, old or new, and by uv."""
+    if installer == "uv" and not shutil.which("uv"):
+        pytest.skip("needs uv")
+    near = type(project)(tmp_path / "near").init()
+    near.write("pyproject.toml", '[build-system]\nrequires = []\nbuild-backend = "build"\nbackend-path = ["."]\n')
+    near.write("build.py", BACKEND)
+    origin = {"url": f"file://{near.path}", "vcs_info": {"vcs": "git", "commit_id": near.commit()}}
+    with_packages(run("one"), {"name": "near", "version": "1.0", "direct_url": origin})
+    again = rerun.Rerun(runs.load(project / "results/one"), str(tmp_path / "again"), environment=True)
+    again.environment.uv = again.environment.uv if installer == "uv" else ""
+    again.make_environment()
+    assert again.missing == []
+    subprocess.run([again.python, "-c", "import near"], check=True, cwd="/")
+
+
+BACKEND = """
+import zipfile
+
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    with zipfile.ZipFile(folder + "/near-1.0-py3-none-any.whl", "w") as archive:
+        archive.writestr("near.py", "")
+        archive.writestr("near-1.0.dist-info/METADATA", "Metadata-Version: 2.1\\nName: near\\nVersion: 1.0\\n")
+        archive.writestr("near-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\n")
+        archive.writestr("near-1.0.dist-info/RECORD", "")
+    return "near-1.0-py3-none-any.whl"
+"""
