@@ -545,8 +545,11 @@ class Environment:
         plain = [line for line in self.requirements if "==" in line and "://" not in line]  # others would be built
         if not plain or (not self.uv and not os.path.exists(self.base)):
             return
-        for line in refused_by_index(self, plain):
+        refused, why = refused_by_index(self, plain)
+        for line in refused:
             yield f"{line}: the index offers no wheel of it for this Python"
+        if why:
+            yield f"packages, maybe: which of them can be had could not be asked ({why})"
 
     def commands(self) -> list[list[str]]:
         """The commands that make it."""
@@ -697,8 +700,8 @@ def percent(path: str) -> str:
     return escaped(os.fsencode(path))
 
 
-def refused_by_index(environment: Environment, lines: list[str]) -> list[str]:
-    """Those of the requirements for which a dry run, which builds nothing, finds no wheel."""
+def refused_by_index(environment: Environment, lines: list[str]) -> tuple[list[str], str]:
+    """Those of the requirements for which a dry run, which builds nothing, finds no wheel; why it ended early, or ""."""
     import tempfile
 
     refused: list[str] = []
@@ -708,27 +711,36 @@ def refused_by_index(environment: Environment, lines: list[str]) -> list[str]:
             with open(listed, "w", encoding="utf-8") as file:
                 file.writelines(line + "\n" for line in lines if line not in refused)
             status, output = ran(dry_run(environment, listed, folder))
+            if status and "connection broken by" in output:  # to which pip adds that there is no such package
+                return refused, "no connection to the index"
             named = [line for line in lines if line not in refused and names(output, line)] if status else []
             if not named:
-                return refused
+                return refused, last_line(output) if status else ""
             refused += named
-    return refused
+    return refused, ""
 
 
 def dry_run(environment: Environment, listed: str, folder: str) -> list[str]:
     """The command that asks the index for wheels of all requirements without installing one."""
     if environment.uv:
-        options = ["--dry-run", "--no-deps", "--no-build", "--python", environment.base, "--target", folder]
+        options = ["--dry-run", "--no-deps", "--no-build", "--target", folder, *python_of_uv(environment.base)]
         return [environment.uv, "pip", "install", *options, "-r", listed]
     options = ["--dry-run", "--ignore-installed", "--no-deps", "--only-binary", ":all:", "--disable-pip-version-check"]
     return [environment.base, "-m", "pip", "install", *options, "-r", listed]
 
 
+def python_of_uv(base: str) -> list[str]:
+    """The options that choose wheels for an interpreter, or for a version that is yet to be downloaded."""
+    return ["--python", base] if os.path.exists(base) else ["--python", sys.executable, "--python-version", base]
+
+
 def names(output: str, line: str) -> bool:
-    """Whether an installer's error is about a requirement."""
+    """Whether an installer's error is about a requirement; uv says foo-bar for Foo_Bar."""
     import re
 
-    return bool(re.search(rf"(?<![\w.-]){re.escape(line)}(?![\w.])", output))
+    name, _, version = line.partition("==")
+    alike = "[-_.]+".join(map(re.escape, re.split(r"[-_.]+", name)))
+    return bool(re.search(rf"(?<![\w.-])(?i:{alike})=={re.escape(version)}(?![\w.])", output))
 
 
 def ran(words: Sequence[str]) -> tuple[int, str]:

@@ -712,3 +712,31 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
         archive.writestr("near-1.0.dist-info/RECORD", "")
     return "near-1.0-py3-none-any.whl"
 """
+
+
+@pytest.mark.parametrize("installer", ["pip", "uv"])
+def test_an_index_that_can_not_be_reached_is_not_one_that_lacks_a_package(run, tmp_path, monkeypatch, installer):
+    """It is told before the question that nobody knows what will be had."""
+    if installer == "uv" and not shutil.which("uv"):
+        pytest.skip("needs uv")
+    for name, value in {"INDEX_URL": "http://127.0.0.1:9", "RETRIES": "1", "CONFIG_FILE": os.devnull}.items():
+        monkeypatch.setenv(f"PIP_{name}", value)
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:9")
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    for name in ("PIP_FIND_LINKS", "UV_FIND_LINKS"):
+        monkeypatch.delenv(name, raising=False)
+    if installer == "pip":
+        monkeypatch.setattr(rerun, "found_on_path", lambda _: "")
+    old = run("one")
+    old.facts["packages"] = [{"name": "no-such-package", "version": "1.0"}]
+    missing = rerun.Rerun(old, str(tmp_path / "again"), environment=True).missing
+    assert [sentence.partition(" (")[0] for sentence in missing] == [
+        "packages, maybe: which of them can be had could not be asked"
+    ]
+
+
+def test_a_package_is_known_by_any_spelling_of_its_name():
+    """As uv writes it, who has one spelling for all; but no other version, and no longer name."""
+    said = "Because foo-bar-baz was not found and you require foo-bar-baz==1.0, we can conclude"
+    assert rerun.names(said, "Foo_Bar.Baz==1.0")
+    assert not any(rerun.names(said, other) for other in ("bar.baz==1.0", "foo-bar-baz==1", "foo-bar-baz==1.0.1"))
