@@ -994,8 +994,9 @@ def agreed(args: argparse.Namespace, again: rerunning.Rerun, done: Restored) -> 
 
 def said_before(again: rerunning.Rerun, will: str) -> list[str]:
     """What can't be had, and what will or would be run."""
+    built = [f"{will} build and install: {line}" for line in again.built]
     steps = [f"{will} run: {command}" for command in (*again.preparations, again.command)]
-    return [*said_missing(again.missing), *map(render.escaped, steps)]
+    return [*said_missing(again.missing), *map(render.escaped, [*built, *steps])]
 
 
 def said_missing(sentences: Iterable[str]) -> list[str]:

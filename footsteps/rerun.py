@@ -94,6 +94,7 @@ class Rerun:
         self.require_room(environment=environment)
         self.environment = Environment(self, chosen_python(python) if python else "") if environment else None
         self.python = self.environment.python if self.environment else chosen_python(python)
+        self.unlike = [] if self.environment else list(self.other_python())
         self.words = command_of(run, self.python, self.moved, stays=bool(restore.new_place(was, self.moved)))
         self.slots = list(slots_in(self.words)) if run.facts.get("masked") else []
         self.variables, self.unset = self.repeated()
@@ -135,8 +136,7 @@ class Rerun:
     def missing(self) -> list[str]:
         """What can't be had, or is not as it was, one sentence each."""
         gone = [f"{row['path']}: {self.why_amiss(row)}" for row in self.inputs if row["state"] in STATES]
-        rest = self.environment.missing if self.environment else list(self.other_python())
-        return [*gone, *rest]
+        return [*gone, *(self.environment.missing if self.environment else self.unlike)]
 
     def why_amiss(self, row: Mapping[str, Any]) -> str:
         """In which way an input is not there, and where the recorded one is to be put."""
@@ -148,17 +148,15 @@ class Rerun:
     def other_python(self) -> Iterator[str]:
         """In which way the Python that is used is another one than the recorded."""
         recorded = text(mapping(self.run.facts.get("python")).get("version"))
-        here = version_of(self.python)
-        if recorded and here != recorded:
-            yield f"Python {recorded}: {self.python} is {here or 'none'} (--env makes an environment)"
-        if self.run.packages and os.path.samefile(self.python, sys.executable):
-            apart = [name for name, version in self.run.packages.items() if installed(name) != version]
-            if apart:
-                shown = ", ".join(
-                    f"{name} {self.run.packages[name]} ({installed(name) or 'none'})" for name in apart[:5]
-                )
-                more = f" and {len(apart) - 5} more" if len(apart) > 5 else ""
-                yield f"packages as they were: {shown} here{more} (--env makes an environment)"
+        version = version_of(self.python)
+        if recorded and version != recorded:
+            yield f"Python {recorded}: {self.python} is {version or 'none'} (--env makes an environment)"
+        here = versions_in(self.python, [name for name in self.run.packages if is_word(name)])
+        apart = [name for name in here if here[name] != self.run.packages[name]]
+        if apart:
+            shown = ", ".join(f"{name} {self.run.packages[name]} ({here[name] or 'none'})" for name in apart[:5])
+            more = f" and {len(apart) - 5} more" if len(apart) > 5 else ""
+            yield f"packages as they were: {shown} here{more} (--env makes an environment)"
 
     def input(self, entry: Mapping[str, Any]) -> dict[str, Any]:
         """One recorded input: whether it is still as it was, and where; what lay in the code may come with it."""
@@ -183,6 +181,11 @@ class Rerun:
     def preparations(self) -> list[str]:
         """The commands that make the environment, as lines for a shell."""
         return [quote(words) for words in self.environment.commands()] if self.environment else []
+
+    @property
+    def built(self) -> list[str]:
+        """The requirements that are not the index's: from addresses of the record, whose builds may run anything."""
+        return [line for line in (self.environment.requirements if self.environment else []) if "://" in line]
 
     def needed(self) -> list[str]:
         """The names of credentials that no value is known for."""
@@ -335,6 +338,12 @@ def state_of(path: str, entry: Mapping[str, Any]) -> str:
     return "unchanged" if restore.sha256_of(os.fsencode(path)) == entry["sha256"] else "changed"
 
 
+def is_ours(python: str) -> bool:
+    """Whether an interpreter is the one that runs this: environments have links to one program, and other packages."""
+    same_program = os.path.exists(python) and os.path.samefile(python, sys.executable)
+    return same_program and os.path.samefile(os.path.dirname(python), os.path.dirname(sys.executable))
+
+
 def installed(name: str) -> str:
     """The version of a package that this Python has, or ""."""
     from importlib import metadata
@@ -343,6 +352,32 @@ def installed(name: str) -> str:
         return metadata.version(name)
     except (metadata.PackageNotFoundError, ValueError):
         return ""
+
+
+VERSIONS = """\
+import sys
+from importlib import metadata
+sys.path.pop(0)
+for name in sys.argv[1:]:
+    try:
+        print(metadata.version(name))
+    except Exception:
+        print()
+"""
+
+
+def versions_in(python: str, names: Sequence[str]) -> dict[str, str]:
+    """The versions that an interpreter has of some packages, "" of those that it lacks; {} if it does not tell."""
+    import subprocess
+
+    if is_ours(python):
+        return {name: installed(name) for name in names}
+    asked = [python, "-E", "-c", VERSIONS, *names]
+    try:
+        said = subprocess.run(asked, capture_output=True, text=True, timeout=30, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    return dict(zip(names, said.splitlines(), strict=False))
 
 
 def version_of(python: str) -> str:
@@ -701,7 +736,7 @@ def percent(path: str) -> str:
 
 
 def refused_by_index(environment: Environment, lines: list[str]) -> tuple[list[str], str]:
-    """Those of the requirements for which a dry run, which builds nothing, finds no wheel; why it ended early, or ""."""
+    """Those of the requirements for which a dry run, which builds nothing, finds no wheel; why it stopped, or ""."""
     import tempfile
 
     refused: list[str] = []

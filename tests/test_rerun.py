@@ -740,3 +740,27 @@ def test_a_package_is_known_by_any_spelling_of_its_name():
     said = "Because foo-bar-baz was not found and you require foo-bar-baz==1.0, we can conclude"
     assert rerun.names(said, "Foo_Bar.Baz==1.0")
     assert not any(rerun.names(said, other) for other in ("bar.baz==1.0", "foo-bar-baz==1", "foo-bar-baz==1.0.1"))
+
+
+def test_packages_are_looked_for_in_the_python_that_is_used(run, offered, project, tmp_path):
+    """An environment is a link to the same program as ours, and has other packages."""
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    python = str(tmp_path / "venv/bin/python")
+    subprocess.run([python, "-m", "pip", "install", "--quiet", "tool==1.0"], check=True)
+    old = with_packages(
+        run("one"), {"name": "tool", "version": "1.0"}, {"name": "pytest", "version": pytest.__version__}
+    )
+    missing = rerun.Rerun(old, str(tmp_path / "again"), python=python).missing
+    assert missing == [f"packages as they were: pytest {pytest.__version__} (none) here (--env makes an environment)"]
+    assert "tool 1.0 (none)" in rerun.Rerun(old, str(tmp_path / "again")).missing[0]
+
+
+def test_what_would_be_built_is_shown_before_the_question(run, offered, project, tmp_path):
+    """What an index has is installed as it is; what comes from an address of the record runs its own build."""
+    origin = {"url": "https://example.org/x", "vcs_info": {"vcs": "git", "commit_id": "1a" * 20}}
+    with_packages(
+        run("one"), {"name": "mine", "version": "1", "direct_url": origin}, {"name": "tool", "version": "1.0"}
+    )
+    said = command(project.path, "one", tmp_path / "again", "--env").stderr.splitlines()
+    assert f"would build and install: mine @ git+https://example.org/x@{'1a' * 20}" in said
+    assert not any("tool" in line for line in said)
