@@ -94,8 +94,8 @@ class Rerun:
         self.require_room(environment=environment)
         self.environment = Environment(self, chosen_python(python) if python else "") if environment else None
         self.python = self.environment.python if self.environment else chosen_python(python)
-        self.unlike = [] if self.environment else list(self.other_python())
         self.words = command_of(run, self.python, self.moved, stays=bool(restore.new_place(was, self.moved)))
+        self.unlike = [] if self.environment else list(self.other_python())
         self.slots = list(slots_in(self.words)) if run.facts.get("masked") else []
         self.variables, self.unset = self.repeated()
         require_words(run, [*self.words, *self.variables.values()])
@@ -157,6 +157,10 @@ class Rerun:
             shown = ", ".join(f"{name} {self.run.packages[name]} ({here[name] or 'none'})" for name in apart[:5])
             more = f" and {len(apart) - 5} more" if len(apart) > 5 else ""
             yield f"packages as they were: {shown} here{more} (--env makes an environment)"
+        scripts = os.path.join(os.path.dirname(self.python), "")
+        for word in self.words[1:]:
+            if word.startswith(scripts) and not os.path.exists(word):
+                yield f"{word}: it is not there (--env makes an environment)"
 
     def input(self, entry: Mapping[str, Any]) -> dict[str, Any]:
         """One recorded input: whether it is still as it was, and where; what lay in the code may come with it."""
@@ -443,7 +447,7 @@ def command_of(run: Run, python: str, moved: Mapping[str, str], *, stays: bool) 
         why = "LiteTracer recorded its arguments, but not its command"
     if why:
         raise FootstepsError(f"{run.name!r} can't be run again: {why}", hint=f"footsteps restore {quote([run.name])}")
-    words = restore.words_of(run, moved, stays=stays)
+    words = with_own_script(run, restore.words_of(run, moved, stays=stays), python)
     words = words or [restore.new_place(word, moved) or word for word in runs.shell_words(run.command)]
     if not words:
         raise FootstepsError(f"{run.name!r} can't be run again: no command was recorded")
@@ -451,23 +455,69 @@ def command_of(run: Run, python: str, moved: Mapping[str, str], *, stays: bool) 
     return launched(run, launcher, python, words) if launcher else [python, *words]
 
 
+def with_own_script(run: Run, words: list[str], python: str) -> list[str]:
+    """The words with the program that an environment brought (a console script) as the new Python's own one."""
+    own, script = recorded_words(run)
+    prefix = text(mapping(run.facts.get("python")).get("prefix"))
+    scripts = os.path.dirname(python)
+    folder, name = os.path.split(os.path.normpath(script))
+    if script not in own or not prefix or folder != os.path.join(prefix, os.path.basename(scripts)):
+        return words
+    at = own.index(script)
+    return [*words[:at], os.path.join(scripts, name), *words[at + 1 :]]
+
+
 def launched(run: Run, launcher: Mapping[str, Any], python: str, words: list[str]) -> list[str]:
     """The launcher's words with the program in it at its new place; its options as they were recorded."""
     ranks = str(mapping(run.facts.get("process")).get("world_size") or 1)
     said = runs.shell_words(text(launcher.get("command")))
-    argv = run.facts.get("argv")
-    script = str(argv[0]) if isinstance(argv, list) and argv else ""
-    before = said[: said.index(script)] if script in said else []
+    own, script = recorded_words(run)
+    before = before_program(said, own, script)
     if launcher.get("kind") == "torchrun":
         options = torchrun_options(before) or ["--standalone", "--nproc-per-node", ranks]
         return [python, "-m", "torch.distributed.run", *options, *words[words[:1] == ["-u"] :]]
     if launcher.get("kind") == "slurm":
         return ["srun", "--ntasks", ranks, python, *words]
     name = os.path.basename(before[0]) if before else ""
-    interpreters = [n for n, word in enumerate(before) if os.path.basename(word).startswith("python")]
+    if name not in ("mpiexec", "mpirun", "orterun", "prterun", "mpiexec.hydra"):
+        return ["mpiexec", "-n", ranks, python, *words]
+    if has_more_programs(before, said[len(before) :], own, script):
+        return [name, *with_new_places(said[1:], own, python, words)]
+    interpreters = [n for n, word in enumerate(before) if is_interpreter(word)]
     options = before[1 : interpreters[0] if interpreters else None]  # what follows is among our words
-    known = name in ("mpiexec", "mpirun", "orterun", "prterun", "mpiexec.hydra")
-    return [name, *options, python, *words] if known else ["mpiexec", "-n", ranks, python, *words]
+    return [name, *options, python, *words]
+
+
+def is_interpreter(word: str) -> bool:
+    """Whether a word of a launcher's command is a Python."""
+    return os.path.basename(word).startswith("python")
+
+
+def recorded_words(run: Run) -> tuple[list[str], str]:
+    """The words behind the recorded interpreter, and that of them which the program was called by."""
+    argv, words = run.facts.get("argv"), run.facts.get("orig_argv")
+    script = str(argv[0]) if isinstance(argv, list) and argv else ""
+    return [str(word) for word in words[1:]] if isinstance(words, list) else [], script
+
+
+def before_program(said: list[str], own: list[str], script: str) -> list[str]:
+    """What stands in a launcher's command before the program's own words: by their end, else by the script's name."""
+    for words in (own, own[own[:1] == ["-u"] :]):  # which torchrun adds
+        if words and said[-len(words) :] == words:
+            return said[: -len(words)]
+    return said[: said.index(script)] if script in said else []
+
+
+def has_more_programs(before: list[str], rest: list[str], own: list[str], script: str) -> bool:
+    """Whether mpiexec started other programs too, which follow a colon; one may also be an argument of ours."""
+    ours = own[own.index(script) :] if script in own else own
+    return ":" in before or ":" in rest[len(ours) :]
+
+
+def with_new_places(said: list[str], own: list[str], python: str, words: list[str]) -> list[str]:
+    """A launcher's whole command with the new Python, and words of the program that have changed as they are now."""
+    moved = {old: new for old, new in zip(own, words, strict=False) if old != new}
+    return [python if is_interpreter(word) else moved.get(word, word) for word in said]
 
 
 def torchrun_options(before: Sequence[str]) -> list[str]:

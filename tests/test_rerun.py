@@ -399,6 +399,26 @@ def test_a_run_of_footsteps_0_1_is_run_again(project, tmp_path):
             "mpirun -np 2 PYTHON -m mpi4py train.py --lr 1",
         ),
         (
+            {"kind": "mpi", "command": "mpiexec -n 2 --bind-to none python -u -m train --lr :"},
+            ["-u", "-m", "train", "--lr", ":"],
+            "mpiexec -n 2 --bind-to none PYTHON -u -m train --lr :",
+        ),
+        (
+            {"kind": "torchrun", "command": "/v/bin/python /v/bin/torchrun --nproc-per-node 2 -m train --lr 1"},
+            ["-u", "-m", "train", "--lr", "1"],
+            "PYTHON -m torch.distributed.run --nproc-per-node 2 -m train --lr 1",
+        ),
+        (
+            {"kind": "mpi", "command": "mpiexec -n 1 python -u train.py --lr 1 : -n 1 --x 2 python3 train.py --lr 2"},
+            ["-u", "train.py", "--lr", "1"],
+            "mpiexec -n 1 PYTHON -u train.py --lr 1 : -n 1 --x 2 PYTHON train.py --lr 2",
+        ),
+        (
+            {"kind": "mpi", "command": "mpiexec -n 1 python serve.py : -n 1 python train.py --lr 1"},
+            ["train.py", "--lr", "1"],
+            "mpiexec -n 1 PYTHON serve.py : -n 1 PYTHON train.py --lr 1",
+        ),
+        (
             {"kind": "mpi", "command": "/usr/bin/hydra_pmi_proxy --control-port a:1"},
             ["train.py", "--lr", "1"],
             "mpiexec -n 2 PYTHON train.py --lr 1",
@@ -413,7 +433,8 @@ def test_a_run_of_footsteps_0_1_is_run_again(project, tmp_path):
 def test_the_launchers_command_is_run_again_not_one_ranks(run, tmp_path, launcher, words, expected):
     """Options as they were, the program and the Python at their new places."""
     old = run("one", "--lr", "1")
-    old.facts.update(argv=["train.py", "--lr", "1"], orig_argv=["/v/bin/python", *words])
+    script = "train.py" if "train.py" in words else os.path.join(old.repository["path"], "train.py")
+    old.facts.update(argv=[script, "--lr", "1"], orig_argv=["/v/bin/python", *words])
     old.facts["main"] = {"kind": "script", "path": os.path.join(old.repository["path"], "train.py")}
     old.facts["process"].update(launcher=launcher, world_size=2)
     again = rerun.Rerun(old, os.fspath(tmp_path / "again"))
@@ -764,3 +785,17 @@ def test_what_would_be_built_is_shown_before_the_question(run, offered, project,
     said = command(project.path, "one", tmp_path / "again", "--env").stderr.splitlines()
     assert f"would build and install: mine @ git+https://example.org/x@{'1a' * 20}" in said
     assert not any("tool" in line for line in said)
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_console_script_is_the_one_of_the_environment_that_is_used(run, project, tmp_path, inside):
+    """The recorded environment is gone in three years, and its folder was never part of the code."""
+    venv = os.path.join(project.path if inside else "/srv", ".venv")
+    old = run("one")
+    old.facts["python"]["prefix"] = venv
+    old.facts.update(argv=[f"{venv}/bin/train", "--lr", "1"], orig_argv=["/x", "-u", f"{venv}/bin/train", "--lr", "1"])
+    old.facts["main"] = {"kind": "script", "path": f"{venv}/bin/train"}
+    again = rerun.Rerun(old, str(tmp_path / "again"), environment=True)
+    assert again.words[1:] == ["-u", str(tmp_path / "again.env/bin/train"), "--lr", "1"]
+    without = rerun.Rerun(old, str(tmp_path / "again"))
+    assert any("bin/train: it is not there" in sentence for sentence in without.missing)
