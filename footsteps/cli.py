@@ -946,8 +946,14 @@ def rerun(args: argparse.Namespace) -> int:
         return DONE
     require_consent(args, again)
     done = again.bring(follow)
-    if not agreed(args, again, done):
-        render.talk(render.escaped(f"footsteps: nothing was run; the code is in {again.directory}"))
+    unchanged = render.escaped(f"footsteps: nothing was run; the code is in {again.directory}")
+    try:
+        yes = agreed(args, again, done)
+    except KeyboardInterrupt:
+        render.talk("", unchanged)
+        raise
+    if not yes:
+        render.talk(unchanged)
         return NO
     known = again.missing
     again.make_environment(follow)
@@ -978,18 +984,26 @@ def require_consent(args: argparse.Namespace, again: rerunning.Rerun) -> None:
 def agreed(args: argparse.Namespace, again: rerunning.Rerun, done: Restored) -> bool:
     """Show what would be run and what is missing, ask for credentials, and whether to go on."""
     amiss = [f"{title}: {path} ({why})" for title, pairs in rows_of_restored(done)[1:] for path, why in pairs]
-    lines = [f"restored {how(done)}: {again.directory}", *amiss]
+    lines = [f"restored {how(done)}: {again.directory}", *amiss, *(f"footsteps: {note}" for note in done.notes)]
     render.talk(*map(render.escaped, lines), *said_before(again, "will" if args.yes else "would"))
     if not args.yes:
         sys.stderr.write("Run it? [y/N] ")
         sys.stderr.flush()
-        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        if answer() not in ("y", "yes"):
             return False
     for name in again.needed():
         import getpass
 
         again.values[name] = getpass.getpass(render.escaped(f"{name} (was recorded as ***): "))
     return True
+
+
+def answer() -> str:
+    """What somebody at the terminal says, in small letters; "" for Ctrl-D, which leaves the line open."""
+    line = sys.stdin.readline()
+    if not line.endswith("\n"):
+        sys.stderr.write("\n")
+    return line.strip().lower()
 
 
 def said_before(again: rerunning.Rerun, will: str) -> list[str]:
@@ -1021,8 +1035,16 @@ def print_result(args: argparse.Namespace, result: rerunning.Result) -> int:
         render.talk("footsteps: the program made no run")
     else:
         render.talk(hint=render.escaped(f"the new run: {result.new.directory}"))
+        render.talk(*map(render.escaped, said_of_nothing(result)))
     render.talk("footsteps: the same" if result.same else "footsteps: not the same")
     return DONE if result.same else NO
+
+
+def said_of_nothing(result: rerunning.Result) -> list[str]:
+    """What to know where there is no table of artifacts."""
+    if result.other_id:
+        return [f"footsteps: its code or arguments have another id: {result.other_id}"]
+    return [] if result.artifacts else ["footsteps: no artifacts were recorded, then or now, to be compared"]
 
 
 # ---------------------------------------------------------------------------------------------

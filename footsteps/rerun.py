@@ -136,7 +136,26 @@ class Rerun:
     def missing(self) -> list[str]:
         """What can't be had, or is not as it was, one sentence each."""
         gone = [f"{row['path']}: {self.why_amiss(row)}" for row in self.inputs if row["state"] in STATES]
-        return [*gone, *(self.environment.missing if self.environment else self.unlike)]
+        return [
+            *gone,
+            *self.led_astray(),
+            *self.options_of_srun(),
+            *(self.environment.missing if self.environment else self.unlike),
+        ]
+
+    def led_astray(self) -> Iterator[str]:
+        """The relative arguments that led to an input outside the code, and do not lead there from the new place."""
+        was, inputs = text(self.run.facts.get("cwd")), {row["path"] for row in self.inputs}
+        values = (word.partition("=")[2] if word.startswith("-") else word for word in self.words[1:])
+        for word in filter(None, values):
+            old, new = (os.path.normpath(os.path.join(at, word)) for at in (was, self.cwd))
+            if old in inputs and not restore.new_place(old, self.moved) and not os.path.isabs(word) and new != old:
+                yield f"{word}: it led to {old}, and leads to {new} here"
+
+    def options_of_srun(self) -> Iterator[str]:
+        """That srun, whose command no rank can see, was given more than is known."""
+        if self.words[0] == "srun":
+            yield "the options of srun, but for nodes and tasks: they were not recorded"
 
     def why_amiss(self, row: Mapping[str, Any]) -> str:
         """In which way an input is not there, and where the recorded one is to be put."""
@@ -415,7 +434,7 @@ def new_run(again: Rerun) -> Run | None:
         if os.path.isdir(place):
             made = [run for run in runs.find([place]) if is_child(run, old, again.began)]
             if made:
-                return min(made, key=lambda run: (run.name != old.name, run.start))
+                return min(made, key=lambda run: (run.name != old.name, run.hash_code != old.hash_code, run.start))
     return None
 
 
@@ -423,8 +442,8 @@ def is_child(run: Run, parent: Run, began: float) -> bool:
     """Whether a run began after the command did, as a repetition of its parent."""
     if run == parent or run.start < began - 1:
         return False
-    if parent.kind == "arguments":
-        return run.kind == parent.kind and run.hash_code == parent.hash_code
+    if parent.kind == "arguments":  # which names no parent; its id is another one where the code is
+        return run.kind == parent.kind
     named = any(row.get("id") == parent.id for row in run.parents)
     return run.kind == "run" and (named or not parent.id)
 
@@ -477,7 +496,7 @@ def launched(run: Run, launcher: Mapping[str, Any], python: str, words: list[str
         options = torchrun_options(before) or ["--standalone", "--nproc-per-node", ranks]
         return [python, "-m", "torch.distributed.run", *options, *words[words[:1] == ["-u"] :]]
     if launcher.get("kind") == "slurm":
-        return ["srun", "--ntasks", ranks, python, *words]
+        return ["srun", *nodes_of(run), "--ntasks", ranks, python, *words]
     name = os.path.basename(before[0]) if before else ""
     if name not in ("mpiexec", "mpirun", "orterun", "prterun", "mpiexec.hydra"):
         return ["mpiexec", "-n", ranks, python, *words]
@@ -486,6 +505,12 @@ def launched(run: Run, launcher: Mapping[str, Any], python: str, words: list[str
     interpreters = [n for n, word in enumerate(before) if is_interpreter(word)]
     options = before[1 : interpreters[0] if interpreters else None]  # what follows is among our words
     return [name, *options, python, *words]
+
+
+def nodes_of(run: Run) -> list[str]:
+    """The option for srun that spreads the ranks over as many nodes as the job had, if it was on several."""
+    nodes = text(mapping(run.facts.get("environment")).get("SLURM_NNODES"))
+    return ["--nodes", nodes] if nodes.isdecimal() and nodes != "1" else []
 
 
 def is_interpreter(word: str) -> bool:
@@ -894,7 +919,14 @@ class Result:
     def same(self) -> bool:
         """Whether the program succeeded and every artifact is the same."""
         good = all(row["verdict"] in ("identical", "same") for row in self.artifacts)
-        return self.again.status == 0 and self.new is not None and good
+        return self.again.status == 0 and self.new is not None and good and not self.other_id
+
+    @property
+    def other_id(self) -> str:
+        """The id of the new arguments if it is another one: all that a record of arguments can be compared by."""
+        if self.new is None or self.new.kind != "arguments" or self.new.hash_code == self.again.run.hash_code:
+            return ""
+        return self.new.hash_code
 
     def row(self) -> dict[str, Any]:
         """The same as an object for JSON."""

@@ -426,7 +426,7 @@ def test_a_run_of_footsteps_0_1_is_run_again(project, tmp_path):
         (
             {"kind": "slurm", "command": "'slurmstepd: [7.0]'"},
             ["train.py", "--lr", "1"],
-            "srun --ntasks 2 PYTHON train.py --lr 1",
+            "srun --nodes 3 --ntasks 2 PYTHON train.py --lr 1",
         ),
     ],
 )
@@ -437,7 +437,9 @@ def test_the_launchers_command_is_run_again_not_one_ranks(run, tmp_path, launche
     old.facts.update(argv=[script, "--lr", "1"], orig_argv=["/v/bin/python", *words])
     old.facts["main"] = {"kind": "script", "path": os.path.join(old.repository["path"], "train.py")}
     old.facts["process"].update(launcher=launcher, world_size=2)
+    old.facts["environment"]["SLURM_NNODES"] = "3"
     again = rerun.Rerun(old, os.fspath(tmp_path / "again"))
+    assert any("the options of srun" in sentence for sentence in again.missing) == (launcher["kind"] == "slurm")
     assert " ".join(again.words).replace(sys.executable, "PYTHON") == expected
 
 
@@ -799,3 +801,67 @@ def test_a_console_script_is_the_one_of_the_environment_that_is_used(run, projec
     assert again.words[1:] == ["-u", str(tmp_path / "again.env/bin/train"), "--lr", "1"]
     without = rerun.Rerun(old, str(tmp_path / "again"))
     assert any("bin/train: it is not there" in sentence for sentence in without.missing)
+
+
+@pytest.mark.parametrize("words", [["../data/a.csv"], ["--data=../data/a.csv"]])
+def test_a_relative_argument_that_leads_elsewhere_now_is_named(run, project, tmp_path, words):
+    """To data beside the project; a rerun beside the project finds it, one elsewhere does not."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/a.csv").write_text("1")
+    project.write("read.py", "import sys, footsteps\nopen(sys.argv[1].split('=')[-1]).read()\nfootsteps.output_dir\n")
+    old = run("one", *words, script="read.py")
+    elsewhere = rerun.Rerun(old, str(tmp_path / "other/place"))
+    assert elsewhere.missing == [
+        f"../data/a.csv: it led to {tmp_path}/data/a.csv, and leads to {tmp_path}/other/data/a.csv here"
+    ]
+    assert rerun.Rerun(old, str(tmp_path / "again")).missing == []
+
+
+PARSED = """\
+import os
+from footsteps import LTParser
+if os.getcwd().endswith("changed"):
+    open("lib.py", "a").write("#")
+parser = LTParser("score")
+parser.add_argument("--lr", type=float, default=0.1)
+print(parser.parse_args().hash_code)
+"""
+
+
+def test_a_record_of_arguments_is_compared_by_its_id(project, run_script, tmp_path):
+    """It has no directory of results; of other code the id is another one, and that is told."""
+    project.write("parsed.py", PARSED)
+    project.write("lib.py", "")
+    project.commit("Parse")
+    project("push", "--quiet")
+    code = run_script(project / "parsed.py", "--lr", "0.3", cwd=project.path).stdout.strip()
+    done = command(project.path, code, tmp_path / "again", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert "no artifacts were recorded" in done.stderr
+    done = command(project.path, code, tmp_path / "changed", "--yes")
+    assert done.returncode == 1
+    assert "its code or arguments have another id: LT_" in done.stderr
+
+
+def test_whoever_interrupts_the_question_is_told_where_the_code_is(project, run, terminal, tmp_path):
+    """As one who says no, on a line of its own."""
+    pexpect = pytest.importorskip("pexpect")
+    run("one")
+    for key, status in (("c", 130), ("d", 1)):
+        child = terminal([sys.executable, "-m", "footsteps", "rerun", "one", tmp_path / key], cwd=project.path)
+        child.expect_exact("[y/N] ")
+        child.sendcontrol(key)
+        child.expect_exact("\r\nfootsteps: nothing was run; the code is in ")
+        child.expect(pexpect.EOF)
+        child.wait()
+        assert child.exitstatus == status
+
+
+def test_what_restore_would_note_is_told_as_well(project, run, tmp_path):
+    """As that the working directory was in no repository."""
+    old = run("one")
+    path = project / "results/one/.footsteps/run.json"
+    path.write_text(path.read_text().replace(f'"cwd": "{project.path}"', '"cwd": "/elsewhere"'))
+    assert runs.load(old.directory).facts["cwd"] == "/elsewhere"
+    done = command(project.path, "one", tmp_path / "again", "--yes")
+    assert "it ran in '/elsewhere', which is part of no recorded repository" in done.stderr
