@@ -978,6 +978,7 @@ def script_of(again: Rerun) -> str:
     restored = quote(["footsteps", "restore", run.directory, again.directory, *sources])
     lines.append(f"{restored} || [ $? = 1 ] # which is: not all of it came back, as it has said")
     lines += [*inputs_laid(again), *environment_of(again)]
+    lines.append(f"PATH={quote([os.path.dirname(again.python)])}:$PATH; export PATH")
     lines += [f"{RUN_VARIABLE}={quote([parent_ticket(run)])}; export {RUN_VARIABLE}", with_values(again)]
     body = "\n".join(lines) + "\n"
     return ("#!/usr/bin/env bash\n" if "$'" in body else "#!/bin/sh\n") + body
