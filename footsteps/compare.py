@@ -655,10 +655,18 @@ def measure(a: str, b: str) -> dict[str, Any]:
     kind = kind_of(data[0])
     if kind != kind_of(data[1]):
         return verdict("different", "not the same kind of file")
+    return measured(kind, *data)
+
+
+def measured(kind: str, a: bytes, b: bytes) -> dict[str, Any]:
+    """How much two contents of a kind differ; that they do, and why no more is known, if they can't be read."""
+    import re
+
     try:
-        return MEASURES[kind](*data)
+        return MEASURES[kind](a, b)
     except Exception as error:  # whatever a file holds: decoders raise what they like
-        return verdict("different", f"other content ({type(error).__name__}: {error})"[:200])
+        why = re.sub(r" <\S+ object at 0x[0-9a-f]+>", "", f"{type(error).__name__}: {error}")
+        return verdict("different", f"other content ({why})"[:200])
 
 
 def verdict(said: str, note: str, largest: float | None = None) -> dict[str, Any]:
@@ -888,7 +896,7 @@ def measure_inner(a: bytes, b: bytes) -> dict[str, Any]:
     if a == b:
         return verdict("same", "the same content, packed at another time", 0)
     kind = kind_of(a)
-    return MEASURES[kind](a, b) if kind == kind_of(b) else measure_bytes(a, b)
+    return measured(kind, a, b) if kind == kind_of(b) else measure_bytes(a, b)
 
 
 def measure_zip(a: bytes, b: bytes) -> dict[str, Any]:

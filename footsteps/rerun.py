@@ -958,6 +958,8 @@ def artifact_verdict(
     if all(places):
         return compare.measure(*places)
     same = compare.same_file(before, after)
+    if any(entry.get("target") is not None for entry in (before, after)):
+        return compare.verdict("identical" if same else "different", "by where the link leads; it was not followed")
     if same is None:
         return compare.verdict("different", "the recorded one is gone, and has no hash")
     return compare.verdict("identical" if same else "different", "by its recorded hash; the file is gone")

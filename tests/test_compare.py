@@ -468,3 +468,20 @@ def test_what_can_not_be_decoded_is_different_and_no_error(measured):
     """Truncated files of every kind."""
     for start, _ in compare.STARTS:
         assert measured(start + b"abc", start + b"abd")["verdict"] == "different"
+
+
+def test_a_member_that_can_not_be_read_leaves_the_others_their_measure(tmp_path):
+    """Objects in an .npz are never unpickled; the largest difference is that of the other arrays."""
+    np = pytest.importorskip("numpy")
+    for name, number in (("a", 1.0), ("b", 1.5)):
+        np.savez(tmp_path / name, x=np.array([number]), y=np.array([{"number": number}], dtype=object))
+    found = compare.measure(str(tmp_path / "a.npz"), str(tmp_path / "b.npz"))
+    assert (found["largest"], found["note"].partition(";")[0]) == (0.5, "2 of 2 members differ")
+
+
+def test_why_an_image_can_not_be_read_is_told_without_an_address(tmp_path):
+    """The same files have the same note, whenever they are compared."""
+    pytest.importorskip("PIL")
+    for name in "ab":
+        (tmp_path / name).write_bytes(b"\x89PNG\r\n\x1a\n" + name.encode())
+    assert " at 0x" not in compare.measure(str(tmp_path / "a"), str(tmp_path / "b"))["note"]

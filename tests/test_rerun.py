@@ -882,3 +882,18 @@ def test_the_script_starts_the_same_python_by_its_name(project, run, tmp_path):
     done = subprocess.run(["sh"], input=script, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "again/results/one/python").read_text() == str(python)
+
+
+def test_links_out_of_a_run_are_compared_by_where_they_lead(project, run, tmp_path):
+    """Nothing is gone, though what lies there is no part of the run."""
+    project.write(
+        "link.py",
+        "import os, footsteps\no = footsteps.output_dir\n"
+        "os.symlink('/srv/data', o + 'a'); os.symlink('/srv/' + os.path.basename(os.getcwd()), o + 'b')\n",
+    )
+    run("one", script="link.py")
+    done = command(project.path, "one", tmp_path / "again", "--yes")
+    assert done.stdout.splitlines()[1:] == [
+        "identical\ta\tby where the link leads; it was not followed",
+        "different\tb\tby where the link leads; it was not followed",
+    ]
