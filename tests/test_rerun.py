@@ -611,7 +611,7 @@ def test_what_can_not_be_installed_is_told_also_in_a_pipe(run, offered, project,
     )
     done = command(project.path, "one", tmp_path / "again", "--env", "--yes")
     assert done.returncode == 0, done.stderr
-    assert "can't be had: " in done.stderr.partition("would run: cd")[2]
+    assert "can't be had: " in done.stderr.partition("will run: cd")[2]
     assert f"git+file://{tmp_path}/nowhere" in done.stderr
     listed = (tmp_path / "again.env/requirements.txt").read_text()
     assert ["mine" in line or "tool" in line for line in listed.splitlines()] == [True, True]
