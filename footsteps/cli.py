@@ -81,6 +81,10 @@ class Parser(argparse.ArgumentParser):
             self.error(f"unrecognized arguments: {' '.join(unknown)}{guess}")
         return found, unknown
 
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """A help that can't be written is a trouble, which argparse would keep to itself."""
+        (file or sys.stderr).write(message)
+
     def error(self, message: str) -> NoReturn:
         """Wrong usage is a trouble like any other: one sentence, one command that helps."""
         import re
@@ -93,11 +97,18 @@ class Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; whatever happens, one message and no frames."""
+    render.open_closed_streams()
+    code = exit_code_of(argv)
+    render.let_go(sys.stdout)
+    return code
+
+
+def exit_code_of(argv: Sequence[str] | None) -> int:
+    """The exit code of a command that has said all it had to say, or why it could not."""
     try:
         code = run_command(argv)
         sys.stdout.flush()
     except BrokenPipeError:
-        leave_pipe()
         return PIPE_CLOSED
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -127,17 +138,12 @@ def run_command(argv: Sequence[str] | None) -> int:
     return int(args.func(args))
 
 
-def leave_pipe() -> None:
-    """Let the interpreter's last flush go nowhere: whoever read us has gone."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 def report_bug() -> int:
     """Say that it is our mistake, with what a report of it needs."""
     import platform
     import traceback
 
-    traceback.print_exc()
+    render.talk(*map(render.escaped, traceback.format_exc().splitlines()))
     versions = f"footsteps {__version__}, Python {platform.python_version()}, {platform.platform()}"
     render.talk(f"footsteps: this is a mistake in footsteps; please report it with: {versions}")
     return BUG

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     Item = TypeVar("Item")
 
 __all__ = [
-    "Column", "Screen", "ago", "brief", "escaped", "print_json", "print_patch", "print_path",
-    "print_sections", "print_table", "print_text", "progress", "size", "span", "talk",
+    "Column", "Screen", "ago", "brief", "escaped", "let_go", "open_closed_streams", "print_json", "print_patch",
+    "print_path", "print_sections", "print_table", "print_text", "progress", "size", "span", "talk",
 ]  # fmt: skip
 
 COLORS = {
@@ -381,10 +381,31 @@ def patch_color(line: str) -> str:
 def talk(*lines: str, hint: str = "") -> None:
     """Lines for the person, on stderr; a hint only if it is a person who reads."""
     screen = Screen(sys.stderr)
-    for line in lines:
-        screen.say(line)
-    if hint and screen.terminal:
-        screen.say(screen.paint(hint, "dim"))
+    try:
+        for line in lines:
+            screen.say(line)
+        if hint and screen.terminal:
+            screen.say(screen.paint(hint, "dim"))
+    except OSError:  # nobody hears it: the answer and the exit code are as they would be
+        let_go(sys.stderr)
+
+
+def open_closed_streams() -> None:
+    """Put something in the place of streams that were closed before the start: a file would get their number.
+
+    What is said into a closed stdout is an OSError, as it is for every program; stderr's is lost.
+    """
+    for name, flags, mode in (("stdin", os.O_RDONLY, "r"), ("stdout", os.O_RDONLY, "w"), ("stderr", os.O_WRONLY, "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.open(os.devnull, flags), mode, closefd=False))  # noqa: SIM115 - to the end
+
+
+def let_go(stream: TextIO) -> None:
+    """Write what a stream still holds, nowhere if it can't be written: the interpreter would complain at its end."""
+    try:
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def progress(items: Iterable[Item], label: str, total: int | None = None) -> Iterator[Item]:

@@ -402,6 +402,35 @@ def test_a_closed_pipe_ends_quietly(results):
     assert (done.returncode, done.stderr) == (141, b"")
 
 
+FULL = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no disk that is always full")
+WORDS = [["list"], ["show", "@"], ["path", "knee"], ["show", "knee", "--diff"], ["--help"], ["show", "--help"]]
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("words", WORDS)
+@pytest.mark.parametrize("to", [pytest.param("> /dev/full", marks=FULL), ">&-", "<&- >&-"])
+def test_an_answer_that_cannot_be_written_is_the_users_trouble(results, words, to, unbuffered):
+    """A full disk or a closed stdout: 2 and one sentence, also from the interpreter's last flush."""
+    done = in_shell(to, *words, PYTHONUNBUFFERED=unbuffered)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr in ("footsteps: No space left on device\n", "footsteps: Bad file descriptor\n")
+
+
+@pytest.mark.parametrize(("words", "code"), [(["show", "no-such"], 2), (["search", "no-such"], 1)])
+@pytest.mark.parametrize("to", [pytest.param("2> /dev/full", marks=FULL), "2>&-", "2>&- <&-"])
+def test_what_nobody_hears_changes_no_answer(results, words, code, to):
+    """With a stderr that is full or closed, talk is lost: it is no answer, and no mistake."""
+    done = in_shell(to, *words)
+    assert (done.returncode, done.stdout) == (code, in_shell("2> /dev/null", *words).stdout)
+
+
+def in_shell(redirected, *words, **variables):
+    """The command with its streams as a shell redirects them."""
+    line = f'exec "$0" -m footsteps "$@" {redirected}'
+    environment = {**os.environ, **variables}
+    return subprocess.run(["sh", "-c", line, sys.executable, *words], capture_output=True, text=True, env=environment)
+
+
 def test_ctrl_c_ends_quietly(results):
     """130 and no frames."""
     done = run_program(

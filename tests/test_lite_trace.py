@@ -238,6 +238,13 @@ def test_lite_tracer_is_importable_under_its_own_name(repo, run_script):
     assert os.listdir(repo / "lt_records") == [done.stdout.strip()]
 
 
+def test_a_closed_stdout_is_one_line(history):
+    """As for a full disk: 2, and no frames."""
+    line = 'exec "$0" -m lite_tracer.lite_trace >&-'
+    done = subprocess.run(["sh", "-c", line, sys.executable], stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (2, "lite_trace.py: Bad file descriptor\n")
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no full disk to offer")
 def test_a_full_disk_behind_the_answer_is_one_line(history):
     """`lite_trace.py > file`: not the exit status of an empty answer, no traceback."""

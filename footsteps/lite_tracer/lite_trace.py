@@ -38,6 +38,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0 some were found, 1 none or there is no history, 2 a condition can't be read.
     """
+    render.open_closed_streams()
+    try:
+        return _code_of(argv)
+    finally:  # --help leaves by an exception
+        render.let_go(sys.stdout)
+
+
+def _code_of(argv: Sequence[str] | None) -> int:
+    """The exit code of a search that has said all it had to say, or why it could not."""
     try:
         return _answer(_parser().parse_args(argv))
     except FootstepsError as error:
@@ -45,7 +54,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         render.talk(render.escaped(f"{PROGRAM}: {error.message}{would_do}"))
         return TROUBLE
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
     except OSError as error:  # a full disk behind stdout
         render.talk(render.escaped(f"{PROGRAM}: {error.strerror or error}"))
