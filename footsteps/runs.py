@@ -50,6 +50,7 @@ USUAL = 1 << 15  # bytes that hold most files of a record
 BELOW_A_RUN = 3  # levels searched inside a run for one named `outer/inner`: artifacts lie there
 LT_FACTS = ("hash_code", "base_hash_code", "git_label")  # added to the arguments by LTParser
 OUTCOMES = ("finished", "failed", "interrupted", "exited")
+UNTOLD = -1  # no time at which a directory was last changed
 
 READ = (
     "name", "directory", "kind", "status", "started", "duration", "changed", "arguments",
@@ -813,7 +814,8 @@ def find(roots: Iterable[str] | None = None, problems: list[Problem] | None = No
 class Walk:
     """One search below a root: what it has seen, what stood in its way, the groups it came by.
 
-    groups: when each directory that is no run was last changed (ns), by its path.
+    groups: when each directory that is no run was last changed (ns), by its path; UNTOLD for one of
+    which there is something to say each time.
     """
 
     def __init__(self, root: str, problems: list[Problem], seen: set[str] | None = None) -> None:
@@ -835,6 +837,7 @@ class Walk:
             real = os.path.realpath(path)
             if (self.top + os.sep).startswith(real.rstrip(os.sep) + os.sep):
                 self.problems.append(Problem(LOOP, path, f"-> {real}"))
+                self.groups[os.path.dirname(path)] = UNTOLD
             elif not real.startswith(self.top + os.sep):  # what lies below the root has its own name
                 yield from self.visit(path, real)
 
@@ -886,6 +889,7 @@ class Walk:
                         self.links.append(entry.path)
         except OSError as error:
             self.problems.append(Problem(CLOSED, path, error.strerror or str(error)))
+            self.groups[path] = UNTOLD  # opening it again would not change its time
         return names
 
 

@@ -33,6 +33,7 @@ from footsteps.runs import (
     newest_first,
     plain_file,
     read_bytes,
+    seconds,
     text,
     this_host,
     version_key,
@@ -98,7 +99,7 @@ FACTS: dict[str, Callable[[Run], Any]] = {
 def facts_of(run: Run) -> Iterator[tuple[str, Any]]:
     """Everything of a run that an expression can name: pairs of name and value, packages last."""
     for name, fact in FACTS.items():
-        yield name, fact(run)
+        yield name, plain_value(fact(run))
     yield from parameters(run).items()
     for name, version in run.packages.items():
         yield PACKAGE + name, version
@@ -551,7 +552,16 @@ def files_of(run: Run, role: str) -> Iterator[tuple[str, str, int, int]]:
         numbers = [file.get(key) for key in ("size", "mtime_ns")]
         size, written = (n if isinstance(n, int) and 0 <= n < 2**63 else -1 for n in numbers)
         if text(file.get("path")):
-            yield file["path"], text(file.get("sha256")), size, written
+            yield spelled(file["path"]), text(file.get("sha256")).lower(), size, written
+
+
+def spelled(path: str) -> str:
+    """A recorded path; one that no file here can have is spelled out (JSON can hold halves of characters)."""
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        return encodable(path)
+    return path
 
 
 def hash_of(path: str, size: int | None, written: int) -> str:
@@ -562,7 +572,7 @@ def hash_of(path: str, size: int | None, written: int) -> str:
             if (info.st_size, info.st_mtime_ns) != (size, written):
                 return ""
             return kept_hash(f"{info.st_dev}:{info.st_ino}:{size}:{written}", stream)
-    except OSError:
+    except (OSError, ValueError):  # also a name with NUL in it
         return ""
 
 
@@ -607,9 +617,9 @@ def separate(roots: Iterable[str] | None) -> list[str]:
 
 INDEX_FROM = 500  # runs below a root from which an index is worth its file
 INSIDE_TO = 10_000  # up to so many runs, each finished one is looked at for changes on every call
-RECENT = 86400  # seconds; to a run begun since then, other ranks may add after the first one has ended it
+RECENT = 86400  # seconds; to a run begun or ended since then, other ranks may add after the first has ended it
 BYPASSED = "not used, an index that can't be kept"
-LAYOUT = 2  # of the tables; another one has another file
+LAYOUT = 3  # of the tables; another one has another file
 RACY = 2_000_000_000  # ns; what changed so shortly before it was read may change again unseen
 BATCH = 1000  # runs stored at once: a killed writer loses no more
 
@@ -618,11 +628,12 @@ CREATE TABLE groups (path BLOB PRIMARY KEY, parent BLOB, changed INTEGER) WITHOU
 CREATE INDEX groups_parent ON groups (parent);
 CREATE TABLE runs (
     run INTEGER PRIMARY KEY AUTOINCREMENT, path BLOB UNIQUE, parent BLOB, inode INTEGER,
-    format TEXT, final INTEGER, stamp TEXT, start REAL, packages INTEGER, words TEXT, damage TEXT,
+    format TEXT, final INTEGER, stamp TEXT, start REAL, last REAL, packages INTEGER, words TEXT, damage TEXT,
     {", ".join(f'"{name}"' for name in FACTS)}
 );
 CREATE INDEX runs_parent ON runs (parent, path, inode);
 CREATE INDEX runs_start ON runs (start, "id", path);
+CREATE INDEX runs_last ON runs (last);
 CREATE INDEX runs_open ON runs (run) WHERE NOT final;
 CREATE INDEX runs_without_end ON runs (run) WHERE "status" NOT IN {OUTCOMES};
 CREATE INDEX runs_damage ON runs (run) WHERE damage IS NOT NULL;
@@ -762,17 +773,17 @@ class Index:
     def changed(self) -> list[bytes]:
         """The runs that are not as they were read; of finished ones, few are looked at, not many."""
         recent = time.time() - RECENT
-        watched = "SELECT path, stamp FROM runs WHERE NOT final UNION SELECT path, stamp FROM runs WHERE start > ?"
+        watched = "SELECT path, stamp FROM runs WHERE NOT final UNION SELECT path, stamp FROM runs WHERE last > ?"
         rows = self.db.execute(watched, (recent,)).fetchall()
         found = [path for path, stamp in rows if not stamp or stamp != stamp_of(self.full(path))]
         if self.db.execute("SELECT count(*) FROM runs").fetchone()[0] <= INSIDE_TO:
-            rows = self.db.execute("SELECT path, stamp FROM runs WHERE final AND start <= ?", (recent,)).fetchall()
+            rows = self.db.execute("SELECT path, stamp FROM runs WHERE final AND last <= ?", (recent,)).fetchall()
             found += [path for path, stamp in rows if not self.is_still(path, stamp)]
         return found
 
     def is_still(self, path: bytes, stamp: str) -> bool:
-        """Whether nothing was put into a finished run's directory, another run for one."""
-        return stamp.partition(":")[0] == str(group_time(self.full(path)))
+        """Whether nothing was put into a finished run's directory, another run for one, or into its record."""
+        return stamp.rpartition(":")[0] == times_of(self.full(path))
 
     def look_at_group(self, path: bytes, met: list[Problem], watch: Watch) -> None:
         """Take what is new in a directory, drop what is gone."""
@@ -780,7 +791,10 @@ class Index:
         if (path and kind_of(full)) or not os.path.isdir(full):
             return self.read_again([path], met, watch)
         changed = settled_time(full)
-        there = dict(folders_in(full))
+        try:
+            there = dict(folders_in(full))
+        except OSError:  # a walk says why
+            return self.read_again([path], met, watch)
         rows = self.db.execute(
             "SELECT path, inode FROM runs WHERE parent = ?1 UNION ALL SELECT path, NULL FROM groups WHERE parent = ?1",
             (path,),
@@ -789,17 +803,22 @@ class Index:
         same = {n for n, (_, inode) in here.items() if n in there and inode in (None, there[n])}
         gone = [row for name, (row, _) in here.items() if name not in same]
         new = [os.path.join(full, os.fsdecode(name)) for name in there.keys() - same]
-        self.read(Walk(self.root, met), new, watch, gone)
-        with self.writing():
-            self.db.execute("UPDATE groups SET changed = ? WHERE path = ?", (changed, path))
+        walk = Walk(self.root, met)
+        self.read(walk, new, watch, gone)
+        if full not in walk.groups:
+            with self.writing():
+                self.db.execute("UPDATE groups SET changed = ? WHERE path = ?", (changed, path))
         return None
 
     def read_again(self, paths: Sequence[bytes], met: list[Problem], watch: Watch) -> None:
-        """Forget some directories and read them as if they were new."""
+        """Forget some directories and read them as if they were new; of those that are gone, look where they were."""
+        gone = [path for path in paths if not os.path.isdir(self.full(path))]
         for at in range(0, len(paths), BATCH):
             some = paths[at : at + BATCH]
             there = [self.full(path) for path in some if os.path.isdir(self.full(path))]
             self.read(Walk(self.root, met), there, watch, some)
+        for above in {os.path.dirname(path) for path in gone if path}:  # which may only be closed for now
+            self.look_at_group(above, met, watch)
 
     def read(self, walk: Walk, starts: Sequence[str], watch: Watch, instead_of: Sequence[bytes] = ()) -> None:
         """Store the runs and groups at and below some directories, in batches.
@@ -826,6 +845,10 @@ class Index:
 
     def drop(self, paths: Sequence[bytes]) -> None:
         """Forget some directories and all below them."""
+        if b"" in paths:  # the root, below which all is
+            self.db.execute("DELETE FROM runs")
+            self.db.execute("DELETE FROM groups")
+            return
         after = os.fsencode(chr(ord(os.sep) + 1))
         bounds = [(path, path + os.fsencode(os.sep), path + after) for path in paths]
         where = "path = ? OR (path > ? AND path < ?)"
@@ -916,10 +939,11 @@ class Index:
             rows = self.db.execute("SELECT run FROM runs WHERE instr(words, ?)", (encodable(asked.folded),))
             return {run for (run,) in rows}
         found = self.by_packages(asked) if asked.name.startswith(PACKAGE) else set()
+        plainly = Expression(asked.name, asked.operator, encodable(asked.value))
         for name in filter(asked.concerns, FACTS):
-            where, values = narrowed(asked, name)
+            where, values = narrowed(plainly, name)
             select = f'SELECT run, "{name}" AS value, 0 AS json FROM runs WHERE {where}'  # noqa: S608
-            found |= holding(asked, name, self.of_today(name, self.db.execute(select, values)))
+            found |= holding(plainly, name, self.of_today(name, self.db.execute(select, values)))
         for number, name in self.db.execute("SELECT name, said FROM names").fetchall():
             if asked.concerns(name):
                 where, values = narrowed(asked, name)
@@ -965,7 +989,7 @@ class Index:
 GIVEN = ("runs.path", "format", "start", '"id"', "code_id", "hash_code", "CASE WHEN final THEN status END")
 COLUMNS = ", ".join(GIVEN)
 UNHASHED = "hash IS NULL AND size = ?"
-OF_RUN = ("inode", "format", "final", "stamp", "start", "words", "damage", *FACTS)
+OF_RUN = ("inode", "format", "final", "stamp", "start", "last", "words", "damage", *FACTS)
 INSERT_RUN = (
     "INSERT OR IGNORE INTO runs (path, parent, packages, "  # noqa: S608
     + ", ".join(f'"{name}"' for name in OF_RUN)
@@ -992,8 +1016,10 @@ class Row:
         damage = json.dumps([(p.kind, os.path.relpath(p.path, run.directory), p.detail) for p in run.damage])
         words = "\n".join((*map(said, facts), *words_of(self.parameters))).casefold()
         kind = kind_of(run.directory)
-        own = (inode_of(run.directory), kind, is_over(run), stamp, run.start, encodable(words))
-        self.values = (*own, damage if run.damage else None, *facts)
+        last = max(run.start, seconds(text(run.outcome.get("ended"))))
+        own = (inode_of(run.directory), kind, is_over(run), stamp, run.start, last, encodable(words))
+        stored = [encodable(fact) if isinstance(fact, str) else fact for fact in facts]
+        self.values = (*own, damage if run.damage else None, *stored)
 
 
 def is_over(run: Run) -> bool:
@@ -1010,15 +1036,23 @@ def is_over(run: Run) -> bool:
 def words_of(values: dict[str, Any]) -> Iterator[str]:
     """The names and values in which a word is looked for."""
     for name, value in values.items():
-        yield name
+        if name not in FACTS:
+            yield name
         yield said(value)
 
 
 def plain_value(value: Any) -> Any:
-    """A fact as a column holds it: a number, a text that can be stored, or None."""
+    """A fact as it can be compared and stored: a number, a text, or None."""
     if value is None or isinstance(value, (int, float)):
-        return value if not isinstance(value, int) or abs(value) < 2**63 else float(value)
-    return encodable(said(value))
+        return rounded(value) if value == value else None  # noqa: PLR0124 - sqlite has no nan
+    return said(value)
+
+
+def rounded(value: float | None) -> float | None:
+    """A number as a database holds it: an int beyond 64 bits as a float, beyond those as the infinity."""
+    if not isinstance(value, int) or abs(value) < 2**63:
+        return value
+    return float(value) if abs(value) < 2**1023 else float("inf" if value > 0 else "-inf")
 
 
 def storable(value: Any) -> tuple[Any, int]:
@@ -1066,7 +1100,7 @@ def narrowed(asked: Expression, name: str) -> tuple[str, dict[str, Any]]:
         same = "value = :words OR typeof(value) <> 'text'"
     else:
         same = "value = :number OR typeof(value) = 'text'"
-    return f"({same} OR json OR value IS NULL)", values
+    return f"({same} OR json OR value IS NULL OR value = '')", values
 
 
 def holding(asked: Expression, name: str, rows: Iterable[tuple[int, Any, int]]) -> set[int]:
@@ -1103,14 +1137,11 @@ def settled_time(path: str) -> int:
 
 def folders_in(path: str) -> Iterator[tuple[bytes, int]]:
     """Name and inode of the folders, and links to folders, in a directory; hidden ones left out."""
-    try:
-        with os.scandir(path) as entries:
-            for entry in entries:
-                folder = entry.is_dir(follow_symlinks=False) or (entry.is_symlink() and os.path.isdir(entry.path))
-                if folder and not entry.name.startswith("."):
-                    yield os.fsencode(entry.name), entry.inode()
-    except OSError:
-        return
+    with os.scandir(path) as entries:
+        for entry in entries:
+            folder = entry.is_dir(follow_symlinks=False) or (entry.is_symlink() and os.path.isdir(entry.path))
+            if folder and not entry.name.startswith("."):
+                yield os.fsencode(entry.name), entry.inode()
 
 
 def inode_of(path: str) -> int:
@@ -1123,13 +1154,17 @@ def inode_of(path: str) -> int:
 
 def stamp_of(directory: str) -> str:
     """What changes when something is added to a run; "" while that is too fresh to rely on."""
-    record = os.path.join(directory, RECORD)
-    times = [group_time(directory) or 0, group_time(record) or 0]
+    times = times_of(directory)
     try:
-        size = os.stat(os.path.join(record, RECORDED)).st_size
+        size = os.stat(os.path.join(directory, RECORD, RECORDED)).st_size
     except OSError:
         size = -1
-    return "" if settled(max(times)) < 0 else f"{times[0]}:{times[1]}:{size}"
+    return "" if settled(max(map(int, times.split(":")))) < 0 else f"{times}:{size}"
+
+
+def times_of(directory: str) -> str:
+    """When a run's directory and its record were last changed."""
+    return f"{group_time(directory) or 0}:{group_time(os.path.join(directory, RECORD)) or 0}"
 
 
 def is_small(root: str) -> bool:

@@ -286,6 +286,90 @@ def test_the_index_sees_what_other_ranks_add_to_a_run_that_the_first_has_ended(t
     assert indexed("accuracy>0.5") == ["b"]
 
 
+def test_the_index_sees_what_ranks_add_to_a_long_run_that_has_just_ended(tmp_path, indexed):
+    """A run of three days is as fresh as its end."""
+    now = runs.iso_time(time.time())
+    run = make_run(tmp_path / "results/b", started=at(1), outcome={"status": "finished", "ended": now})
+    (run / ".footsteps/recorded.jsonl").write_text("{}\n")
+    settle(tmp_path / "results", run, run / ".footsteps")
+    assert indexed("accuracy>0.5") == []
+    with open(run / ".footsteps/recorded.jsonl", "a") as file:
+        file.write(json.dumps({"kind": "recorded", "values": {"accuracy": 0.9}}) + "\n")
+    assert indexed("accuracy>0.5") == ["b"]
+
+
+def test_the_index_sees_a_file_that_comes_into_an_old_record(tmp_path, indexed):
+    """As where an outcome was lost and is put back, or another rank's files are copied beside it."""
+    run = make_run(tmp_path / "results/b", started=at(1), outcome={"status": "finished"})
+    settle(tmp_path / "results", run, run / ".footsteps")
+    assert indexed("accuracy>0.5") == []
+    line = json.dumps({"kind": "recorded", "values": {"accuracy": 0.9}})
+    (run / ".footsteps/recorded.jsonl").write_text(line + "\n")
+    assert indexed("accuracy>0.5") == ["b"]
+    (run / ".footsteps/outcome.json").unlink()
+    assert indexed("status:finished") == []
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_the_index_finds_what_could_not_be_opened_for_a_while(tmp_path, indexed, monkeypatch, known):
+    """Opening a group, or mounting it again, does not change its time; until then it is said each time."""
+    make_run(tmp_path / "results/group/b")
+    settle(tmp_path / "results/group", tmp_path / "results")
+    assert not known or indexed() == ["a", "group/b"]
+    with monkeypatch.context() as closed:
+        for name in ("scandir", "stat", "lstat"):
+            closed.setattr(os, name, closed_below(tmp_path / "results/group", getattr(os, name)))
+        for _ in range(2):
+            problems = []
+            assert indexed(problems=problems) == ["a"]
+            assert [problem.kind for problem in problems] == [runs.CLOSED]
+    assert indexed() == ["a", "group/b"]
+
+
+def closed_below(folder, function):
+    """A function of os to which a directory, save its own stat, is closed, as it is never to root."""
+
+    def call(path, **words):
+        inside = os.fspath(path).startswith(f"{folder}{os.sep}")
+        if inside or (os.fspath(path) == str(folder) and function is os.scandir):
+            raise PermissionError(13, "Permission denied", path)
+        return function(path, **words)
+
+    return call
+
+
+def test_a_link_that_leads_back_is_said_again_by_the_index(tmp_path, indexed):
+    """As long as it is there, like damage."""
+    (tmp_path / "results/up").symlink_to(tmp_path)
+    settle(tmp_path / "results")
+    for _ in range(2):
+        problems = []
+        assert indexed(problems=problems) == ["a"]
+        assert [problem.kind for problem in problems] == [runs.LOOP]
+
+
+def test_an_index_and_the_directories_give_one_answer(tmp_path, indexed, monkeypatch):
+    """Whatever a record holds: names of facts, lists for texts, no numbers, nothing at all, other bytes."""
+    odd = {"job": "x", "status": "odd", "empty": "", "\u00dc": 1}
+    name = os.fsdecode(b"caf\xe9")
+    outcome = {"status": "exited", "exit_status": [1, 2], "duration": float("nan"), "ended": 10**400}
+    make_run(tmp_path / "results" / name, arguments=odd, host=["h", "g"], user={"x": 1}, cwd=5, outcome=outcome)
+    asked = ["job", "status", "odd", "host", "host:h", "host:h g", "user:x", "cwd:5", "empty:none", "exit_status:1"]
+    asked += ["exit_status>1", "duration:nan", "duration>0", f"name:{name}", name, "branch:none", "\u00fc"]
+    from_index = [indexed(word) for word in asked]
+    monkeypatch.setattr(search.Index, "of", lambda *_: None)
+    assert from_index == [sorted(run.name for run in search.search(["results"], [word])) for word in asked]
+
+
+def test_an_artifact_that_no_file_here_can_be_called_is_in_the_index(tmp_path, indexed):
+    """JSON can hold half a character, as a name from Windows may have."""
+    file = {"path": "\ud800.png", "size": 3, "mtime_ns": 1, "sha256": "ab" * 32}
+    make_run(tmp_path / "results/b", outcome={"status": "finished", "artifacts": [file]})
+    assert indexed() == ["a", "b"]
+    found = search.runs_with_artifact("ab" * 32, ["results"])
+    assert [(run.name, path) for run, path in found] == [("b", "\\ud800.png")]
+
+
 def test_the_index_sees_a_second_run_in_a_group_below_a_run(tmp_path, indexed):
     """`exp` may be a run, and `exp/lr/1` and `exp/lr/2` others."""
     first = make_run(tmp_path / "results/exp/lr/1")
