@@ -238,7 +238,10 @@ def plain(name: str) -> str:
 def said(value: Any) -> str:
     """A value as a person would type it: items of a list with blanks between them."""
     if isinstance(value, (list, tuple)):
-        return " ".join(map(said, value))
+        try:
+            return " ".join(map(said, value))
+        except RecursionError:  # nobody types that
+            return "..."
     return "" if value is None else str(value)
 
 
@@ -415,12 +418,12 @@ def answers(
     """What an index answers, or what a look at each run (`found`) says where there is none."""
     index = Index.of(root, met, watch)
     if index:
-        import sqlite3
-
         try:
             return list(ask(index))
-        except sqlite3.Error as error:
+        except Exception as error:  # whatever the file has come to hold: a cache ends no command
             met.append(Problem(BYPASSED, index.path, str(error)))
+            if is_damage(error):
+                forget(index.path)
         finally:
             index.close()
     return list(look(find([root], met) if found is None else found))
@@ -711,7 +714,8 @@ class Index:
         try:
             yield
         except BaseException:
-            self.db.execute("ROLLBACK")
+            if self.db.in_transaction:  # a full disk has ended it
+                self.db.execute("ROLLBACK")
             raise
         self.db.execute("COMMIT")
 
@@ -721,17 +725,15 @@ class Index:
         path = index_file(root)
         if not os.path.exists(path) and is_small(root):
             return None
-        import sqlite3
-
         for attempt in range(2):
             index = None
             try:
                 index = cls(root, path)
                 index.refresh(met, watch)
-            except (sqlite3.Error, OSError) as error:
+            except Exception as error:  # as in `answers`
                 if index:
                     index.close()
-                if attempt or isinstance(error, (sqlite3.OperationalError, OSError)):
+                if attempt or not is_damage(error):
                     met.append(Problem(BYPASSED, path, str(error)))
                     return None
                 forget(path)  # damaged: what it knew can be read again
@@ -1172,6 +1174,15 @@ def is_small(root: str) -> bool:
     from itertools import islice
 
     return sum(1 for _ in islice(find([root]), INDEX_FROM)) < INDEX_FROM
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether an index does not hold what was written, rather than being locked, full, or closed to us."""
+    import sqlite3
+
+    if isinstance(error, sqlite3.OperationalError):
+        return str(error).startswith(("Could not decode", "no such "))
+    return not isinstance(error, OSError)
 
 
 def forget(path: str) -> None:

@@ -6,9 +6,11 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 
@@ -410,6 +412,44 @@ def test_a_damaged_index_is_made_anew(indexed):
     problems = []
     assert indexed("lr:1", problems=problems) == ["a"]
     assert problems == []
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE runs SET stamp = CAST(x'ff' AS TEXT)",
+        "UPDATE parameters SET value = '{', json = 1",
+        "UPDATE parameters SET value = CAST(x'ff' AS TEXT)",
+        "UPDATE packages SET versions = '['",
+        "DROP TABLE groups",
+        "DROP TABLE names",
+    ],
+)
+def test_an_index_with_damaged_rows_ends_no_search_and_is_made_anew(indexed, damage):
+    """A flipped bit is found wherever it lies, and costs one look at the directories."""
+    with closing(sqlite3.connect(search.index_file("results"))) as db, db:
+        db.execute(damage)
+    for asked in ("lr:1", "package.numpy:1", "lr:1"):
+        problems = []
+        found = search.search(["results"], [asked], problems=problems)
+        assert [run.name for run in found] == (["a"] if asked == "lr:1" else [])
+    assert problems == []
+
+
+def test_a_full_disk_below_the_index_is_told_as_such(indexed, monkeypatch):
+    """Not that a transaction can't be undone, which the full disk has ended."""
+    make_run("results/b", arguments={f"p{n}": "x" * 1000 for n in range(100)})
+    connect = sqlite3.connect
+
+    def full(*words, **more):
+        db = connect(*words, **more)
+        db.execute("PRAGMA max_page_count = 1")
+        return db
+
+    monkeypatch.setattr(sqlite3, "connect", full)
+    problems = []
+    assert [run.name for run in search.search(["results"], ["p1"], problems=problems)] == ["b"]
+    assert [problem.detail for problem in problems] == ["database or disk is full"]
 
 
 def test_an_index_that_cannot_be_written_is_done_without(tmp_path, monkeypatch):
