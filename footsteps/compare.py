@@ -279,10 +279,13 @@ def present(run: Run, entry: Mapping[str, Any] | None) -> str:
 
 def inside(top: str, name: str) -> str:
     """The path of a recorded name below a directory, "" if it leads out or through a link."""
-    if not name or "\0" in name or os.path.isabs(name) or os.path.splitdrive(name)[0]:
+    if not name or os.path.isabs(name) or os.path.splitdrive(name)[0]:
         return ""
     real = os.path.realpath(top)
-    path = os.path.realpath(os.path.join(real, *name.split("/")))
+    try:
+        path = os.path.realpath(os.path.join(real, *name.split("/")))
+    except ValueError:  # NUL, or half a character: no file's name
+        return ""
     return path if path.startswith(real.rstrip(os.sep) + os.sep) else ""
 
 

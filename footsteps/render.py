@@ -173,7 +173,7 @@ def size(count: object) -> str:
     """A number of bytes as people tell it, in info.txt's units: `12 B`, `3.4 KiB`, `5.6 GiB`."""
     if isinstance(count, bool) or not isinstance(count, (int, float)):
         return ""
-    value = float(count)
+    value = float(count) if abs(count) < 2**1000 else float("inf")
     for unit in ("B", "KiB", "MiB", "GiB"):
         if abs(value) < 1024:
             return f"{value:.0f} B" if unit == "B" else f"{value:.1f} {unit}"
@@ -285,7 +285,7 @@ def print_sections(sections: Sequence[tuple[str, Sequence[tuple[str, Any]]]]) ->
     if not screen.terminal:
         for title, pairs in sections:
             for key, value in pairs:
-                name = ".".join(part for part in (title, key) if part)
+                name = ".".join(str(part) for part in (title, key) if part)
                 screen.say(f"{escaped(name)}\t{escaped(brief(value))}")
         return
     for number, (title, pairs) in enumerate(section for section in sections if section[1]):

@@ -288,7 +288,7 @@ class Run:
     def duration(self) -> float | None:
         """Seconds it took, or has taken so far while it runs; None if it can't be known."""
         took = self.outcome.get("duration")
-        if isinstance(took, (int, float)) and not isinstance(took, bool):
+        if isinstance(took, (int, float)) and is_number(took):
             return float(took)
         if self.status != "running" or not self.start:
             return None
@@ -328,6 +328,11 @@ class Run:
 def text(value: object) -> str:
     """The value if it is a string, else ""."""
     return value if isinstance(value, str) else ""
+
+
+def is_number(value: object) -> bool:
+    """Whether the value is a number (true is none) that fits into a float, as an int of JSON need not."""
+    return isinstance(value, float) or (type(value) is int and abs(value) < 2**1023)
 
 
 def mapping(value: object) -> dict[str, Any]:
@@ -487,7 +492,7 @@ def merge_input(merged: dict[str, dict[str, Any]], line: dict[str, Any]) -> None
     if known is line:
         return
     if "directory" in line:
-        known["count"] = int(known.get("count") or 0) + int(line.get("count") or 0)
+        known["count"] = sum(n for n in (known.get("count"), line.get("count")) if type(n) is int)
     elif line.get("sha256") or not known.get("sha256"):
         known.update(line)
 

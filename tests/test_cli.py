@@ -661,6 +661,37 @@ def test_no_record_is_beyond_the_readers(tmp_path_factory, facts, outcome, line,
         reader(runs.load(root / "a"))
 
 
+HUGE = 10**400
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        {"outcome": {"status": "finished", "duration": HUGE}},
+        {"outcome": {"status": "finished", "artifacts": [{"path": "w", "size": HUGE}]}},
+        {"outcome": {"status": "finished", "artifacts": [{"path": "\ud800", "size": 1}]}},
+        {"outcome": {"status": "finished", "artifacts": [{"path": "w\0", "size": 1}]}},
+        {"repositories": [{"name": "main", "files": [], "left_out": [{"path": 5, "reason": []}]}]},
+    ],
+)
+def test_numbers_and_names_that_nothing_here_can_hold_end_no_command(tmp_path, footsteps, hostile):
+    """Ints beyond any float, halves of characters, NUL, numbers for paths."""
+    make_run(tmp_path / "results/a", **hostile)
+    make_run(tmp_path / "results/b", outcome={"status": "finished", "artifacts": [{"path": "v", "size": 1}]})
+    (tmp_path / "results/b/v").write_text("1")
+    for words in (["list"], ["show", "a"], ["diff", "a", "b"], ["trace", "results/b/v"], ["verify", "a"]):
+        assert footsteps(*words)[0] < 3, words
+
+
+def test_counts_that_are_no_numbers_end_no_command(tmp_path, footsteps):
+    """Two processes' notes of one directory are added up as far as they are numbers."""
+    record = make_run(tmp_path / "results/a") / ".footsteps"
+    for name, count in (("1", 2), ("2", "many"), ("3", [1])):
+        (record / f"inputs-{name}.jsonl").write_text(json.dumps({"directory": "/d", "count": count}) + "\n")
+    assert footsteps("show", "a")[0] == 0
+    assert runs.load(record.parent).inputs == [{"directory": "/d", "count": 2}]
+
+
 def test_a_duration_that_is_no_number_does_not_end_a_list(results, terminal):
     """One damaged outcome must not keep the other runs off the screen."""
     make_run(results / "odd", outcome={"status": "finished", "duration": float("inf")})

@@ -238,6 +238,16 @@ def test_lite_tracer_is_importable_under_its_own_name(repo, run_script):
     assert os.listdir(repo / "lt_records") == [done.stdout.strip()]
 
 
+def test_lists_in_lists_without_end_are_no_end_of_a_search(history):
+    """As deep as JSON can be read, and deeper than Python can go into it."""
+    facts = os.path.join("lt_records", history["base"], ".footsteps", "recorded.jsonl")
+    with open(facts, "a") as file:
+        file.write('{"kind": "recorded", "values": {"deep": ' + "[" * 900 + "]" * 900 + "}}\n")
+    command = [sys.executable, "-m", "lite_tracer.lite_trace"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_closed_stdout_is_one_line(history):
     """As for a full disk: 2, and no frames."""
     line = 'exec "$0" -m lite_tracer.lite_trace >&-'
