@@ -217,6 +217,8 @@ def chosen(selector: str, given: Sequence[str] | None = None) -> Run:
     from footsteps import search
 
     roots = roots_of(given)
+    if selector.startswith("@") and not given:  # counted as `list` lists: an LTParser's record is no run before its run
+        roots = roots[:1]
     back = selector.lstrip("@~") or str(len(selector) - 1)
     most = int(back) + 1 if selector.startswith("@") and back.isdecimal() else None
     return runs.select(selector, roots, search.known(roots, watch=render.progress, most=most))

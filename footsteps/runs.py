@@ -974,6 +974,8 @@ def nth_newest(selector: str, runs: list[Run], roots: Sequence[str]) -> Run:
 def by_name_prefix(selector: str, runs: list[Run]) -> list[Run]:
     """Runs whose name, else whose last part of the name, is or begins with the selector."""
     key = selector.rstrip("/").replace(os.sep, "/")
+    if not key:  # of a path, which all names would begin with
+        return []
     names = [(run, (run.name, run.name.rpartition("/")[2])) for run in runs]
     return [run for run, of in names if key in of] or [
         run for run, of in names if any(one.startswith(key) for one in of)

@@ -185,6 +185,23 @@ def test_path_is_what_a_shell_can_change_into(results):
     assert done.stdout == f"{os.path.realpath(results)}/a b\n"
 
 
+def test_the_newest_runs_are_those_that_the_list_begins_with(results, footsteps):
+    """A script with an LTParser leaves a record in lt_records/ too, which is no run before its own."""
+    make_run(results.parent / "lt_records/LT_delta-00_base-11_LT", started=runs.iso_time(time.time()), kind="arguments")
+    listed = names(footsteps("list")[1])
+    assert [os.path.relpath(footsteps("path", at)[1].strip(), results) for at in ("@", "@~1", "@~2")] == listed
+    assert footsteps("path", "LT_delta")[0] == 0
+    shutil.rmtree(results)
+    assert footsteps("path", "@")[1].endswith("LT_delta-00_base-11_LT\n")
+
+
+@pytest.mark.parametrize("selector", ["/", "//", ""])
+def test_a_selector_that_names_nothing_chooses_no_run(tmp_path, footsteps, selector):
+    """All names begin with nothing, also where there is one run alone."""
+    make_run(tmp_path / "results/a")
+    assert footsteps("path", selector)[:2] == (2, "")
+
+
 def test_a_name_that_is_no_text_can_be_changed_into(tmp_path):
     """`path` gives the bytes of the name in a pipe."""
     make_run(os.fsdecode(os.fsencode(tmp_path) + b"/results/caf\xe9"))
