@@ -703,7 +703,7 @@ def diff(args: argparse.Namespace) -> int:
     from footsteps import compare
 
     a, b = (chosen(selector, args.root) for selector in (args.a, args.b))
-    found = compare.compare(a, b, args.source)
+    found = compare.compare(a, b, args.source, binary=args.json or not render.is_terminal(sys.stdout))
     if args.json:
         render.print_json([found.row()])
     elif args.patch:

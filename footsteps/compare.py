@@ -55,12 +55,12 @@ class Difference:
 class Comparison:
     """Two runs side by side.
 
-    differences: most telling first; patch: from the code of `a` to that of `b`, as git gives it;
-    problems: what could not be compared, one sentence each.
+    differences: most telling first; patch: from the code of `a` to that of `b`, as git gives it,
+    with what binary files hold if `binary`; problems: what could not be compared, one sentence each.
     """
 
-    def __init__(self, a: Run, b: Run) -> None:
-        self.a, self.b = a, b
+    def __init__(self, a: Run, b: Run, *, binary: bool = True) -> None:
+        self.a, self.b, self.binary = a, b, binary
         self.differences: list[Difference] = []
         self.patch = b""
         self.problems: list[str] = []
@@ -74,13 +74,14 @@ class Comparison:
         }  # fmt: skip
 
 
-def compare(a: Run, b: Run, sources: Sequence[str] = ()) -> Comparison:
+def compare(a: Run, b: Run, sources: Sequence[str] = (), *, binary: bool = True) -> Comparison:
     """All that differs between two runs, with the patch between their codes.
 
     sources: repositories (paths or URLs) that may have the commits, where those recorded do not.
+    binary: whether the patch is to be applied; else, for eyes, it only tells that binary files differ.
     Raises GitError if git is not there.
     """
-    found = Comparison(a, b)
+    found = Comparison(a, b, binary=binary)
     for about, function in GROUPS.items():
         if about == "code":
             compare_code(found, sources)
@@ -422,7 +423,7 @@ def compare_repository(found: Comparison, store: Store, name: str, a: State, b: 
     for letter, path in store.changes(old, new):
         words = LETTERS.get(letter[:1], ("there", "changed"))
         found.differences.append(Difference("code", prefix + path, *words))
-    found.patch += store.patch(old, new, prefix)
+    found.patch += store.patch(old, new, prefix, *(["--binary"] if found.binary else []))
 
 
 LETTERS = {"A": (None, "added"), "D": ("there", None), "T": ("there", "of another kind")}
@@ -562,9 +563,9 @@ class Store:
         words = out.decode("utf-8", "surrogateescape").split("\0")
         return list(zip(words[::2], words[1::2], strict=False))
 
-    def patch(self, a: str, b: str, prefix: str) -> bytes:
+    def patch(self, a: str, b: str, prefix: str, *options: str) -> bytes:
         """The patch between two trees."""
-        return self.git("diff", *PATCH, f"--src-prefix=a/{prefix}", f"--dst-prefix=b/{prefix}", a, b)
+        return self.git("diff", *PATCH, *options, f"--src-prefix=a/{prefix}", f"--dst-prefix=b/{prefix}", a, b)
 
 
 def alternate(path: str) -> bytes:

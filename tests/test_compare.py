@@ -100,11 +100,20 @@ def test_the_patch_turns_one_tree_into_the_other(project, train, tmp_path):
     other("checkout", "--quiet", commit)
     listed = {each.name for each in compare.compare(one, two).differences if each.about == "code"}
     assert listed == {"train.py", 'odd "name"\n\\.txt', "helper.py", "link", "gone.py"}
-    text = b"".join(b"diff --git" + part for part in patch.split(b"diff --git")[1:] if b"Binary" not in part)
-    other("apply", "-", stdin=text)
-    assert other.read("train.py") == project.read("train.py")
+    other("apply", "-", stdin=patch)
+    for name in ("train.py", 'odd "name"\n\\.txt'):
+        assert other.read(name) == project.read(name)
     assert os.readlink(other / "link") == "helper.py"
     assert not (other / "gone.py").exists()
+
+
+def test_a_patch_for_eyes_only_tells_that_binary_files_differ(project, train):
+    """What they hold would fill a terminal with letters that say nothing."""
+    one = train("one", "--lr", "1")
+    project.write("b.bin", bytes(range(256)))
+    two = train("two", "--lr", "1")
+    assert b"GIT binary patch" in compare.compare(one, two).patch
+    assert compare.compare(one, two, binary=False).patch.endswith(b"Binary files /dev/null and b/b.bin differ\n")
 
 
 def test_the_code_is_compared_when_the_repository_is_gone(project, train):
