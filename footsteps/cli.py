@@ -776,8 +776,14 @@ def trace(args: argparse.Namespace) -> int:
     if made is None:
         render.talk(render.escaped(f"footsteps: no run in {runs.said(roots_of(args.root))} is known to have made it"))
     elif made.run is not None:
-        render.talk(hint=f"what else is known: footsteps show {quote([made.name])}")
+        render.talk(hint=f"what else is known: footsteps show {quote([selector_of(made.run)])}")
     return DONE if made else NO
+
+
+def selector_of(run: Run) -> str:
+    """What names a run from here: its name below the usual roots, else its path."""
+    usual = [os.path.abspath(root) for root in runs.default_roots()]
+    return run.name if run.root in usual else os.path.relpath(run.directory)
 
 
 def print_trace(found: tracing.Trace) -> None:

@@ -351,6 +351,17 @@ def test_a_terminal_of_80_columns_gets_a_table_of_80_columns(results, terminal):
     assert len(lines) == 17
 
 
+@pytest.mark.parametrize(("root", "selector"), [("results", "a"), ("elsewhere", os.path.join("elsewhere", "a"))])
+def test_the_hint_of_a_trace_can_be_typed_from_here(tmp_path, terminal, root, selector):
+    """A run that does not lie below the usual roots is named by its path."""
+    make_run(tmp_path / root / "a")
+    (tmp_path / root / "a/f").write_text("1")
+    child = terminal([sys.executable, "-m", "footsteps", "trace", f"{root}/a/f", "-r", root])
+    child.expect(pytest.importorskip("pexpect").EOF)
+    hint = terminal_text(child.before).splitlines()[-1]
+    assert hint == f"what else is known: footsteps show {selector}"
+
+
 def terminal_text(shown):
     """What a terminal shows, without colours."""
     import re
