@@ -1461,10 +1461,18 @@ class _Index:
         paths: of all entries.
         odd: the hidden entries, and the submodules.
         entries: gives all of them.
+        sizes: gives the size of each plain file on disk (modulo 2**32) when git last looked, None of others;
+            nothing where git was asked for the entries.
     """
 
-    def __init__(self, paths: list[bytes], odd: list[Entry], entries: Callable[[], Iterable[Entry]]) -> None:
-        self.paths, self.odd, self.entries = paths, odd, entries
+    def __init__(
+        self,
+        paths: list[bytes],
+        odd: list[Entry],
+        entries: Callable[[], Iterable[Entry]],
+        sizes: Callable[[], list[int | None]] = list,
+    ) -> None:
+        self.paths, self.odd, self.entries, self.sizes = paths, odd, entries, sizes
 
     @classmethod
     def of(cls, path: str, id_length: int) -> _Index:
@@ -1487,6 +1495,9 @@ class _Index:
             paths,
             [_index_entry(data, id_length, at) for at in odd],
             lambda: (_index_entry(data, id_length, at) for at in starts),
+            lambda: [
+                int.from_bytes(data[at + 36 : at + 40], "big") if data[at + 26] == 0x81 else None for at in starts
+            ],
         )
 
     @classmethod
@@ -1690,7 +1701,8 @@ class _Tree:
             "name": self.name, "role": self.role, "path": _decoded(os.fsencode(self.root)), "inside": self.inside,
             "commit": None, "tree": None, "describe": None, "branch": None, "object_format": "sha1", "remotes": [],
             "remote": None, "commit_url": None, "pushed": None, "bundle": None, "config": {}, "converted": False,
-            **self.facts, "files": self.files, "left_out": self.left_out, "problems": self.problems,
+            "clean_bytes": None, **self.facts,
+            "files": self.files, "left_out": self.left_out, "problems": self.problems,
         }  # fmt: skip
 
 
@@ -1923,7 +1935,29 @@ class _Repository(_Tree):
             elif hidden or converting:
                 gone = self.is_beyond_link(path)
                 self.look_at(path, "hidden" if hidden else "converted", (mode, blob), gone)
-        self.facts["converted"] = converting
+        self.facts.update(converted=converting, clean_bytes=None if converting else self.clean_bytes(seen, index))
+
+    def clean_bytes(self, seen: set[bytes], index: _Index) -> int | None:
+        """The size of all plain files that are the commit's, each modulo 2**32; None where it is not known.
+
+        It tells a restore of files that git calls clean though an eol setting, gone since, had made them other ones.
+        """
+        sizes = index.sizes()
+        if len(sizes) != len(index.paths) or any("count" in row for row in self.left_out):
+            return None
+        noted = {encoded(row["path"]) for row in (*self.files, *self.left_out)}
+        unsure = {*seen, *(entry[0] for entry in index.odd)} - noted  # their size there may be another one's
+        known = [(p, size) for p, size in zip(index.paths, sizes, strict=True) if p not in noted and p not in unsure]
+        unsure.update(path for path, size in known if size == 0)  # git writes that where it is not sure itself
+        return sum(size or 0 for _, size in known) + sum(map(self.size_of, unsure))
+
+    def size_of(self, path: bytes) -> int:
+        """A plain file's size modulo 2**32; 0 of what is none."""
+        try:
+            found = os.lstat(os.path.join(os.fsencode(self.root), path))
+        except OSError:
+            return 0
+        return found.st_size & 0xFFFFFFFF if found.st_mode & 0o170000 == 0o100000 else 0
 
     def is_no_folder(self, path: bytes) -> bool:
         full = os.path.join(os.fsencode(self.root), path)

@@ -995,6 +995,8 @@ def compare(trees: list[Tree], done: Restored, own: str) -> None:
     expected: dict[bytes, Callable[[bytes], str]] = {}
     for tree in trees:
         expected.update(expectations(tree))
+        if reason := other_size(tree):
+            done.differing.append({"path": tree.name, "reason": reason})
     named = {row["path"] for row in done.missing}
     tops = {tree.folder for tree in trees}
     found = set(files_in(os.fsencode(own), tops))
@@ -1026,6 +1028,21 @@ def expectations(tree: Tree) -> dict[bytes, Callable[[bytes], str]]:
     for row in tree.row["left_out"]:
         wanted.pop(as_bytes(text(row.get("path"))), None)
     return {os.path.join(tree.folder, path): check for path, check in wanted.items()}
+
+
+def other_size(tree: Tree) -> str:
+    """Why files that git called clean can't all be as they were, "" if nothing speaks against it."""
+    recorded = tree.row.get("clean_bytes")
+    if not isinstance(recorded, int):
+        return ""
+    apart = {as_bytes(text(row.get("path"))) for key in ("files", "left_out") for row in tree.row[key]}
+    plain = (path for path, (mode, _) in tree.entries.items() if mode.startswith("100") and path not in apart)
+    try:
+        size = sum(os.lstat(os.path.join(tree.folder, path)).st_size & 0xFFFFFFFF for path in plain)
+    except OSError:  # one is missing, which is told
+        return ""
+    said = f"the files that git called clean had {recorded} bytes in all, and have {size} here"
+    return "" if size == recorded else f"{said}: some had line ends of an eol setting that was switched off"
 
 
 def left_out_in(trees: list[Tree]) -> set[bytes]:

@@ -654,8 +654,13 @@ def replaced_objects(s):
     (s.repo / "a.txt").unlink()
     s.repo("checkout", "--quiet", "a.txt")
     assert s.repo.read("a.txt") == b"replaced\n"
+    be_sure_of_the_index(s)
+
+
+def be_sure_of_the_index(s):
+    """Have git not doubt what it knows of files: it looks again at those as young as the index."""
     later = (s.repo / "a.txt").stat().st_mtime + 10
-    os.utime(s.repo / ".git/index", (later, later))  # so that git does not doubt what it knows of the file
+    os.utime(s.repo / ".git/index", (later, later))
     assert s.repo("status", "--porcelain") == ""
 
 
@@ -1118,6 +1123,37 @@ def test_a_filter_that_is_gone_is_not_passed_over(started, run_script):
     os.utime(started.repo / "a.rot", (0, 0))  # git has to look
     done = restore.restore(run(started, run_script), "again")
     assert "filter 'false' failed" in done.missing[0]["reason"]
+
+
+def switched_off(s):
+    """core.autocrlf made CRLF of the line ends at checkout, and is switched off."""
+    s.repo("config", "core.autocrlf", "true")
+    for name in ("a.txt", "b.txt"):
+        (s.repo / name).unlink()
+    s.repo("checkout", "--quiet", ".")
+    s.repo("config", "--unset", "core.autocrlf")
+
+
+def removed_after_add(s):
+    """A file with CRLF was added under `* text=auto`, whose .gitattributes is gone by the commit."""
+    s.repo.write(".gitattributes", "* text=auto\n")
+    s.repo.write("crlf.txt", b"one\r\ntwo\r\n")
+    os.utime(s.repo / "crlf.txt", (0, 0))  # younger than the index, git would look at it again
+    s.repo("add", "crlf.txt")
+    (s.repo / ".gitattributes").unlink()
+    s.repo("commit", "--quiet", "-m", "Added")
+    s.repo("push", "--quiet")
+
+
+@pytest.mark.parametrize("enter", [switched_off, removed_after_add])
+def test_line_ends_of_a_setting_that_is_gone_are_not_called_exact(started, run_script, enter):
+    """Git calls such files clean: their bytes are in no record, and a restore tells that they are other ones."""
+    enter(started)
+    be_sure_of_the_index(started)
+    done = restore.restore(run(started, run_script), "again")
+    assert [row["path"] for row in done.differing] == ["main"]
+    assert "that was switched off" in done.differing[0]["reason"]
+    assert not done.exact
 
 
 def test_an_earlier_run_is_no_code_also_where_git_ignores_its_record(started):

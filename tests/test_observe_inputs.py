@@ -379,7 +379,8 @@ def load(name):
     try: {{}}[name]
     except KeyError: return open(name)
 for attempt in (lambda: load("nothing"), lambda: os.open("nothing", 0), lambda: os.chdir("nothing"),
-                lambda: open("nothing", "r+"), lambda: open("x", opener=lambda *_: 1 / 0)):
+                lambda: os.rename("nothing", "x"), lambda: open("nothing", "r+"),
+                lambda: open("x", opener=lambda *_: 1 / 0)):
     try: attempt()
     except Exception: traceback.print_exc()
 load("nothing")
@@ -387,7 +388,7 @@ load("nothing")
     ours = run_script(program.format(module="footsteps"))
     bare = run_script(program.format(module="sys"))
     assert ours.stderr == bare.stderr
-    assert ours.stderr.count("Traceback") == 8
+    assert ours.stderr.count("Traceback") == 9
 
 
 def test_two_imports_of_the_package_put_one_stand_in_there(run_script):
