@@ -640,13 +640,37 @@ def original_of(function: Any) -> Any:
 
 
 def without_ours(trace: TracebackType | None) -> TracebackType | None:
-    """A traceback without the frames of this module that it begins with.
+    """A traceback without the frames of this module that it begins with, and of what these have called.
 
     Set in an except block that ends with a bare `raise`: that one adds no frame of its own.
     """
-    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+    files = []
+    while trace is not None:
+        files.append(trace.tb_frame.f_code.co_filename)
+        if files[-1] != __file__ and not (files[:2] == [__file__] * 2 and is_ours(files[-1])):
+            return trace
         trace = trace.tb_next
     return trace
+
+
+def is_foreign(error: BaseException) -> bool:
+    """Whether a signal handler or another thread has raised it in our code: the program waits for it."""
+    trace, frames = error.__traceback__, []
+    while trace is not None and is_ours(trace.tb_frame.f_code.co_filename):
+        frames.append(trace.tb_frame)
+        trace = trace.tb_next
+    if trace is None:  # from another thread it has no frame
+        return type(error).__module__.partition(".")[0] not in (__package__, *sys.stdlib_module_names)
+    # A handler is given the frame that it interrupts; a fake os.stat, which may raise too, is not.
+    given = trace.tb_frame.f_locals.values()
+    return any(one in frames for value in given for one in (value if type(value) is tuple else (value,)))
+
+
+def is_ours(file: str) -> bool:
+    """Whether a source is this package's, or one of the standard library's that it calls."""
+    library = os.path.join(os.path.dirname(os.__file__), "")
+    of_python = file.startswith(("<frozen ", library)) and "/site-packages/" not in file
+    return of_python or os.path.dirname(file) == os.path.dirname(__file__)
 
 
 _open = original_of(io.open)
@@ -678,8 +702,10 @@ def opening(original: Any) -> Any:
                 gather(file)
                 try:
                     more()
+                    return opened
                 except IndexError:
-                    note.digest()
+                    pass
+                note.digest()  # not within the handler: its error would be the context of what a signal raises
                 return opened
             note.about_to_write(file)
             opened = original(file, mode, buffering, encoding, errors, newline, closefd, opener)
@@ -709,9 +735,9 @@ def os_opening(original: Any) -> Any:
                 _note.opened(path, reading=False)
             else:
                 _gather(path)
-                try:
-                    _note.room.pop()
-                except IndexError:
+                if _note.room:
+                    del _note.room[-1:]  # of another thread's may be none left
+                else:
                     _note.digest()
             return opened
         except BaseException as error:
@@ -799,7 +825,7 @@ class Note:
         self.since = time()
         self.noting = self.child = self.closed = False
 
-    # called by the stand-ins: never raises
+    # called by the stand-ins: raises nothing of its own
 
     def opened(self, file: Any, reading: bool) -> None:
         """Note that a file was opened for writing, and maybe for reading too."""
@@ -809,33 +835,36 @@ class Note:
                 self.gather()
                 self.look(len(self.pending))
             if file.__class__ is not int and len(self.wrote) < INPUTS_LISTED:
-                self.wrote.add(os.path.abspath(os.fsdecode(file)))
+                self.wrote.add(os.path.abspath(text_of(file)))
             self.digest()
-        except Exception:
-            pass  # an odd name is not worth an exception in somebody's open()
+        except Exception as error:
+            if is_foreign(error):  # an odd name is not worth an exception in somebody's open()
+                raise
 
     def about_to_write(self, file: Any) -> None:
         """Look at a file that was read before it changes under the program's own hand."""
         try:
             if file.__class__ is not int:
                 self.gather()
-                if os.fsdecode(file) in self.pending:
+                if text_of(file) in self.pending:
                     self.look(len(self.pending))
-        except Exception:
-            pass
+        except Exception as error:
+            if is_foreign(error):
+                raise
 
     def renamed(self, old: Any, new: Any) -> None:
         """What the program wrote has another name now: a file, or those below a folder."""
         try:
-            before, after = (os.path.abspath(os.fsdecode(name)) for name in (old, new))
+            before, after = (os.path.abspath(text_of(name)) for name in (old, new))
             if before in self.wrote:
                 self.wrote.remove(before)
                 self.wrote.add(after)
             elif self.wrote and os.path.isdir(after):
                 inside = [name for name in self.wrote if name.startswith(before + os.sep)]
                 self.wrote.update(after + name[len(before) :] for name in inside)
-        except Exception:
-            pass
+        except Exception as error:
+            if is_foreign(error):
+                raise
 
     def digest(self) -> None:
         """Go through the names, and look at some of the files if there is credit for it."""
@@ -852,8 +881,9 @@ class Note:
             self.paid = monotonic()
             self.credit -= self.paid - start
             self.room[:] = [None] * (0 if self.credit > 0 or self.prompt > 0 else BATCH)
-        except Exception:
-            pass
+        except Exception as error:
+            if is_foreign(error):
+                raise
 
     def gather(self) -> None:
         """Put new names among those to be looked at; once these are too many, only count."""
@@ -888,8 +918,9 @@ class Note:
                 whole = absolute(folder)
                 self.counts[whole] = self.counts.get(whole, 0) + self.counts.pop(folder)
             self.known = set(filter(os.path.isabs, self.known))
-        except Exception:
-            pass
+        except Exception as error:
+            if is_foreign(error):
+                raise
 
     # looked at, a few at a time
 
@@ -908,7 +939,9 @@ class Note:
             return
         try:
             status = os.stat(path)
-        except OSError:
+        except OSError as error:
+            if is_foreign(error):
+                raise
             return
         of_itself = status.st_mtime >= self.since and path.startswith(temporary_folders())
         if stat_kind(status) == REGULAR and not of_itself:
@@ -1029,8 +1062,9 @@ class Note:
         if lines and self.run is not None:
             try:
                 append_to(inputs_file(self.run), lines, create=True)
-            except OSError:
-                pass  # a full disk is told with the outcome; a record that is gone needs none
+            except OSError as error:
+                if is_foreign(error):  # a full disk is told with the outcome; a record that is gone needs none
+                    raise
 
     def noted_by_others(self, deadline: float) -> tuple[list[dict[str, Any]], bool]:
         """What the run's other processes have noted, and whether that is one by one and all."""
@@ -1102,6 +1136,8 @@ def texts_of(names: list[Any]) -> list[str]:
 
 def text_of(name: Any) -> str:
     """A file's name as text; of what has none (a descriptor), that of a file that is no input."""
+    if isinstance(name, (str, bytes)):
+        return os.fsdecode(name)
     try:
         return os.devnull if isinstance(name, int) else os.fsdecode(name)
     except Exception:
@@ -1112,7 +1148,9 @@ def absolute(name: str) -> str:
     """The name from the root on; as it is where the working directory has been removed."""
     try:
         return name if os.path.isabs(name) else os.path.join(os.getcwd(), name)
-    except OSError:
+    except OSError as error:
+        if is_foreign(error):
+            raise
         return name
 
 
@@ -1234,7 +1272,9 @@ class Copy:
         """Whether the descriptor still stands for our file: daemons close all of them."""
         try:
             return self.descriptor >= 0 and self.identity_now() == self.identity
-        except OSError:
+        except OSError as error:
+            if is_foreign(error):
+                raise
             return False
 
     def add(self, text: str) -> None:
@@ -1250,7 +1290,9 @@ class Copy:
         try:
             if self.is_ours():
                 os.write(self.descriptor, text.encode("utf-8", "backslashreplace"))
-        except Exception:
+        except Exception as error:
+            if is_foreign(error):
+                raise
             self.descriptor = -1
 
     def close(self) -> None:

@@ -302,6 +302,47 @@ def test_the_note_can_be_turned_off(run_script, data):
     assert (noted(), complete()) == ([], False)
 
 
+def test_what_a_signal_raises_reaches_the_program(run_script, data):
+    """A time limit that runs out while footsteps looks at files: it is raised, with no frame or context of ours."""
+    program = """
+import ctypes, functools, os, signal, sys, threading, footsteps
+footsteps.initialize("unet", console=True)
+class Late(Exception): pass
+def late(*_): raise kind("late")
+signal.signal(signal.SIGALRM, late)
+told = functools.partial(signal.raise_signal, signal.SIGALRM)
+thrown = ctypes.pythonapi.PyThreadState_SetAsyncExc, ctypes.c_ulong(threading.get_ident()), ctypes.py_object(Late)
+actions = [lambda: open("data/a"), lambda: open("b", "w"), lambda: os.open("data/a", 0)]
+for kind, comes in ((TimeoutError, told), (Late, told), (Late, functools.partial(*thrown))):
+    for action in [*actions, lambda: print("a line")]:
+        footsteps.observe.monotonic = comes
+        footsteps.observe.Copy.identity_now = staticmethod(comes)
+        try: action()
+        except kind as error:
+            trace, files = error.__traceback__, set()
+            while trace: trace, files = trace.tb_next, files | {trace.tb_frame.f_code.co_filename}
+            if files != {__file__} or error.__context__: os._exit(2)
+        else: os._exit(3)
+os._exit(0)
+"""
+    assert run_script(program).returncode == 0
+
+
+def test_what_a_fake_of_the_system_raises_does_not(run_script, data):
+    """A test of the program's may let os.stat fail in its own way: open() is not where it wants that."""
+    program = """
+import os, footsteps
+footsteps.initialize("unet")
+class Fake(Exception): pass
+def fails(*_): raise kind("fake")
+for kind in (OSError, Fake):
+    os.stat = os.getcwd = fails
+    open("data/a").close(); open("b", "w").close(); os.close(os.open("data/b", 0))
+os._exit(0)
+"""
+    assert run_script(program).returncode == 0
+
+
 def test_a_full_disk_does_not_hurt_who_reads(run_script, data):
     """A line that can't be written is no exception in somebody's open()."""
     program = (
