@@ -403,7 +403,8 @@ def exit_number(status: Any) -> int:
         return 0
     if not isinstance(status, int):
         return 1
-    return int(status) & 0xFF if os.name == "posix" else int(status)
+    status = int(status) if abs(status) < 1 << 63 else -1  # to C such a number is -1
+    return status & 0xFF if os.name == "posix" else status
 
 
 def described(error: BaseException) -> dict[str, Any]:
@@ -625,8 +626,9 @@ class StandIn:
 
 def stand_in(calling: Any, module: str, original: Any) -> Any:
     """A stand-in for `original`; a call of it is one of `calling(original)`, without so much as a `self` to pass."""
-    called = staticmethod(calling(original))
-    made = type(original.__name__, (StandIn,), {"__call__": called})(module, original)
+    called = calling(original)
+    called.__qualname__ = original.__name__  # a TypeError for a wrong call names it
+    made = type(original.__name__, (StandIn,), {"__call__": staticmethod(called)})(module, original)
     for names in ("dir_fd", "effective_ids", "fd", "follow_symlinks"):
         able: set[Any] = getattr(os, f"supports_{names}", set())
         if original in able:  # shutil.rmtree asks whether os.open is in there
@@ -750,13 +752,15 @@ def os_opening(original: Any) -> Any:
 def renaming(original: Any) -> Any:
     """What stands for `os.rename` and `os.replace`: what is written under one name is often kept under another."""
 
-    def rename(src: Any, dst: Any, *, src_dir_fd: int | None = None, dst_dir_fd: int | None = None) -> None:
+    def rename(*given: Any, **named: Any) -> None:
         try:
-            if src_dir_fd is not None or dst_dir_fd is not None:
-                return original(src, dst, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)  # type: ignore[no-any-return]
-            _note.about_to_write(dst)
-            original(src, dst)
-            _note.renamed(src, dst)
+            names = (*given, *(named[name] for name in ("src", "dst") if name in named))
+            followed = len(names) == 2 and named.get("src_dir_fd") is named.get("dst_dir_fd") is None
+            if followed:
+                _note.about_to_write(names[1])
+            original(*given, **named)
+            if followed:
+                _note.renamed(*names)
         except BaseException as error:
             error.__traceback__ = without_ours(error.__traceback__)
             raise
@@ -767,10 +771,10 @@ def renaming(original: Any) -> Any:
 def leaving(original: Any) -> Any:
     """What stands for `os.chdir` and `os.fchdir`."""
 
-    def chdir(path: Any) -> None:
+    def chdir(*given: Any, **named: Any) -> None:
         try:
             _note.about_to_leave()
-            original(path)
+            original(*given, **named)
         except BaseException as error:
             error.__traceback__ = without_ours(error.__traceback__)
             raise
@@ -781,11 +785,11 @@ def leaving(original: Any) -> Any:
 def exiting(original: Any) -> Any:
     """What stands for `sys.exit`."""
 
-    def exit(status: Any = None, /) -> Any:  # noqa: A001
+    def exit(*given: Any, **named: Any) -> Any:  # noqa: A001
         if _watch is not None and get_ident() == main_thread():
-            _watch.exiting(status)
+            _watch.exiting(given[0] if given else None)
         try:
-            original(status)
+            original(*given, **named)
         except BaseException as error:
             error.__traceback__ = without_ours(error.__traceback__)
             raise
@@ -846,7 +850,7 @@ class Note:
         try:
             if file.__class__ is not int:
                 self.gather()
-                if text_of(file) in self.pending:
+                if not is_plain(file) or text_of(file) in self.pending:
                     self.look(len(self.pending))
         except Exception as error:
             if is_foreign(error):
@@ -1142,6 +1146,12 @@ def text_of(name: Any) -> str:
         return os.devnull if isinstance(name, int) else os.fsdecode(name)
     except Exception:
         return os.devnull
+
+
+def is_plain(name: Any) -> bool:
+    """Whether asking for a file's name changes nothing: a __fspath__ may count, or answer only once."""
+    pathlib = sys.modules.get("pathlib")
+    return isinstance(name, (str, bytes, *((pathlib.PurePath,) if pathlib is not None else ())))
 
 
 def absolute(name: str) -> str:

@@ -49,6 +49,7 @@ ENDINGS = {
     "sys.exit(3)": (3, "exited", 3),
     "sys.exit()": (0, "exited", 0),
     "sys.exit('told')": (1, "exited", 1),
+    "sys.exit(2**70)": (255, "exited", 255),
     "sys.exit(True)": (1, "exited", 1),
     "raise SystemExit(4)": (4, "exited", None),
     "exit(5)": (5, "exited", None),

@@ -216,6 +216,8 @@ class Once:
     def __init__(self, name): self.names = [name]
     def __fspath__(self): return self.names.pop()
 open(Once("data/a")).read()
+for action in (lambda name: open(name, "w"), lambda name: os.open(name, os.O_CREAT), lambda name: os.replace(name, "e")):
+    action(Once("data/e"))
 open("data/b").read()
 os.mkdir("gone"); os.chdir("gone"); os.rmdir("../gone")
 open(sys.argv[1] + "/data/c").read()
@@ -362,10 +364,20 @@ for name in "abcde": assert open(f"data/{name}").read()
 IDENTITY = """
 import _io, builtins, copy, inspect, io, os, pickle, shutil, sys, pathlib, typing
 from unittest import mock
-plain, plain_os, plain_chdir = io.open, os.open, os.chdir
+plain, plain_os, plain_chdir, plain_rename, plain_exit = io.open, os.open, os.chdir, os.rename, sys.exit
 signatures = {f: inspect.signature(f) for f in (plain, plain_os, plain_chdir)}
 import footsteps
 assert open is io.open is builtins.open is not plain
+def refused(function, *args, **named):
+    try: function(*args, **named)
+    except TypeError as error: return str(error)
+for f, bare, *args in ((os.chdir, plain_chdir), (os.rename, plain_rename, "a"), (sys.exit, plain_exit, 1, 2)):
+    assert refused(f, *args) == refused(bare, *args) != None
+    assert refused(f, *args, no=1) == refused(bare, *args, no=1) != None
+assert refused(open).startswith("open() missing 1") and refused(os.open, "x").startswith("open() missing 1")
+here = os.open(path=".", flags=os.O_RDONLY)
+os.fchdir(fd=here); os.chdir(path="."); os.close(here)
+open(file="a", mode="w").close(); os.rename(src="a", dst="b"); os.replace("b", dst="c")
 assert _io.open is plain
 for f, bare in ((open, plain), (os.open, plain_os), (os.chdir, plain_chdir)):
     assert inspect.signature(f) == signatures[bare] and typing.get_type_hints(f) == {}
