@@ -568,6 +568,8 @@ def hash_of(path: str, entry: Mapping[str, Any], deadline: float) -> str | None:
     """A file's SHA-256; None where it is not as it was noted, can't be read, or takes too long."""
     digest = heart.hasher("sha256")(b"")
     try:
+        if stat_kind(os.stat(path)) != REGULAR:  # a pipe would be waited for
+            return None
         with _open(path, "rb", buffering=0) as file:
             while block := file.read(1 << 20):
                 digest.update(block)

@@ -284,6 +284,13 @@ open("results/unet/x").read()
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_a_pipe_named_by_hand_is_not_waited_for(run_script):
+    """`reads` of what is no file notes its path, and the program ends."""
+    assert run_script(BEGIN + "os.mkfifo('pipe'); footsteps.reads('pipe')\n", timeout=20).returncode == 0
+    assert [(os.path.basename(entry["path"]), entry["sha256"]) for entry in noted()] == [("pipe", None)]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
 def test_a_pipe_among_another_runs_records_holds_up_nobody(run_script, tmp_path):
     """A program that reads an artifact does not wait for somebody to write to that run's run.json."""
     (tmp_path / "old" / ".footsteps").mkdir(parents=True)
