@@ -79,6 +79,7 @@ def record(*things: Any, **values: Any) -> None:
         if run is None:
             _waiting.append(said)
         elif said:
+            follow(run)
             run.append("recorded", said)
     except Exception as error:
         heart.say(f"not recorded: {error!r}")
@@ -147,12 +148,19 @@ def begin(run: heart.Run) -> None:
         run.at_end(_note.close)
 
 
+def follow(run: heart.Run) -> None:
+    """Find the run's directory again, if it is watched here, before something is added to its record."""
+    if _watch is not None and _watch.run is run:
+        _watch.follow_directory()
+
+
 class Watch:
     """One run from its beginning to its outcome, in the process that made it."""
 
     def __init__(self, run: heart.Run) -> None:
         self.run = run
-        self.inode = os.stat(run.directory).st_ino  # by which it is known under another name
+        self.inode = os.stat(run.directory).st_ino  # by which it is known under another name,
+        self.mark = mark_of_record(run.directory)  # and by which its record is
         self.ended = False
         self.problems: list[str] = []
         self.began = monotonic()
@@ -229,7 +237,7 @@ class Watch:
             self.attempt("restore", restore)
         facts["problems"] = self.problems
         self.attempt("directory", self.follow_directory)
-        if os.path.isdir(self.run.record):
+        if self.is_at(self.run.directory):
             self.finish(facts)
         else:  # the program has removed it, so there is nothing to tell
             _note.forget()
@@ -237,13 +245,29 @@ class Watch:
 
     def follow_directory(self) -> None:
         """Go on in the run's directory where it was given another name beside its old one while the run lived."""
-        if os.path.isdir(self.run.record):
-            return
-        with os.scandir(os.path.dirname(self.run.directory.rstrip(os.sep))) as entries:
-            for entry in entries:
-                if entry.inode() == self.inode and facts_of(entry.path).get("id") == self.run.id:
-                    self.run.directory = os.path.join(entry.path, "")
-                    self.run.record = os.path.join(entry.path, heart.RECORD)
+        if not self.is_at(self.run.directory):
+            found = self.found_beside(os.path.dirname(self.run.directory.rstrip(os.sep)))
+            if found is not None:
+                self.run.directory = os.path.join(found, "")
+                self.run.record = os.path.join(found, heart.RECORD)
+
+    def found_beside(self, folder: str) -> str | None:
+        """This run's directory in the folder where it was."""
+        try:
+            with os.scandir(folder) as entries:
+                return next((one.path for one in entries if one.inode() == self.inode and self.is_at(one.path)), None)
+        except OSError as error:
+            if is_foreign(error):
+                raise
+            return None
+
+    def is_at(self, directory: str) -> bool:
+        """Whether a directory is this run's: another run may have been given its name since."""
+        mark = mark_of_record(directory)
+        if mark is None:  # the program has removed run.json
+            record = os.path.join(directory, heart.RECORD)
+            return os.path.isdir(record) and os.stat(directory).st_ino == self.inode
+        return mark == self.mark or facts_of(directory).get("id") == self.run.id
 
     def finish(self, facts: dict[str, Any]) -> None:
         """Look at the files, which may take its time, and write what is known."""
@@ -322,6 +346,17 @@ class Watch:
 
 
 BULKY = ("artifacts", "written_elsewhere", "inputs_complete", "artifacts_complete")
+
+
+def mark_of_record(directory: str) -> tuple[int, int] | None:
+    """What tells a run's record from another's, also once it was moved: run.json is written once."""
+    try:
+        status = os.stat(os.path.join(directory, heart.RECORD, heart.RUN_JSON))
+    except OSError as error:
+        if is_foreign(error):
+            raise
+        return None
+    return status.st_mtime_ns, status.st_size
 
 
 def write_once(target: str, content: bytes) -> None:
@@ -403,8 +438,8 @@ def exit_number(status: Any) -> int:
         return 0
     if not isinstance(status, int):
         return 1
-    status = int(status) if abs(status) < 1 << 63 else -1  # to C such a number is -1
-    return status & 0xFF if os.name == "posix" else status
+    number = int(status) if abs(status) < 1 << 63 else -1  # to C such a number is -1
+    return number & 0xFF if os.name == "posix" else number
 
 
 def described(error: BaseException) -> dict[str, Any]:
@@ -1066,6 +1101,7 @@ class Note:
         """Add lines to this process's own file in the run's record."""
         lines = b"".join(heart.json_text(entry).encode() + b"\n" for entry in entries)
         if lines and self.run is not None:
+            follow(self.run)
             try:
                 append_to(inputs_file(self.run), lines, create=True)
             except OSError as error:
@@ -1103,6 +1139,7 @@ class Note:
         self.parents.add(found)
         facts = facts_of(found)
         if facts.get("kind") != "arguments" and found + os.sep != run.directory:
+            follow(run)
             values = {"id": facts.get("id"), "name": facts.get("name"), "directory": found}
             run.append("parent", {**values, "by": "input"})
 

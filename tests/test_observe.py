@@ -398,6 +398,26 @@ def test_a_run_whose_directory_was_renamed_tells_its_end_there(run_script):
     assert list(artifacts("results/good")) == ["a"]
 
 
+def test_a_run_writes_nothing_to_another_that_was_given_its_name(run_script):
+    """`mv results/unet results/good`, and the next `unet` begins: what each of them tells stands in its own record."""
+    next_one = "footsteps.initialize('unet'); footsteps.record(of=2); import time; time.sleep(2); 1 / 0"
+    program = f"""
+import subprocess, time
+os.rename("results/unet", "results/good")
+other = subprocess.Popen([sys.executable, "-c", "import footsteps; {next_one}"])
+while not os.path.exists("results/unet/.footsteps/recorded.jsonl"): time.sleep(0.01)
+open("data").close(); footsteps.record(of=1); footsteps.finish()
+other.wait()
+"""
+    Path("data").touch()
+    done = run_script(BEGIN + program)
+    assert done.returncode == 0, done.stderr
+    for directory, status, number in (("results/good", "finished", 1), ("results/unet", "failed", 2)):
+        assert (outcome(directory)["status"], recorded(directory=directory)) == (status, [{"of": number}])
+    assert not list((RUN / ".footsteps").glob("inputs-*"))
+    assert list(Path("results/good/.footsteps").glob("inputs-*"))
+
+
 def test_a_run_whose_directory_was_removed_ends_in_silence(run_script):
     """A test suite that cleans up after itself hears nothing of us."""
     done = run_script(BEGIN + "import shutil\nshutil.rmtree('results')\n")

@@ -216,8 +216,8 @@ class Once:
     def __init__(self, name): self.names = [name]
     def __fspath__(self): return self.names.pop()
 open(Once("data/a")).read()
-for action in (lambda name: open(name, "w"), lambda name: os.open(name, os.O_CREAT), lambda name: os.replace(name, "e")):
-    action(Once("data/e"))
+for write in (lambda name: open(name, "w"), lambda name: os.open(name, os.O_CREAT), lambda name: os.replace(name, "e")):
+    write(Once("data/e"))
 open("data/b").read()
 os.mkdir("gone"); os.chdir("gone"); os.rmdir("../gone")
 open(sys.argv[1] + "/data/c").read()
