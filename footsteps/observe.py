@@ -794,6 +794,7 @@ def renaming(original: Any) -> Any:
             names = (*given, *(named[name] for name in ("src", "dst") if name in named))
             followed = len(names) == 2 and named.get("src_dir_fd") is named.get("dst_dir_fd") is None
             if followed:
+                _note.about_to_write(names[0])
                 _note.about_to_write(names[1])
             original(*given, **named)
             if followed:
@@ -863,6 +864,7 @@ class Note:
         self.named: set[str] = set()  # what the user has named by hand
         self.parents: set[str] = set()  # directories of runs that are named as parents
         self.runs_above: dict[str, str | None] = {}  # directory -> the run's that it lies in
+        self.ids: dict[str, Any] = {}  # run's directory -> its id
         self.since = time()
         self.noting = self.child = self.closed = False
 
@@ -883,7 +885,7 @@ class Note:
                 raise
 
     def about_to_write(self, file: Any) -> None:
-        """Look at a file that was read before it changes under the program's own hand."""
+        """Look at a file that was read before it changes, or is moved, under the program's own hand."""
         try:
             if file.__class__ is not int:
                 self.gather()
@@ -983,6 +985,8 @@ class Note:
         except OSError as error:
             if is_foreign(error):
                 raise
+            if not path.startswith(temporary_folders()):
+                self.count([path])  # it was opened, and is gone
             return
         of_itself = status.st_mtime >= self.since and path.startswith(temporary_folders())
         if stat_kind(status) == REGULAR and not of_itself:
@@ -1093,6 +1097,8 @@ class Note:
             return True
         if run is None or path.startswith(run.directory) or f"/{heart.RECORD}/" in path:
             return False
+        if self.is_of_run(self.run_above(os.path.dirname(path)), run):
+            return False  # by another way to it: results/ is often a link to a larger disk
         if not path.endswith(CODE):
             return not is_of_system(path)
         return not is_code(run, path)
@@ -1138,10 +1144,16 @@ class Note:
             return
         self.parents.add(found)
         facts = facts_of(found)
-        if facts.get("kind") != "arguments" and found + os.sep != run.directory:
+        if facts.get("kind") != "arguments":
             follow(run)
             values = {"id": facts.get("id"), "name": facts.get("name"), "directory": found}
             run.append("parent", {**values, "by": "input"})
+
+    def is_of_run(self, directory: str | None, run: heart.Run) -> bool:
+        """Whether a run's directory is that of this run."""
+        if directory is not None and directory not in self.ids:
+            self.ids[directory] = facts_of(directory).get("id")
+        return directory is not None and self.ids[directory] == run.id
 
     def run_above(self, directory: str) -> str | None:
         """The run's directory that a directory lies in."""

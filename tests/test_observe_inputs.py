@@ -129,6 +129,22 @@ with open("data/a", "w") as file: file.write("other")
     assert (told["size"], told["sha256"]) == (100, None)
 
 
+@pytest.mark.parametrize("done_with", ["os.rename(name, 'done/' + name[-2:])", "os.unlink(name)"])
+def test_a_file_that_is_moved_or_removed_once_it_was_read_is_told(run_script, tmp_path, done_with):
+    """Listed if it was moved by the program; else at least counted, and the outcome says that not all is listed."""
+    (tmp_path / "inbox").mkdir()
+    (tmp_path / "done").mkdir()
+    for i in range(10, 90):
+        (tmp_path / "inbox" / str(i)).touch()
+    program = "note = footsteps.observe\nnote.temporary_folders, note.CREDIT, note.SHARE = tuple, 0, 0\n"
+    program += "for i in range(10, 90):\n"
+    run_script(f"{BEGIN}{program}  name = f'inbox/{{i}}'; open(name).close(); {done_with}\n")
+    counts = [entry["count"] for entry in noted() if "directory" in entry]
+    assert len(names()) + sum(counts) == 80
+    assert complete() == (not counts)
+    assert complete() == ("rename" in done_with)
+
+
 def test_a_relative_name_is_another_file_elsewhere(run_script, tmp_path):
     """Programs that go from case to case read `input.txt` in each of them."""
     for case in "12":
@@ -258,6 +274,18 @@ footsteps.reads("data"); footsteps.reads("not there"); footsteps.reads(None)
     done = run_script(program)
     assert (done.returncode, done.stderr.count("not noted as read")) == (0, 2)
     assert names() == [*(f"data/{name}" for name in "abcde"), "script.py"]
+
+
+def test_a_runs_own_files_are_its_own_by_whatever_way(run_script, tmp_path):
+    """`results` is a link to a larger disk: what lies there is not an input, and it is no parent of itself."""
+    from footsteps.runs import Run
+
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "results").symlink_to("disk")
+    program = "name = os.path.realpath(footsteps.path('a'))\nopen(name, 'w').close()\nos.utime(name, (0, 0))\n"
+    run_script(f"{BEGIN}{program}footsteps.observe._note.wrote.clear()\nopen(name).close()\nopen(name, 'a').close()\n")
+    told = json.loads((RUN / ".footsteps" / "outcome.json").read_bytes())
+    assert (noted(), Run(str(RUN)).parents, told["written_elsewhere"]) == ([], [], [])
 
 
 def test_reading_another_runs_artifact_makes_it_a_parent(run_script):
