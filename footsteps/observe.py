@@ -56,6 +56,7 @@ CREDIT = 0.002  # seconds that may be spent at once on looking at noted files,
 SHARE = 0.003  # earned again as a share of the time; the rest is looked at when the run ends
 BATCH = 500  # names that are only gathered once the credit is spent
 CHUNK = 200  # files looked at in one go
+TABLE = 1000  # rows or columns of a table that record() keeps one by one; of a larger one it keeps the repr
 
 CONSOLE_TXT = "console.txt"
 CELLS = "executed_cells.py"
@@ -1398,21 +1399,33 @@ class Tee:
 
 def fields_of(thing: Any) -> dict[str, Any]:
     """The named values of a mapping, namespace, dataclass or other object; else it is a value."""
-    if hasattr(thing, "keys"):
-        return {str(key): named(key, thing[key]) for key in thing.keys()}  # noqa: SIM118 - no dict
-    names = getattr(type(thing), "__dataclass_fields__", None) or getattr(thing, "_fields", None)
-    names = names or [name for name in getattr(thing, "__dict__", {}) if name[0] != "_"]
+    pairs = items_of(thing)
+    if pairs is not None:
+        return {key: named(key, value) for key, value in pairs}
+    names = getattr(type(thing), "__dataclass_fields__", None) or getattr(type(thing), "_fields", None)
+    own = {} if hasattr(type(thing), "shape") else getattr(thing, "__dict__", {})  # a table is a value
+    names = names or [name for name in own if name[0] != "_"]
     return {name: named(name, getattr(thing, name)) for name in names} or {"value": plain(thing)}
 
 
-def named(name: Any, value: Any, depth: int = 20) -> Any:
+def items_of(thing: Any) -> list[tuple[str, Any]] | None:
+    """The keys and values of a mapping or small table; None where a key would stand for several values."""
+    if not callable(getattr(type(thing), "keys", None)) or not hasattr(thing, "__getitem__"):
+        return None
+    keys = list(thing.keys())
+    if not isinstance(thing, dict) and (len(keys) > TABLE or len(set(map(str, keys))) < len(keys)):
+        return None
+    return [(str(key), thing[key]) for key in keys]
+
+
+def named(name: Any, value: Any, above: tuple[int, ...] = ()) -> Any:
     """The value of a name, without secrets: record(vars(args)) holds what was given as --token."""
     hidden = isinstance(value, (str, bytes)) and value and heart.is_secret_name(str(name))
-    return "***" if hidden else plain(value, depth)
+    return "***" if hidden else plain(value, above)
 
 
-def plain(value: Any, depth: int = 20) -> Any:
-    """The value as JSON can say it; else its repr."""
+def plain(value: Any, above: tuple[int, ...] = ()) -> Any:
+    """The value as JSON can say it; else its repr. `above` are the containers that it lies in."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
@@ -1422,22 +1435,24 @@ def plain(value: Any, depth: int = 20) -> Any:
     if isinstance(value, float):
         return float(value) if value - value == 0 else repr(float(value))  # inf and nan are no JSON
     try:
-        return said_of(value, depth) if depth else repr(value)[:2000]
+        whole = len(above) < 20 and id(value) not in above  # each turn around a cycle would be written out
+        return said_of(value, (*above, id(value))) if whole else repr(value)[:2000]
     except Exception:
         return f"<{type(value).__name__} without a repr>"
 
 
-def said_of(value: Any, depth: int) -> Any:
+def said_of(value: Any, above: tuple[int, ...]) -> Any:
     """A container's or array scalar's value as JSON can say it; else its repr."""
     if isinstance(value, (list, tuple)):
-        return [plain(one, depth - 1) for one in value]
-    if hasattr(value, "keys") and hasattr(value, "__getitem__"):
-        return {str(key): named(key, value[key], depth - 1) for key in value.keys()}  # noqa: SIM118
-    if hasattr(type(value), "__dataclass_fields__") and not isinstance(value, type):
+        return [plain(one, above) for one in value]
+    pairs = items_of(value)
+    if pairs is not None:
+        return {key: named(key, one, above) for key, one in pairs}
+    if hasattr(type(value), "__dataclass_fields__"):
         names = type(value).__dataclass_fields__
-        return {name: named(name, getattr(value, name), depth - 1) for name in names}
+        return {name: named(name, getattr(value, name), above) for name in names}
     if hasattr(value, "item") and getattr(value, "shape", None) == ():  # numpy and torch
-        return plain(value.item(), depth - 1)
+        return plain(value.item(), above)
     if isinstance(value, os.PathLike):
         return os.fsdecode(value)
     return repr(value)[:2000]
@@ -1511,7 +1526,8 @@ def figure_metadata(run: heart.Run, kind: str) -> dict[str, str]:
     if kind in ("svg", "svgz"):
         told = {"Title": said["run"], "Identifier": run.id, "Source": f"footsteps: {origin}"}
         return {**told, "Description": as_text(command)}
-    return {"Creator": f"footsteps: {origin}"} if kind in ("ps", "eps") else {}
+    creator = f"footsteps: {origin}".encode("ascii", "backslashreplace").decode()  # PostScript knows no more
+    return {"Creator": creator} if kind in ("ps", "eps") else {}
 
 
 def as_text(value: Any) -> str:

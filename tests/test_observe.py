@@ -527,6 +527,37 @@ def test_scalars_of_arrays_are_numbers(run_script):
     assert recorded() == [{"a": 0.5, "b": 3, "c": 2, "d": "array([1., 1.])"}]
 
 
+def test_what_is_called_like_a_method_is_a_value(run_script):
+    """`--keys 3` and `--_fields`: the namespace's own, not what makes a mapping or a named tuple."""
+    run_script(BEGIN + "import argparse\nfootsteps.record(argparse.Namespace(keys=3, shape=2, _fields=None))\n")
+    assert recorded() == [{"keys": 3, "shape": 2}]
+
+
+def test_cycles_and_tables_are_recorded_in_no_time(run_script):
+    """A configuration whose parts know each other, a table with a label twice or with many rows: their repr ends it."""
+    program = (
+        BEGIN
+        + """
+class Table:
+    shape = (2, 1)
+    def __init__(self, labels): self.labels, self.columns = labels, 1
+    def keys(self): return self.labels
+    def __getitem__(self, label): return Table(self.labels) if self.labels.count(label) > 1 else 0.5
+    def __repr__(self): return "the table"
+whole = {"lr": 1}
+whole.update(a={"up": whole, "of": 1}, b={"up": whole}, c=[whole])
+footsteps.record(whole)
+footsteps.record(Table("xx"), twice=Table("xx"), small=Table("xy"), large=Table(list(range(2000))))
+"""
+    )
+    done = run_script(program, timeout=30)
+    assert done.returncode == 0, done.stderr
+    cycle, tables = recorded()
+    assert (cycle["lr"], cycle["a"]["of"], cycle["a"]["up"]["b"]["up"][:8]) == (1, 1, "{'lr': 1")
+    told = {"value": "the table", "twice": "the table", "small": {"x": 0.5, "y": 0.5}, "large": "the table"}
+    assert tables == told
+
+
 def test_a_record_without_a_run_makes_none_and_says_so(run_script):
     """What was recorded is not kept anywhere; nothing is lost in silence."""
     done = run_script("import footsteps\nfootsteps.record(lr=1)\n")
@@ -607,6 +638,15 @@ for name in ("a.png", "a.pdf", "a.svg", "a.ps"):
 plt.plot([1, 2]); footsteps.plot("loss")
 print(footsteps.metadata("jpg"), footsteps.current().id, footsteps.current().facts["code_id"])
 """
+
+
+def test_postscript_is_told_a_run_of_any_name(run_script):
+    """It is written in Latin-1, and savefig would fail."""
+    pytest.importorskip("matplotlib")
+    name = "\N{CYRILLIC SMALL LETTER ZHE}"
+    done = run_script(FIGURES.replace('"unet"', f'"{name}"'))
+    assert done.returncode == 0, done.stderr
+    assert b"footsteps: run \\u0436" in Path(f"results/{name}/a.ps").read_bytes()
 
 
 def test_figures_know_their_run_and_no_person(run_script, monkeypatch):
