@@ -1176,6 +1176,10 @@ SYSTEM = (
     "/proc/", "/dev/", "/sys/", "/etc/", "/usr/share/zoneinfo/", "/usr/share/fonts/", "/usr/local/share/fonts/",
     "/usr/share/texmf", "/usr/share/texlive/", "/System/Library/", "/Library/Fonts/",
 )  # fmt: skip
+INSTALLED = (
+    "lib", "lib64", "libexec", "bin", "include", "share", "etc", "ssl", "pkgs", "conda-meta",
+    "Lib", "DLLs", "Scripts", "Library", "Resources",
+)  # fmt: skip
 FONTS = (".fonts", ".local/share/fonts", "Library/Fonts")  # below the user's home
 KEPT_BY_TOOLS = ("/.git/", "/__pycache__/", "/matplotlib/fontlist-", "/matplotlib/tex.cache/")
 REGULAR, LINK = 0o100000, 0o120000
@@ -1275,14 +1279,11 @@ _kept: dict[str, tuple[str, ...]] = {}  # what is asked for each file and does n
 
 
 def python_folders() -> tuple[str, ...]:
-    """Where the interpreter and its library lie; of a prefix such as /usr only certain folders."""
+    """Where the interpreter and its library lie: certain folders of a prefix, which may be /usr or a project's own."""
     if "python" not in _kept:
-        folders = {os.path.dirname(os.__file__)}
-        for prefix in {sys.prefix, sys.base_prefix, sys.exec_prefix}:
-            shared = prefix.count(os.sep) < 2 or prefix == "/usr/local"
-            inside = ("lib", "lib64", "share", "bin", "include") if shared else ("",)
-            folders.update(os.path.join(prefix, name) for name in inside)
-        _kept["python"] = tuple(os.path.join(folder, "") for folder in folders)
+        prefixes = {sys.prefix, sys.base_prefix, sys.exec_prefix}
+        folders = {os.path.join(prefix, name) for prefix in prefixes for name in INSTALLED}
+        _kept["python"] = tuple(os.path.join(folder, "") for folder in (os.path.dirname(os.__file__), *folders))
     return _kept["python"]
 
 
@@ -1602,9 +1603,10 @@ def followed() -> list[tuple[Any, str, Any]]:
 
 
 def holders() -> list[tuple[Any, str]]:
-    """Where these stand; IPython for its cells, and pathlib of Python 3.10, may have taken them before we came."""
+    """Where these stand; some libraries, IPython and pathlib of Python 3.10 may have taken them before we came."""
     accessor = getattr(sys.modules.get("pathlib"), "_NormalAccessor", None)
     early = [(sys.modules.get("IPython.core.interactiveshell"), "io_open"), (accessor, "open")]
+    early += [(sys.modules.get("bz2"), "_builtin_open"), (sys.modules.get("tarfile"), "bltn_open")]
     early += [(holder, name) for holder in (os, accessor) for name in ("rename", "replace")]
     return [(builtins, "open"), (io, "open"), (os, "open"), (os, "chdir"), (os, "fchdir"), *early]
 

@@ -115,6 +115,31 @@ def test_matplotlibs_first_figure_has_no_inputs(run_script):
     assert noted() == []
 
 
+def test_archives_are_noted_whenever_they_were_imported(run_script):
+    """bz2 and tarfile keep the `open` that they find at their import."""
+    program = """
+import bz2, tarfile
+for made in (bz2.open("a.bz2", "wb"), tarfile.open("b.tar", "w")): made.close()
+import footsteps
+footsteps.initialize("unet")
+bz2.open("a.bz2").read(); tarfile.open("b.tar").getnames()
+"""
+    done = run_script(program)
+    assert done.returncode == 0, done.stderr
+    assert {"a.bz2", "b.tar"} <= set(names())
+
+
+def test_a_project_that_is_an_environment_has_inputs(run_script, data, tmp_path):
+    """After `python -m venv .` the prefix is the project's folder, and its data is none of Python's."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", "."], check=True)
+    (tmp_path / "script.py").write_text(BEGIN + "open('data/a').close()\n")
+    packages = os.pathsep.join([str(Path(__file__).parents[1]), *filter(os.path.isdir, sys.path)])
+    environment = {**os.environ, "PYTHONPATH": packages}
+    done = subprocess.run(["bin/python", "script.py"], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert names() == ["data/a"]
+
+
 def test_a_file_that_changes_after_it_was_read_has_no_hash(run_script, data):
     """Size and time are those of the moment when it was read."""
     program = (
