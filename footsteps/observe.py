@@ -739,7 +739,7 @@ def opening(original: Any) -> Any:
         try:
             if mode in ("rb", "r", "rt"):
                 opened = original(file, mode, buffering, encoding, errors, newline, closefd, opener)
-                gather(file)
+                gather(file if file.__class__ is str else text_of(file))  # an object lives as long as without us
                 try:
                     more()
                     return opened
@@ -774,7 +774,7 @@ def os_opening(original: Any) -> Any:
             elif flags & _WRITES:
                 _note.opened(path, reading=False)
             else:
-                _gather(path)
+                _gather(text_of(path))
                 if _note.room:
                     del _note.room[-1:]  # of another thread's may be none left
                 else:
@@ -850,7 +850,7 @@ class Note:
     """
 
     def __init__(self) -> None:
-        self.names: list[Any] = []  # as given, just opened for reading
+        self.names: list[str] = []  # as given, just opened for reading
         self.room: list[None] = []  # as long as the names that may still be gathered before they are gone through
         self.prompt, self.paid, self.credit = PROMPT, monotonic(), CREDIT
         self.known: set[str] = set()  # names, as given, that need no second look
@@ -875,7 +875,7 @@ class Note:
         """Note that a file was opened for writing, and maybe for reading too."""
         try:
             if reading:  # it was there before, and is looked at before it counts as the program's own
-                self.names.append(file)
+                self.names.append(text_of(file))
                 self.gather()
                 self.look(len(self.pending))
             if file.__class__ is not int and len(self.wrote) < INPUTS_LISTED:
@@ -931,9 +931,8 @@ class Note:
 
     def gather(self) -> None:
         """Put new names among those to be looked at; once these are too many, only count."""
-        given = self.names[:]
-        del self.names[: len(given)]
-        names = texts_of(given)
+        names = self.names[:]
+        del self.names[: len(names)]
         if names and len(self.inputs) + len(self.pending) >= INPUTS_LISTED:
             self.count(names)
         else:
@@ -1185,19 +1184,10 @@ KEPT_BY_TOOLS = ("/.git/", "/__pycache__/", "/matplotlib/fontlist-", "/matplotli
 REGULAR, LINK = 0o100000, 0o120000
 
 
-def texts_of(names: list[Any]) -> list[str]:
-    """Files' names as text; mostly they are."""
-    try:
-        "".join(names)
-    except TypeError:
-        return list(map(text_of, names))
-    return names
-
-
 def text_of(name: Any) -> str:
     """A file's name as text; of what has none (a descriptor), that of a file that is no input."""
     if isinstance(name, (str, bytes)):
-        return os.fsdecode(name)
+        return str.__str__(os.fsdecode(name))  # not of a subclass, which may have no hash
     try:
         return os.devnull if isinstance(name, int) else os.fsdecode(name)
     except Exception:

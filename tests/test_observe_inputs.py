@@ -271,6 +271,26 @@ except FileNotFoundError: pass
     assert names() == ["data/b", "data/c"]
 
 
+def test_an_object_that_names_a_file_lives_no_longer_than_without_us(run_script, data):
+    """One that removes its file when it goes must not wait until the note of inputs is gone through."""
+    program = (
+        "footsteps.observe.CREDIT = footsteps.observe.SHARE = footsteps.observe.PROMPT = 0\n"
+        + BEGIN
+        + """
+class Temporary:
+    gone = 0
+    def __fspath__(self): return "data/a"
+    def __del__(self): Temporary.gone += 1
+for n in range(1, 100):
+    open(Temporary()).close(); os.close(os.open(Temporary(), os.O_RDONLY))
+    assert Temporary.gone == 2 * n
+"""
+    )
+    done = run_script("import footsteps\n" + program)
+    assert done.returncode == 0, done.stderr
+    assert names() == ["data/a"]
+
+
 def test_a_later_run_of_the_process_has_the_data_that_was_loaded_first(run_script, data):
     """Loaded once, then a loop over settings: the input of each run; what one run reads is its own."""
     program = """
