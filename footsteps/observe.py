@@ -346,7 +346,7 @@ class Watch:
             self.problems[:] = [f"the outcome could not be written to {target}: {error.strerror or error}"]
 
 
-BULKY = ("artifacts", "written_elsewhere", "inputs_complete", "artifacts_complete")
+BULKY = ("artifacts", "written_elsewhere", "written_complete", "inputs_complete", "artifacts_complete")
 
 
 def mark_of_record(directory: str) -> tuple[int, int] | None:
@@ -860,6 +860,7 @@ class Note:
         self.unsaved: list[str] = []
         self.counts: dict[str, int] = {}  # directory -> opens of files that are not listed
         self.wrote: set[str] = set()  # absolute paths
+        self.wrote_more = False  # than are kept there
         self.run: heart.Run | None = None
         self.runs = 0
         self.named: set[str] = set()  # what the user has named by hand
@@ -878,12 +879,21 @@ class Note:
                 self.names.append(text_of(file))
                 self.gather()
                 self.look(len(self.pending))
-            if file.__class__ is not int and len(self.wrote) < INPUTS_LISTED:
-                self.wrote.add(os.path.abspath(text_of(file)))
+            if file.__class__ is not int:
+                self.written(os.path.abspath(text_of(file)))
             self.digest()
         except Exception as error:
             if is_foreign(error):  # an odd name is not worth an exception in somebody's open()
                 raise
+
+    def written(self, path: str) -> None:
+        """Note a file that the program wrote outside the run's directory."""
+        if self.run is not None and path.startswith(self.run.directory):
+            return
+        if len(self.wrote) < INPUTS_LISTED:
+            self.wrote.add(path)
+        elif path not in self.wrote:
+            self.wrote_more = True
 
     def about_to_write(self, file: Any) -> None:
         """Look at a file that was read before it changes, or is moved, under the program's own hand."""
@@ -978,7 +988,8 @@ class Note:
 
     def look_at(self, path: str) -> None:
         """Note one file, unless it is no input or the program's own."""
-        if path in self.inputs or path in self.wrote or is_of_system(path):
+        own = self.run is not None and path.startswith(self.run.directory)
+        if own or path in self.inputs or path in self.wrote or is_of_system(path):
             return
         try:
             status = os.stat(path)
@@ -1036,6 +1047,7 @@ class Note:
         self.append(entry for entry in entries if entry["sha256"])
         told = {
             "written_elsewhere": self.written_elsewhere(),
+            "written_complete": self.noting and not self.wrote_more,
             "inputs_complete": self.noting and others_complete and not self.counts,
         }
         self.forget()
@@ -1043,7 +1055,7 @@ class Note:
 
     def forget(self) -> None:
         """Be ready for another run."""
-        self.run, self.closed, self.since = None, False, time()
+        self.run, self.closed, self.wrote_more, self.since = None, False, False, time()
         for memory in (self.unsaved, self.inputs, self.counts, self.wrote, self.known, self.parents, self.named):
             memory.clear()
 

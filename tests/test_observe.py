@@ -371,6 +371,16 @@ open(footsteps.path("inside"), "w").close()
     assert outcome()["written_elsewhere"] == [str(tmp_path / name) for name in ("beside.csv", "by_descriptor")]
 
 
+@pytest.mark.parametrize("folder", [".", "results/unet"])
+def test_files_written_elsewhere_are_named_or_said_not_to_be(run_script, tmp_path, folder):
+    """Beyond a number the outcome says that these are not all; those in the run's directory don't count."""
+    program = f"footsteps.observe.INPUTS_LISTED = 5\nfor i in range(9): open(f'{folder}/{{i}}', 'w').close()\n"
+    run_script(BEGIN + program + "open('last', 'w').close()\n")
+    told = outcome()
+    assert told["written_complete"] == (folder != ".")
+    assert (str(tmp_path / "last") in told["written_elsewhere"]) == told["written_complete"]
+
+
 def test_what_is_saved_under_a_name_of_its_own_is_named_as_it_is_called_then(run_script, tmp_path):
     """Programs write beside and rename: the file and the folder have their last names, and are no inputs."""
     program = (
