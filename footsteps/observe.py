@@ -76,7 +76,7 @@ def record(*things: Any, **values: Any) -> None:
         for thing in things:
             said.update(fields_of(thing))
         said.update({name: named(name, value) for name, value in values.items()})
-        run = heart.current()
+        run = heart.current() or (_note.join() if heart.is_multiprocessing_child() else None)
         if run is None:
             _waiting.append(said)
         elif said:
@@ -862,10 +862,11 @@ class Note:
         self.wrote: set[str] = set()  # absolute paths
         self.wrote_more = False  # than are kept there
         self.run: heart.Run | None = None
-        self.runs = 0
+        self.begun = 0  # runs
         self.named: set[str] = set()  # what the user has named by hand
         self.parents: set[str] = set()  # directories of runs that are named as parents
-        self.runs_above: dict[str, str | None] = {}  # directory -> the run's that it lies in
+        self.runs_above: dict[str, str | None] = {}  # directory -> the run's that it lies in,
+        self.runs: dict[str, str | None] = {}  # also by links
         self.ids: dict[str, Any] = {}  # run's directory -> its id
         self.since = time()
         self.noting = self.child = self.closed = False
@@ -1027,9 +1028,9 @@ class Note:
             remove()
         self.gather()
         self.look(CHUNK)
-        if not self.runs:
+        if not self.begun:
             self.early = dict(self.inputs)
-        self.runs += 1
+        self.begun += 1
         self.run = run
         self.prompt = PROMPT
         self.room.clear()
@@ -1078,7 +1079,8 @@ class Note:
 
     def close(self) -> None:
         """Look at all that is left, and write the counts: at the end of the run or the process."""
-        if self.closed or not (self.run or self.join()):
+        opened = self.names or self.pending or self.inputs
+        if self.closed or not (self.run or (opened and self.join())):
             return
         self.closed = True
         self.about_to_leave()
@@ -1088,8 +1090,7 @@ class Note:
 
     def join(self) -> heart.Run | None:
         """The run of the process that started this pool worker, which has not asked for it itself."""
-        if self.names or self.pending or self.inputs:
-            self.run = heart.parents_run()
+        self.run = self.run or heart.parents_run()
         return self.run
 
     def save(self) -> None:
@@ -1098,8 +1099,8 @@ class Note:
             return
         paths, self.unsaved = self.unsaved, []
         kept = [path for path in paths if path in self.inputs and self.is_input(path)]
-        for directory in dict.fromkeys(map(os.path.dirname, kept)):
-            self.name_parent(directory)
+        for path in kept:
+            self.name_parent(self.run_of(path))
         self.append(entry_of(path, self.inputs[path]) for path in kept)
 
     def is_input(self, path: str) -> bool:
@@ -1109,7 +1110,7 @@ class Note:
             return True
         if run is None or path.startswith(run.directory) or f"/{heart.RECORD}/" in path:
             return False
-        if self.is_of_run(self.run_above(os.path.dirname(path)), run):
+        if self.is_of_run(self.run_of_folder(os.path.dirname(path)), run):
             return False  # by another way to it: results/ is often a link to a larger disk
         if not path.endswith(CODE):
             return not is_of_system(path)
@@ -1149,14 +1150,14 @@ class Note:
 
     # lineage
 
-    def name_parent(self, directory: str) -> None:
+    def name_parent(self, found: str | None) -> None:
         """Name the run in whose directory an input lies, once, as a parent of this one."""
-        found, run = self.run_above(directory), self.run
+        run = self.run
         if run is None or found is None or found in self.parents:
             return
         self.parents.add(found)
         facts = facts_of(found)
-        if facts.get("kind") != "arguments":
+        if facts.get("kind") != "arguments" and facts.get("id") != run.id:
             follow(run)
             values = {"id": facts.get("id"), "name": facts.get("name"), "directory": found}
             run.append("parent", {**values, "by": "input"})
@@ -1166,6 +1167,19 @@ class Note:
         if directory is not None and directory not in self.ids:
             self.ids[directory] = facts_of(directory).get("id")
         return directory is not None and self.ids[directory] == run.id
+
+    def run_of(self, path: str) -> str | None:
+        """The run's directory that a file lies in, or that which it is a link to."""
+        found = self.run_of_folder(os.path.dirname(path))
+        if found is None and os.path.islink(path):
+            found = self.run_above(os.path.dirname(os.path.realpath(path)))
+        return found
+
+    def run_of_folder(self, folder: str) -> str | None:
+        """The run's directory that a folder lies in, by the way it was named or by its real one."""
+        if folder not in self.runs:
+            self.runs[folder] = self.run_above(folder) or self.run_above(os.path.realpath(folder))
+        return self.runs[folder]
 
     def run_above(self, directory: str) -> str | None:
         """The run's directory that a directory lies in."""

@@ -576,6 +576,22 @@ def test_a_record_without_a_run_makes_none_and_says_so(run_script):
     assert not os.path.exists("results")
 
 
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_what_a_pools_worker_records_is_its_parents(run_script, method):
+    """Also where the worker has not asked for the run's directory."""
+    program = f"""
+import multiprocessing, footsteps
+def tell(n):
+    footsteps.record(n=n)
+if __name__ == "__main__":
+    footsteps.initialize("unet")
+    with multiprocessing.get_context("{method}").Pool(2) as pool: pool.map(tell, range(4))
+"""
+    done = run_script(program)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted(values["n"] for values in recorded()) == [0, 1, 2, 3]
+
+
 def test_the_command_line_is_parsed_as_far_as_it_can_be(run_script):
     """Without a parser of ours: names and values of options, flags and Hydra's overrides."""
     run_script(

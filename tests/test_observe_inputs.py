@@ -356,6 +356,18 @@ open("results/unet/x").read()
     assert [parent["name"] for parent in Run("results/next").parents] == ["unet"]
 
 
+def test_reading_another_runs_artifact_by_a_link_makes_it_a_parent(run_script):
+    """`latest.pt` or `data/` is a link to what a run made."""
+    from footsteps.runs import Run
+
+    for name in "ab":
+        run_script(f"import footsteps\nfootsteps.initialize('{name}')\nopen(footsteps.path('in/w'), 'w').close()\n")
+    os.symlink("results/a/in/w", "latest")
+    os.symlink("results/b/in", "data")
+    run_script(BEGIN + "open('latest').close(); open('data/w').close(); open('script.py').close()\n")
+    assert [parent["name"] for parent in Run(str(RUN)).parents] == ["a", "b"]
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
 def test_a_pipe_named_by_hand_is_not_waited_for(run_script):
     """`reads` of what is no file notes its path, and the program ends."""
