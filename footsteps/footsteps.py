@@ -1947,9 +1947,11 @@ class _Repository(_Tree):
             return None
         noted = {encoded(row["path"]) for row in (*self.files, *self.left_out)}
         unsure = {*seen, *(entry[0] for entry in index.odd)} - noted  # their size there may be another one's
-        known = [(p, size) for p, size in zip(index.paths, sizes, strict=True) if p not in noted and p not in unsure]
-        unsure.update(path for path, size in known if size == 0)  # git writes that where it is not sure itself
-        return sum(size or 0 for _, size in known) + sum(map(self.size_of, unsure))
+        if 0 in sizes:  # git writes that where it is not sure itself
+            unsure.update(p for p, size in zip(index.paths, sizes, strict=True) if size == 0 and p not in noted)
+        apart = noted | unsure
+        known = sum(size for p, size in zip(index.paths, sizes, strict=True) if size and p not in apart)
+        return known + sum(map(self.size_of, unsure))
 
     def size_of(self, path: bytes) -> int:
         """A plain file's size modulo 2**32; 0 of what is none."""
