@@ -1461,8 +1461,8 @@ class _Index:
         paths: of all entries.
         odd: the hidden entries, and the submodules.
         entries: gives all of them.
-        sizes: gives the size of each plain file on disk (modulo 2**32) when git last looked, None of others;
-            nothing where git was asked for the entries.
+        sizes: of the plain files on disk, modulo 2**32, when git last looked; None where git was asked instead of
+            its file. Taken at once, for we wait for git anyway.
     """
 
     def __init__(
@@ -1470,7 +1470,7 @@ class _Index:
         paths: list[bytes],
         odd: list[Entry],
         entries: Callable[[], Iterable[Entry]],
-        sizes: Callable[[], list[int | None]] = list,
+        sizes: dict[bytes, int] | None,
     ) -> None:
         self.paths, self.odd, self.entries, self.sizes = paths, odd, entries, sizes
 
@@ -1480,7 +1480,7 @@ class _Index:
         try:
             data = _bytes_of(path)
         except FileNotFoundError:
-            return cls([], [], list)
+            return cls([], [], list, {})
         if data[:4] != b"DIRC" or data[4:8] not in (b"\0\0\0\2", b"\0\0\0\3"):
             raise _OddIndex
         try:
@@ -1495,9 +1495,11 @@ class _Index:
             paths,
             [_index_entry(data, id_length, at) for at in odd],
             lambda: (_index_entry(data, id_length, at) for at in starts),
-            lambda: [
-                int.from_bytes(data[at + 36 : at + 40], "big") if data[at + 26] == 0x81 else None for at in starts
-            ],
+            {
+                path: int.from_bytes(data[at + 36 : at + 40], "big")
+                for path, at in zip(paths, starts, strict=True)
+                if data[at + 26] == 0x81
+            },
         )
 
     @classmethod
@@ -1510,7 +1512,7 @@ class _Index:
                 tag, mode, blob = facts.split(b" ")[:3]
                 found.append((path, int(mode, 8), bytes.fromhex(blob.decode()), tag.islower() or tag == b"S"))
         odd = [entry for entry in found if entry[3] or entry[1] == 0o160000]
-        return cls([entry[0] for entry in found], odd, lambda: found)
+        return cls([entry[0] for entry in found], odd, lambda: found, None)
 
 
 def _index_layout(data: bytes, id_length: int) -> tuple[list[bytes], list[int], list[int], int]:
@@ -1942,16 +1944,15 @@ class _Repository(_Tree):
 
         It tells a restore of files that git calls clean though an eol setting, gone since, had made them other ones.
         """
-        sizes = index.sizes()
-        if len(sizes) != len(index.paths) or any("count" in row for row in self.left_out):
+        sizes = index.sizes
+        if sizes is None or any("count" in row for row in self.left_out):
             return None
         noted = {encoded(row["path"]) for row in (*self.files, *self.left_out)}
         unsure = {*seen, *(entry[0] for entry in index.odd)} - noted  # their size there may be another one's
-        if 0 in sizes:  # git writes that where it is not sure itself
-            unsure.update(p for p, size in zip(index.paths, sizes, strict=True) if size == 0 and p not in noted)
-        apart = noted | unsure
-        known = sum(size for p, size in zip(index.paths, sizes, strict=True) if size and p not in apart)
-        return known + sum(map(self.size_of, unsure))
+        if 0 in sizes.values():  # git writes that where it is not sure itself
+            unsure.update(path for path, size in sizes.items() if size == 0 and path not in noted)
+        apart = sum(sizes.get(path, 0) for path in noted | unsure)
+        return sum(sizes.values()) - apart + sum(map(self.size_of, unsure))
 
     def size_of(self, path: bytes) -> int:
         """A plain file's size modulo 2**32; 0 of what is none."""
