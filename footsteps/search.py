@@ -618,7 +618,7 @@ def separate(roots: Iterable[str] | None) -> list[str]:
 # The index: one sqlite file for each root, in the user's cache; may be thrown away at any time
 # ---------------------------------------------------------------------------------------------
 
-INDEX_FROM = 500  # runs below a root from which an index is worth its file
+INDEX_FROM = 500  # runs, and directories that are none, below a root from which an index is worth its file
 INSIDE_TO = 10_000  # up to so many runs, each finished one is looked at for changes on every call
 RECENT = 86400  # seconds; to a run begun or ended since then, other ranks may add after the first has ended it
 BYPASSED = "not used, an index that can't be kept"
@@ -1170,10 +1170,12 @@ def times_of(directory: str) -> str:
 
 
 def is_small(root: str) -> bool:
-    """Whether reading all runs of a root is quick without an index."""
+    """Whether finding and reading all runs of a root is quick without an index."""
     from itertools import islice
 
-    return sum(1 for _ in islice(find([root]), INDEX_FROM)) < INDEX_FROM
+    walk = Walk(root, [])
+    count = sum(1 for _ in islice(walk.runs(), INDEX_FROM))
+    return count + len(walk.groups) < INDEX_FROM
 
 
 def is_damage(error: Exception) -> bool:

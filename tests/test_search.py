@@ -210,6 +210,18 @@ def test_few_runs_need_no_index(tmp_path):
     assert not Path(search.cache_directory()).exists()
 
 
+def test_many_folders_that_are_no_runs_are_worth_an_index(tmp_path, monkeypatch):
+    """To look into each of them takes longest, and nothing of them is told."""
+    monkeypatch.setattr(search, "INDEX_FROM", 20)
+    make_run(tmp_path / "results/a")
+    for number in range(20):
+        (tmp_path / f"results/data{number}").mkdir()
+    assert [run.name for run in search.known(["results"])] == ["a"]
+    assert Path(search.index_file("results")).exists()
+    make_run(tmp_path / "results/data7")
+    assert {run.name for run in search.known(["results"])} == {"a", "data7"}
+
+
 @pytest.fixture
 def indexed(tmp_path, monkeypatch):
     """A function that names the runs found by an index, which is there from the first call on."""
