@@ -25,9 +25,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from types import FrameType, TracebackType
-    from typing import Any
+    from typing import Any, TypeVar
 
     from . import footsteps as heart
+
+    Method = TypeVar("Method", bound=Callable[..., Any])
 else:
 
     class Later:
@@ -841,6 +843,21 @@ def exiting(original: Any) -> Any:
 CODE = (".py", ".pyc", ".pyi", ".so", ".pyd", ".dll", ".dylib")
 
 
+def unheard(method: Method) -> Method:
+    """A method whose own errors are not worth an exception in somebody's open(); a signal handler's go through."""
+
+    def called(*given: Any, **named: Any) -> Any:
+        try:
+            return method(*given, **named)
+        except Exception as error:
+            if is_foreign(error):
+                raise
+            return None
+
+    called.__doc__ = method.__doc__
+    return called  # type: ignore[return-value]
+
+
 class Note:
     """The files that this process has opened: in memory until there is a run, then in its record.
 
@@ -873,19 +890,16 @@ class Note:
 
     # called by the stand-ins: raises nothing of its own
 
+    @unheard
     def opened(self, file: Any, reading: bool) -> None:
         """Note that a file was opened for writing, and maybe for reading too."""
-        try:
-            if reading:  # it was there before, and is looked at before it counts as the program's own
-                self.names.append(text_of(file))
-                self.gather()
-                self.look(len(self.pending))
-            if file.__class__ is not int:
-                self.written(os.path.abspath(text_of(file)))
-            self.digest()
-        except Exception as error:
-            if is_foreign(error):  # an odd name is not worth an exception in somebody's open()
-                raise
+        if reading:  # it was there before, and is looked at before it counts as the program's own
+            self.names.append(text_of(file))
+            self.gather()
+            self.look(len(self.pending))
+        if file.__class__ is not int:
+            self.written(os.path.abspath(text_of(file)))
+        self.digest()
 
     def written(self, path: str) -> None:
         """Note a file that the program wrote outside the run's directory."""
@@ -896,49 +910,40 @@ class Note:
         elif path not in self.wrote:
             self.wrote_more = True
 
+    @unheard
     def about_to_write(self, file: Any) -> None:
         """Look at a file that was read before it changes, or is moved, under the program's own hand."""
-        try:
-            if file.__class__ is not int:
-                self.gather()
-                if not is_plain(file) or text_of(file) in self.pending:
-                    self.look(len(self.pending))
-        except Exception as error:
-            if is_foreign(error):
-                raise
+        if file.__class__ is not int:
+            self.gather()
+            if not is_plain(file) or text_of(file) in self.pending:
+                self.look(len(self.pending))
 
+    @unheard
     def renamed(self, old: Any, new: Any) -> None:
         """What the program wrote has another name now: a file, or those below a folder."""
-        try:
-            before, after = (os.path.abspath(text_of(name)) for name in (old, new))
-            if before in self.wrote:
-                self.wrote.remove(before)
-                self.wrote.add(after)
-            elif self.wrote and os.path.isdir(after):
-                inside = [name for name in self.wrote if name.startswith(before + os.sep)]
-                self.wrote.update(after + name[len(before) :] for name in inside)
-        except Exception as error:
-            if is_foreign(error):
-                raise
+        before, after = (os.path.abspath(text_of(name)) for name in (old, new))
+        if before in self.wrote:
+            self.wrote.remove(before)
+            self.wrote.add(after)
+        elif self.wrote and os.path.isdir(after):
+            inside = [name for name in self.wrote if name.startswith(before + os.sep)]
+            self.wrote.update(after + name[len(before) :] for name in inside)
 
+    @unheard
     def digest(self) -> None:
         """Go through the names, and look at some of the files if there is credit for it."""
-        try:
-            if self.child:
-                self.child = False
-                self.in_pool()
-            start = monotonic()
-            self.credit = min(CREDIT, max(self.credit, -CREDIT) + SHARE * (start - self.paid))
-            self.gather()
-            self.prompt -= 1
-            if self.pending and (self.credit > 0 or self.prompt >= 0):
-                self.look(CHUNK)
-            self.paid = monotonic()
-            self.credit -= self.paid - start
-            self.room[:] = [None] * (0 if self.credit > 0 or self.prompt > 0 else BATCH)
-        except Exception as error:
-            if is_foreign(error):
-                raise
+        if self.child:
+            self.child = False
+            self.in_pool()
+        start = monotonic()
+        self.credit = min(CREDIT, max(self.credit, -CREDIT) + SHARE * (start - self.paid))
+        self.gather()
+        self.prompt -= 1
+        if self.pending and (self.credit > 0 or self.prompt >= 0):
+            self.look(CHUNK)
+        self.paid = monotonic()
+        self.credit -= self.paid - start
+        self.room[:] = [None] * (0 if self.credit > 0 or self.prompt > 0 else BATCH)
 
     def gather(self) -> None:
         """Put new names among those to be looked at; once these are too many, only count."""
@@ -963,18 +968,15 @@ class Note:
             folder = name[: name.rfind(os.sep) + 1]
             self.counts[folder] = self.counts.get(folder, 0) + 1
 
+    @unheard
     def about_to_leave(self) -> None:
         """Give relative names their absolute ones while the working directory is the old one."""
-        try:
-            self.gather()
-            self.pending = dict.fromkeys(map(absolute, self.pending))
-            for folder in [folder for folder in self.counts if not os.path.isabs(folder)]:
-                whole = absolute(folder)
-                self.counts[whole] = self.counts.get(whole, 0) + self.counts.pop(folder)
-            self.known = set(filter(os.path.isabs, self.known))
-        except Exception as error:
-            if is_foreign(error):
-                raise
+        self.gather()
+        self.pending = dict.fromkeys(map(absolute, self.pending))
+        for folder in [folder for folder in self.counts if not os.path.isabs(folder)]:
+            whole = absolute(folder)
+            self.counts[whole] = self.counts.get(whole, 0) + self.counts.pop(folder)
+        self.known = set(filter(os.path.isabs, self.known))
 
     # looked at, a few at a time
 
