@@ -378,11 +378,15 @@ def version_key(version: str) -> tuple[tuple[int, int, str], ...]:
 
 def seconds(iso: str) -> float:
     """Seconds since 1970 of an ISO 8601 time (no zone: UTC), or 0.0 if it is none."""
-    from datetime import datetime, timezone
+    try:
+        # datetime itself takes 1 ms more until Python 3.12
+        from _datetime import datetime, timezone  # type: ignore[import-not-found, unused-ignore]
+    except ImportError:
+        from datetime import datetime, timezone
 
     try:
         when = datetime.fromisoformat(iso.replace("Z", "+00:00"))
-        return (when if when.tzinfo else when.replace(tzinfo=timezone.utc)).timestamp()
+        return float((when if when.tzinfo else when.replace(tzinfo=timezone.utc)).timestamp())
     except (ValueError, OverflowError, OSError):
         return 0.0
 
