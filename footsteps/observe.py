@@ -170,9 +170,7 @@ class Watch:
         self.used = processor_seconds()
         self.handled = mark_of(sys.exc_info()[1])  # a run may begin in an except block: not its failure
         self.main = outermost_frame()
-        self.exit: tuple[int, Any, int] | None = (
-            None  # where main was at the last sys.exit, its status, what had failed
-        )
+        self.exit: tuple[int, Any, int] | None = None  # at the last sys.exit: where main was, status, what had failed
         self.threads: list[dict[str, Any]] = []
         self.tees: list[Tee] = []
         self.restore: list[Callable[[], None]] = []
@@ -789,53 +787,54 @@ def os_opening(original: Any) -> Any:
     return open
 
 
-def renaming(original: Any) -> Any:
-    """What stands for `os.rename` and `os.replace`: what is written under one name is often kept under another."""
+def around(original: Any, before: Callable[..., Any], after: Callable[..., Any] | None = None) -> Any:
+    """What stands for a function that is not called by the thousand: `original`, with something done around it."""
 
-    def rename(*given: Any, **named: Any) -> None:
+    def called(*given: Any, **named: Any) -> Any:
         try:
-            names = (*given, *(named[name] for name in ("src", "dst") if name in named))
-            followed = len(names) == 2 and named.get("src_dir_fd") is named.get("dst_dir_fd") is None
-            if followed:
-                _note.about_to_write(names[0])
-                _note.about_to_write(names[1])
-            original(*given, **named)
-            if followed:
-                _note.renamed(*names)
+            before(*given, **named)
+            result = original(*given, **named)
+            if after is not None:
+                after(*given, **named)
+            return result
         except BaseException as error:
             error.__traceback__ = without_ours(error.__traceback__)
             raise
 
-    return rename
+    return called
+
+
+def renaming(original: Any) -> Any:
+    """What stands for `os.rename` and `os.replace`: what is written under one name is often kept under another."""
+
+    def names(*given: Any, **named: Any) -> tuple[Any, ...]:
+        both = (*given, *(named[name] for name in ("src", "dst") if name in named))
+        return both if len(both) == 2 and named.get("src_dir_fd") is named.get("dst_dir_fd") is None else ()
+
+    def before(*given: Any, **named: Any) -> None:
+        for name in names(*given, **named):
+            _note.about_to_write(name)
+
+    def after(*given: Any, **named: Any) -> None:
+        if both := names(*given, **named):
+            _note.renamed(*both)
+
+    return around(original, before, after)
 
 
 def leaving(original: Any) -> Any:
     """What stands for `os.chdir` and `os.fchdir`."""
-
-    def chdir(*given: Any, **named: Any) -> None:
-        try:
-            _note.about_to_leave()
-            original(*given, **named)
-        except BaseException as error:
-            error.__traceback__ = without_ours(error.__traceback__)
-            raise
-
-    return chdir
+    return around(original, lambda *_, **__: _note.about_to_leave())
 
 
 def exiting(original: Any) -> Any:
     """What stands for `sys.exit`."""
 
-    def exit(*given: Any, **named: Any) -> Any:  # noqa: A001
+    def before(status: Any = None, *_: Any, **__: Any) -> None:
         if _watch is not None and get_ident() == main_thread():
-            _watch.exiting(given[0] if given else None)
-        try:
-            original(*given, **named)
-        except BaseException as error:
-            error.__traceback__ = without_ours(error.__traceback__)
-            raise
+            _watch.exiting(status)
 
-    return exit
+    return around(original, before)
 
 
 # --- what it read ---------------------------------------------------------------------------------

@@ -290,20 +290,13 @@ def test_the_index_follows_a_run_until_it_is_over(tmp_path, indexed):
     assert indexed("duration<6") == ["b"]
 
 
-def test_the_index_sees_what_other_ranks_add_to_a_run_that_the_first_has_ended(tmp_path, indexed):
-    """Whoever ends last may record after the outcome was written."""
-    run = make_run(tmp_path / "results/b", started=runs.iso_time(time.time()), outcome={"status": "finished"})
-    settle(tmp_path / "results", run, run / ".footsteps")
-    assert indexed("accuracy>0.5") == []
-    with open(run / ".footsteps/recorded.jsonl", "a") as file:
-        file.write(json.dumps({"kind": "recorded", "values": {"accuracy": 0.9}}) + "\n")
-    assert indexed("accuracy>0.5") == ["b"]
-
-
-def test_the_index_sees_what_ranks_add_to_a_long_run_that_has_just_ended(tmp_path, indexed):
-    """A run of three days is as fresh as its end."""
+@pytest.mark.parametrize("lasted", ["a moment", "days"])
+def test_the_index_sees_what_other_ranks_add_to_a_run_that_the_first_has_ended(tmp_path, indexed, lasted):
+    """Whoever ends last may record after the outcome was written; a run of three days is as fresh as its end."""
     now = runs.iso_time(time.time())
-    run = make_run(tmp_path / "results/b", started=at(1), outcome={"status": "finished", "ended": now})
+    ended = {"started": at(1), "outcome": {"status": "finished", "ended": now}}
+    started = {"started": now, "outcome": {"status": "finished"}}
+    run = make_run(tmp_path / "results/b", **(ended if lasted == "days" else started))
     (run / ".footsteps/recorded.jsonl").write_text("{}\n")
     settle(tmp_path / "results", run, run / ".footsteps")
     assert indexed("accuracy>0.5") == []
