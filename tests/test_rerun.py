@@ -11,7 +11,7 @@ import zipfile
 
 import pytest
 
-from footsteps import rerun, runs
+from footsteps import environment, rerun, runs
 
 PROGRAM = """\
 import os, sys
@@ -591,18 +591,6 @@ def test_an_environment_is_made_by_uv_where_it_is_there(run, offered, project, t
     assert runs.load(tmp_path / "again" / "results" / "one").packages["tool"] == "1.0"
 
 
-def test_a_python_of_pyenv_is_found_though_it_is_on_no_path(tmp_path, monkeypatch):
-    """The very version before one that is as near; its shim on the path answers only where it was switched on."""
-    monkeypatch.setenv("PYENV_ROOT", str(tmp_path / "pyenv"))
-    for version in ("3.99.1", "3.99.12", "3.99.2"):
-        python = tmp_path / "pyenv/versions" / version / "bin/python"
-        python.parent.mkdir(parents=True)
-        python.write_text(f"#!/bin/sh\necho {version}\n")
-        python.chmod(0o755)
-    assert rerun.best_python("3.99.2") == str(tmp_path / "pyenv/versions/3.99.2/bin/python")
-    assert rerun.best_python("3.99.4").startswith(str(tmp_path / "pyenv/versions/3.99."))
-
-
 def test_what_can_not_be_installed_is_told_also_in_a_pipe(run, offered, project, tmp_path):
     """The list of what was wanted stays whole, and the rest is there."""
     commit = {"url": f"file://{tmp_path}/nowhere", "vcs_info": {"vcs": "git", "commit_id": "1a" * 20}}
@@ -641,7 +629,7 @@ def test_an_environment_is_never_made_over_another(run, offered, project, tmp_pa
 
 def test_of_an_environment_that_can_not_be_made_nothing_is_left(run, project, tmp_path, monkeypatch):
     """Half of one would look like one."""
-    monkeypatch.setattr(rerun, "found_on_path", lambda _: "")
+    monkeypatch.setattr(environment, "found_on_path", lambda _: "")
     again = rerun.Rerun(run("one"), str(tmp_path / "again"), environment=True, python=None)
     again.environment.base = str(
         project.write("python", "#!/bin/sh\nmkdir $3; echo full >&2; exit 1\n", executable=True)
@@ -749,20 +737,13 @@ def test_an_index_that_can_not_be_reached_is_not_one_that_lacks_a_package(run, t
     for name in ("PIP_FIND_LINKS", "UV_FIND_LINKS"):
         monkeypatch.delenv(name, raising=False)
     if installer == "pip":
-        monkeypatch.setattr(rerun, "found_on_path", lambda _: "")
+        monkeypatch.setattr(environment, "found_on_path", lambda _: "")
     old = run("one")
     old.facts["packages"] = [{"name": "no-such-package", "version": "1.0"}]
     missing = rerun.Rerun(old, str(tmp_path / "again"), environment=True).missing
     assert [sentence.partition(" (")[0] for sentence in missing] == [
         "packages, maybe: which of them can be had could not be asked"
     ]
-
-
-def test_a_package_is_known_by_any_spelling_of_its_name():
-    """As uv writes it, who has one spelling for all; but no other version, and no longer name."""
-    said = "Because foo-bar-baz was not found and you require foo-bar-baz==1.0, we can conclude"
-    assert rerun.names(said, "Foo_Bar.Baz==1.0")
-    assert not any(rerun.names(said, other) for other in ("bar.baz==1.0", "foo-bar-baz==1", "foo-bar-baz==1.0.1"))
 
 
 def test_packages_are_looked_for_in_the_python_that_is_used(run, offered, project, tmp_path):
