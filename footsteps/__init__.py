@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import sys
 
-from .observe import metadata, path, reads, record
+from .recorder.inputs import reads
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
-    from .arguments import LTParser
     from .footsteps import FootstepsError, GitError, Run, __version__, current, finish, initialize, plot
+    from .lite_tracer.parser import LTParser
+    from .recorder.outcome import path
+    from .recorder.values import metadata, record
 
 __all__ = [
     "FootstepsError",
@@ -46,9 +48,17 @@ def __getattr__(name: str) -> object:
     if name.startswith("__") and name != "__version__":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name == "LTParser":
-        from .arguments import LTParser
+        from .lite_tracer.parser import LTParser
 
         return LTParser
+    if name in ("metadata", "record"):
+        from .recorder import values
+
+        return getattr(values, name)
+    if name == "path":
+        from .recorder.outcome import path
+
+        return path
     from .footsteps import current  # `from . import footsteps` would ask here for it again
 
     here, heart = sys.modules[__name__], sys.modules[current.__module__]

@@ -439,5 +439,5 @@ SITE = "import sysconfig; print(sysconfig.get_path('purelib'))"
 def own_packages() -> list[str]:
     """Where footsteps and lite_tracer lie: within footsteps in its source, beside it where it is installed."""
     package = os.path.dirname(os.path.abspath(__file__))
-    rooms = (os.path.join(place, "lite_tracer") for place in (package, os.path.dirname(package)))
-    return [package, next(filter(os.path.isdir, rooms))]
+    places = (os.path.join(package, "lite_tracer", "alias"), os.path.dirname(package))
+    return [package, next(filter(os.path.isdir, (os.path.join(place, "lite_tracer") for place in places)))]

@@ -564,7 +564,7 @@ def _named(code: Code) -> list[tuple[str, dict[str, Any]]]:
 
 def _is_ours(repository: Mapping[str, Any], path: str) -> bool:
     """Whether this very package is what is at, or (for a whole repository) below the path."""
-    here = os.path.dirname(os.path.realpath(__file__))
+    here = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
     there = os.path.realpath(os.path.join(repository["path"], path))
     if repository["role"] == "loose":
         return bool(path) and there.startswith(os.path.join(here, ""))
