@@ -12,33 +12,24 @@ import pytest
 import footsteps
 
 PACKAGE = Path(footsteps.__file__).parent
-# In this order the rooms may know each other: each only what stands before it, and what its row names.
-ROOMS = {
-    "footsteps": set(),
-    "observe": {"footsteps"},
-    "arguments": {"footsteps"},
-    "runs": {"footsteps"},
-    "search": {"runs", "footsteps"},
-    "restore": {"runs", "footsteps"},
-    "compare": {"restore", "runs", "footsteps"},
-    "environment": {"restore", "runs", "footsteps"},
-    "rerun": {"environment", "restore", "compare", "runs", "footsteps"},
-    "trace": {"compare", "runs", "search", "footsteps"},
-    "render": set(),
-    "cli": {"footsteps", "runs", "search", "compare", "restore", "rerun", "trace", "render"},
-    "lite_tracer": {"arguments", "search", "runs", "render", "footsteps"},
-    "__init__": {"footsteps", "observe", "arguments"},
-    "__main__": {"cli"},
-}
+# From the first that begins to the last that shows; a part may import those before it.
+PARTS = ["footsteps", "recorder", "reader", "reproduce", "view", "cli", "lite_tracer"]
+RECORDER = {"observe", "arguments"}  # files of the recorder that are not in its folder yet
 HEAVY = """argparse asyncio dataclasses hashlib importlib.metadata inspect json numpy pathlib prompt_toolkit
 psutil re subprocess tempfile typing"""
-MOUTHS = {"cli", "render", "lite_tracer"}
-MODULES = sorted(PACKAGE.glob("*.py")) + sorted(Path(lite_tracer.__file__).parent.glob("*.py"))
+PRINTING = {"footsteps", "cli", "lite_tracer"}
+MODULES = sorted({*PACKAGE.rglob("*.py"), *Path(lite_tracer.__file__).parent.glob("*.py")})
 
 
-def room(path: Path) -> str:
-    """The room a file belongs to."""
-    return path.stem if path.parent == PACKAGE else path.parent.name
+def part(path: Path) -> str:
+    """The part of the package that a file belongs to: a folder, or a file at the top."""
+    name = path.stem if path.parent == PACKAGE else path.parent.name
+    return "recorder" if name in RECORDER else name
+
+
+def file_name(path: Path) -> str:
+    """A file as a test's name has it: `reader/runs.py`."""
+    return f"{path.parent.name}/{path.name}"
 
 
 def tree(path: Path) -> ast.Module:
@@ -58,10 +49,11 @@ def imported(statement: ast.AST) -> set[str]:
     return {module}
 
 
-def rooms_known(path: Path) -> set[str]:
-    """The rooms of the house that a file imports, at its top or late."""
+def parts_imported(path: Path) -> set[str]:
+    """The parts of the package that a file imports, at its top or late."""
     names = set().union(*(imported(node) for node in ast.walk(tree(path))))
-    return {name.split(".")[1] for name in names if name.startswith("footsteps.")} & set(ROOMS)
+    tops = {name.split(".")[1] for name in names if name.startswith("footsteps.")}
+    return {"recorder" if name in RECORDER else name for name in tops} & set(PARTS)
 
 
 def at_import(body: list[ast.stmt]) -> list[ast.stmt]:
@@ -79,41 +71,41 @@ def at_import(body: list[ast.stmt]) -> list[ast.stmt]:
     return found
 
 
-@pytest.mark.parametrize("path", MODULES, ids=room)
-def test_a_room_knows_only_those_above_it(path):
-    """Arrows point up the list of rooms, and only where the list says so."""
-    assert rooms_known(path) - {room(path)} <= ROOMS[room(path)]
+@pytest.mark.parametrize("path", [path for path in MODULES if part(path) in PARTS], ids=file_name)
+def test_imports_go_one_way(path):
+    """Each part imports only what stands before it in the list, and of its own."""
+    assert parts_imported(path) <= set(PARTS[: PARTS.index(part(path)) + 1])
 
 
-def test_the_list_of_rooms_has_no_circle():
-    """Each row names only rooms that stand before it."""
-    names = list(ROOMS)
-    assert all(names.index(known) < at for at, row in enumerate(ROOMS.values()) for known in row)
+@pytest.mark.parametrize("path", [path for path in MODULES if part(path) == "reader"], ids=file_name)
+def test_the_reader_does_not_import_the_command_line_or_reproduction(path):
+    """Whoever reads records, a page or a notebook, gets nothing that writes or prints."""
+    assert not parts_imported(path) & {"reproduce", "view", "cli"}
 
 
-def test_the_heart_imports_only_the_standard_library_and_nothing_of_its_package():
+def test_the_core_module_imports_only_the_standard_library_and_nothing_of_its_package():
     """The file can be copied alone."""
-    heart = tree(PACKAGE / "footsteps.py")
-    first = set().union(*(imported(statement) for statement in at_import(heart.body)))
+    core = tree(PACKAGE / "footsteps.py")
+    first = set().union(*(imported(statement) for statement in at_import(core.body)))
     assert {name.split(".")[0] for name in first} <= sys.stdlib_module_names
-    anywhere = set().union(*(imported(node) for node in ast.walk(heart)))
+    anywhere = set().union(*(imported(node) for node in ast.walk(core)))
     assert not [name for name in anywhere if name.split(".")[0] == "footsteps"]
 
 
-@pytest.mark.parametrize("path", MODULES, ids=room)
-def test_only_the_heart_starts_git(path):
+@pytest.mark.parametrize("path", MODULES, ids=file_name)
+def test_only_the_core_module_and_the_recorder_start_git(path):
     """No other file holds a command that begins with git."""
     commands = [node for node in ast.walk(tree(path)) if isinstance(node, (ast.List, ast.Tuple)) and node.elts]
     git = [node.lineno for node in commands if isinstance(node.elts[0], ast.Constant) and node.elts[0].value == "git"]
-    assert room(path) == "footsteps" or not git
+    assert part(path) in ("footsteps", "recorder") or not git
 
 
-@pytest.mark.parametrize("path", MODULES, ids=room)
+@pytest.mark.parametrize("path", MODULES, ids=file_name)
 def test_only_the_command_line_prints(path):
     """No other file calls print or writes to stdout, but for the recorder's two lines."""
     calls = [ast.unparse(node.func) for node in ast.walk(tree(path)) if isinstance(node, ast.Call)]
     spoken = [call for call in calls if call == "print" or call.startswith("sys.stdout.write")]
-    assert room(path) in MOUTHS | {"footsteps"} or not spoken
+    assert part(path) in PRINTING or not spoken
 
 
 def test_importing_the_package_loads_no_heavy_module(run_script):

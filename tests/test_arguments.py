@@ -21,7 +21,7 @@ from conftest import snapshot
 from hypothesis import given
 from hypothesis import strategies as st
 
-from footsteps import runs
+from footsteps.reader import runs
 from footsteps.arguments import ADDED, LTParser
 
 HASH_CODE = re.compile(r"LT_delta-[0-9a-f]{16,}_base-[0-9a-f]{16,}_LT")

@@ -14,7 +14,8 @@ import argparse
 import os
 import sys
 
-from footsteps import render, runs, search
+from footsteps.cli import render
+from footsteps.reader import runs, search
 from footsteps.footsteps import FootstepsError, __version__
 
 TYPE_CHECKING = False  # as in the readers: typing costs a fifth of an interpreter's start
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from footsteps.runs import Run
-    from footsteps.search import Expression
+    from footsteps.reader.runs import Run
+    from footsteps.reader.search import Expression
 
 __all__ = ["main"]
 

@@ -1,6 +1,6 @@
 """What differs between two runs, most telling first; and how much two files differ.
 
-    >>> from footsteps import compare, runs
+    >>> from footsteps.reader import compare, runs
     >>> found = compare.compare(runs.select("unet-2"), runs.select("unet-3"))
     >>> [(each.about, each.name, each.a, each.b) for each in found.differences]
     [('arguments', 'lr', 0.1, 0.01), ('code', 'train.py', 'there', 'changed')]
@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 
 from footsteps.footsteps import FootstepsError, GitError
-from footsteps.runs import files_below, flat, mapping, objects, plain_file, shell_words, text
+from footsteps.reader.runs import files_below, flat, mapping, objects, plain_file, shell_words, text
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from footsteps.runs import Run
+    from footsteps.reader.runs import Run
 
     Frame = tuple[tuple[int, int], Any]  # width and height, pixels
 
@@ -386,7 +386,7 @@ class State:
 
 def states(run: Run, sources: Sequence[str], problems: list[str]) -> dict[str, State]:
     """The repositories of a run by name, as restore would bring them; of a record that it refuses, the files alone."""
-    from footsteps.restore import Plan
+    from footsteps.reproduce.restore import Plan
 
     try:
         plan = Plan(run, sources)
@@ -494,7 +494,7 @@ class Store:
 
     def borrowed(self, state: State) -> str:
         """The tree of the commit out of a clone on this machine, nothing copied; "" if none has it."""
-        from footsteps.restore import clones_of
+        from footsteps.reproduce.restore import clones_of
 
         for clone in (*clones_of(state.row), *filter(os.path.isdir, state.sources)):
             try:
@@ -509,7 +509,7 @@ class Store:
 
         Raises FootstepsError if it is nowhere to be had.
         """
-        from footsteps.restore import Tree
+        from footsteps.reproduce.restore import Tree
 
         self.count += 1
         folder = os.path.join(self.folder.name, f"fetched-{self.count}")

@@ -1,6 +1,6 @@
 """A recorded run, read back: every format ever written.
 
-    >>> from footsteps import runs
+    >>> from footsteps.reader import runs
     >>> run = runs.select("unet-3")              # or a path, "@", "@~1", a hash, a prefix
     >>> run.command, run.status, run.arguments["lr"]
     ('train.py --lr 0.1', 'finished', 0.1)

@@ -1,6 +1,7 @@
 """A run's command again, in a new place, and whether it makes the same files.
 
-    >>> from footsteps import rerun, runs
+    >>> from footsteps.reproduce import rerun
+    >>> from footsteps.reader import runs
     >>> again = rerun.Rerun(runs.select("unet-3"), "again")
     >>> again.missing, again.command            # what can't be had, and what would be run
     ([], "cd again && env FOOTSTEPS_NAME=unet-3 python train.py --lr 0.1")
@@ -17,8 +18,9 @@ from __future__ import annotations
 import os
 import sys
 
-from footsteps import compare, restore, runs
-from footsteps.environment import (
+from footsteps.reader import compare, runs
+from footsteps.reproduce import restore
+from footsteps.reproduce.environment import (
     SITE,
     Environment,
     environment_beside,
@@ -31,14 +33,14 @@ from footsteps.environment import (
     versions_in,
 )
 from footsteps.footsteps import RUN_VARIABLE, FootstepsError, quote
-from footsteps.runs import mapping, text
+from footsteps.reader.runs import mapping, text
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
-    from footsteps.runs import Run
+    from footsteps.reader.runs import Run
 
     Say = Callable[[str], object]
 

@@ -13,7 +13,8 @@ from conftest import Repo, snapshot
 from hypothesis import given
 from hypothesis import strategies as st
 
-from footsteps import restore, runs
+from footsteps.reproduce import restore
+from footsteps.reader import runs
 from footsteps.cli import main
 from footsteps.footsteps import FootstepsError
 

@@ -13,7 +13,7 @@ import zlib
 
 import pytest
 
-from footsteps import compare, runs
+from footsteps.reader import compare, runs
 
 PROGRAM = """\
 import sys

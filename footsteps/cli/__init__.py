@@ -11,7 +11,8 @@ import argparse
 import os
 import sys
 
-from footsteps import render, runs
+from footsteps.cli import render
+from footsteps.reader import runs
 from footsteps.footsteps import OUTPUT_ROOT, FootstepsError, __version__, quote
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
@@ -19,11 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from typing import Any, NoReturn
 
-    from footsteps import compare
-    from footsteps import rerun as rerunning
-    from footsteps import trace as tracing
-    from footsteps.restore import Restored
-    from footsteps.runs import Problem, Run
+    from footsteps.reader import compare
+    from footsteps.reproduce import rerun as rerunning
+    from footsteps.reader import trace as tracing
+    from footsteps.reproduce.restore import Restored
+    from footsteps.reader.runs import Problem, Run
 
     Commands = argparse._SubParsersAction[Any]  # noqa: SLF001
     Pairs = list[tuple[str, Any]]
@@ -214,7 +215,7 @@ def roots_of(given: Sequence[str] | None) -> list[str]:
 
 def chosen(selector: str, given: Sequence[str] | None = None) -> Run:
     """The run that a selector names, below the roots of `--root` or the usual ones."""
-    from footsteps import search
+    from footsteps.reader import search
 
     roots = roots_of(given)
     if selector.startswith("@") and not given:  # counted as `list` lists: an LTParser's record is no run before its run
@@ -317,7 +318,7 @@ def moment(words: str) -> float:
 
 def list_runs(args: argparse.Namespace) -> int:
     """`footsteps list`: the newest runs; 1 if there are none."""
-    from footsteps import search
+    from footsteps.reader import search
 
     given = [*args.roots, *args.root]
     roots = roots_of(given) if given else runs.default_roots()[:1]
@@ -350,7 +351,7 @@ def print_runs(args: argparse.Namespace, found: Sequence[Run], problems: Iterabl
     if args.json:
         render.print_json({key: getattr(run, key) for key in SUMMARY} for run in found)
     elif found:
-        from footsteps import search
+        from footsteps.reader import search
 
         read = render.progress(found, "reading runs", len(found))
         rows = [{**row_of(run), **parameters_of(run)} for run in read]
@@ -392,7 +393,7 @@ def short_code(code: str) -> str:
 
 def parameters_of(run: Run) -> dict[str, Any]:
     """What a list says of a run's arguments and recorded values."""
-    from footsteps import search
+    from footsteps.reader import search
 
     return {PARAMETER + name: value for name, value in search.parameters(run).items()}
 
@@ -429,7 +430,7 @@ Runs of footsteps 0.1 and LiteTracer's records are found as well.""",
 
 def search_runs(args: argparse.Namespace) -> int:
     """`footsteps search`: the runs that match; 1 if there are none."""
-    from footsteps import search
+    from footsteps.reader import search
 
     if not args.include and not args.exclude:
         raise FootstepsError("nothing to search for", hint="footsteps search 'lr<=0.01' unet")
@@ -700,7 +701,7 @@ Exits with 1 if they differ.""",
 
 def diff(args: argparse.Namespace) -> int:
     """`footsteps diff`: 1 if they differ."""
-    from footsteps import compare
+    from footsteps.reader import compare
 
     a, b = (chosen(selector, args.root) for selector in (args.a, args.b))
     found = compare.compare(a, b, args.source, binary=args.json or not render.is_terminal(sys.stdout))
@@ -763,7 +764,7 @@ Exits with 1 if no run is found that made it.""",
 
 def trace(args: argparse.Namespace) -> int:
     """`footsteps trace`: 1 if nobody made it."""
-    from footsteps import trace as tracing
+    from footsteps.reader import trace as tracing
 
     problems: list[Problem] = []
     found = tracing.trace(args.file, roots_of(args.root), problems=problems, watch=render.progress)
@@ -835,7 +836,7 @@ def add_source(parser: argparse.ArgumentParser) -> None:
 
 def verify(args: argparse.Namespace) -> int:
     """`footsteps verify`: 1 if the record would not bring all of it back, or only with the clone."""
-    from footsteps import restore as restoring
+    from footsteps.reproduce import restore as restoring
 
     run = chosen(args.run, args.root)
     done = restoring.verify(run, sources=args.source, say=follow)
@@ -868,7 +869,7 @@ with 1 if anything is left out or not as it was.""",
 
 def restore(args: argparse.Namespace) -> int:
     """`footsteps restore`: 1 if anything is left out or not as it was."""
-    from footsteps import restore as restoring
+    from footsteps.reproduce import restore as restoring
 
     run = chosen(args.run, args.root)
     done = restoring.restore(run, args.dest, sources=args.source, say=follow)
@@ -949,7 +950,7 @@ Exits with 0 if the same was made, 1 if not or if the program failed.""",
 
 def rerun(args: argparse.Namespace) -> int:
     """`footsteps rerun`: 1 if other files were made, or if the program failed."""
-    from footsteps import rerun as rerunning
+    from footsteps.reproduce import rerun as rerunning
 
     run = chosen(args.run, args.root)
     again = rerunning.Rerun(
@@ -1199,7 +1200,7 @@ def sorted_out(parser: argparse.ArgumentParser, words: Iterable[str]) -> tuple[l
 
 def run_names(roots: Sequence[str]) -> list[str]:
     """The names of the runs below some roots, or the usual ones, newest first."""
-    from footsteps import search
+    from footsteps.reader import search
 
     return [run.name for run in search.newest(list(map(os.path.expanduser, roots)) or runs.default_roots())]
 

@@ -1,6 +1,6 @@
 """Which runs match: LiteTracer's expressions over everything that was recorded.
 
-    >>> from footsteps import search
+    >>> from footsteps.reader import search
     >>> search.search(["results"], ["lr<0.1", "optimizer:sgd", "package.numpy<2"], exclude=["test"])
     [<Run 'unet-3' in ...>, ...]
 
@@ -18,7 +18,7 @@ import time
 from contextlib import contextmanager
 
 from footsteps.footsteps import RECORD, RECORDED, RUN_JSON, FootstepsError, from_json, hasher
-from footsteps.runs import (
+from footsteps.reader.runs import (
     OUTCOMES,
     Problem,
     Run,

@@ -13,9 +13,10 @@ from hashlib import sha256
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_runs import at, make_run, this_process
+from made_runs import at, make_run, this_process
 
-from footsteps import cli, runs, search
+from footsteps import cli
+from footsteps.reader import runs, search
 
 COMMANDS = sorted(set(cli.COMMANDS) - {"complete"})
 HOSTILE = "\x1b[31mred\x1b]0;title\x07\x9b2J\u202e\r\nnext"
@@ -462,7 +463,7 @@ def in_shell(redirected, *words, **variables):
 def test_ctrl_c_ends_quietly(results):
     """130 and no frames."""
     done = run_program(
-        "import os, signal; from footsteps import search\n"
+        "import os, signal; from footsteps.reader import search\n"
         "search.newest = lambda *words, **more: os.kill(os.getpid(), signal.SIGINT)",
         "list",
     )
@@ -471,7 +472,7 @@ def test_ctrl_c_ends_quietly(results):
 
 def test_a_mistake_of_ours_says_so(results):
     """3, the frames, and a line with the versions that a report needs."""
-    done = run_program("from footsteps import search\nsearch.newest = None", "list")
+    done = run_program("from footsteps.reader import search\nsearch.newest = None", "list")
     assert done.returncode == 3
     assert "Traceback" in done.stderr
     assert "please report it with: footsteps " in done.stderr.splitlines()[-1]
@@ -606,12 +607,12 @@ def test_interrupting_a_search_leaves_a_usable_index(results, footsteps):
     """SIGINT while an index is written ends with 130; the next question is answered."""
     interrupted = """
 import os, signal
-from footsteps import search
+from footsteps.reader import search
 search.INDEX_FROM = 0
 fact, search.FACTS["host"] = search.FACTS["host"], lambda run: os.kill(os.getpid(), signal.SIGINT)
 """
     assert run_program(interrupted, "search", "lr").returncode == 130
-    again = run_program("from footsteps import search\nsearch.INDEX_FROM = 0", "search", "lr")
+    again = run_program("from footsteps.reader import search\nsearch.INDEX_FROM = 0", "search", "lr")
     assert (again.returncode, len(again.stdout.splitlines()), again.stderr) == (0, 4, "")
 
 

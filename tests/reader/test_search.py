@@ -15,12 +15,12 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from test_runs import at, make_run, this_process
+from made_runs import at, make_run, this_process
 
-from footsteps import runs, search
+from footsteps.reader import runs, search
 from footsteps.footsteps import FootstepsError
 
-RECORDS = Path(__file__).parent / "records"
+RECORDS = Path(__file__).parents[1] / "records"
 
 
 @pytest.fixture(params=["directories", "index", "warm index"])
@@ -471,7 +471,7 @@ def test_an_index_that_cannot_be_written_is_done_without(tmp_path, monkeypatch):
 
 ASK = """
 import sys
-from footsteps import search
+from footsteps.reader import search
 search.INDEX_FROM, search.BATCH = 0, 5
 print(len(search.search(["results"], sys.argv[1:])))
 """
@@ -489,7 +489,7 @@ def test_several_readers_may_index_at_once(tmp_path):
 
 KILLED = """
 import os, signal
-from footsteps import search
+from footsteps.reader import search
 search.INDEX_FROM, search.BATCH = 0, 5
 search.search(["results"], ["lr<50"], watch=lambda runs, label: (
     run if number < 32 else os.kill(os.getpid(), signal.SIGKILL) for number, run in enumerate(runs)

@@ -1,6 +1,7 @@
 """A run's exact source tree again, in a new place, and the proof that it is the one.
 
-    >>> from footsteps import restore, runs
+    >>> from footsteps.reproduce import restore
+    >>> from footsteps.reader import runs
     >>> done = restore.restore(runs.select("unet-3"), "again")
     >>> done.exact, done.command
     (True, 'cd again && python train.py --lr 0.1')
@@ -17,16 +18,16 @@ from __future__ import annotations
 
 import os
 
-from footsteps import runs
+from footsteps.reader import runs
 from footsteps.footsteps import BUNDLE_REF, CODE, INFO, RECORD, RUN_JSON, FootstepsError, GitError, git, mask, quote
-from footsteps.runs import mapping, objects, text
+from footsteps.reader.runs import mapping, objects, text
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Any
 
-    from footsteps.runs import Run
+    from footsteps.reader.runs import Run
 
     Say = Callable[[str], object]
     Entries = dict[bytes, tuple[str, str]]  # a commit's: path -> (mode, id)

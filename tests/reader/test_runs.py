@@ -10,47 +10,18 @@ import sys
 from pathlib import Path
 
 import pytest
+from made_runs import at, make_run, this_process
 
-from footsteps import runs
+from footsteps.reader import runs
 from footsteps.footsteps import FootstepsError
 
-RECORDS = Path(__file__).parent / "records"
+RECORDS = Path(__file__).parents[1] / "records"
 FORMATS = sorted(path.name for path in RECORDS.iterdir() if path.is_dir())
-
-
-def make_run(directory, *, outcome=None, recorded=(), **facts):
-    """Write a run directory of format 1 with these facts."""
-    record = Path(directory) / ".footsteps"
-    record.mkdir(parents=True)
-    content = {"format": 1, "name": record.parent.name, "outcome_expected": True, **facts}
-    (record / "run.json").write_text(json.dumps(content))
-    if outcome:
-        (record / "outcome.json").write_text(json.dumps(outcome))
-    if recorded:
-        lines = [json.dumps({"kind": kind, "values": values}) for kind, values in recorded]
-        (record / "recorded.jsonl").write_text("\n".join(lines) + "\n")
-    return Path(directory)
-
-
-def at(hour):
-    """A start time at that hour."""
-    return f"2026-11-22T{hour:02d}:00:00+00:00"
 
 
 def names(found):
     """The names of some runs, sorted."""
     return sorted(run.name for run in found)
-
-
-def this_process(**changes):
-    """What a run's record says of a process: this one, except for the changes."""
-    process = {
-        "pid": os.getpid(),
-        "ticks": runs.start_ticks(os.getpid()),
-        "boot_id": runs.boot_id(),
-        **changes,
-    }
-    return {"host": platform.node(), "process": process}
 
 
 @pytest.mark.parametrize("folder", FORMATS)
