@@ -30,7 +30,7 @@ from types import ModuleType
 
 TYPE_CHECKING = False  # importing typing takes 4 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
 __version__ = "1.1.0"
@@ -366,7 +366,7 @@ SECTIONS: dict[str, Callable[[], str | bytes]] = {
 }
 
 
-# --- the name, and the question for it -------------------------------------------------------------------------------------
+# --- the name, and the question for it --------------------------------------------------------------------------------
 
 
 def _chosen_name(run: Run) -> str:
@@ -568,7 +568,7 @@ def _in_notebook() -> bool:
 
 
 def _made_directory(root: str, name: str) -> tuple[str, str]:
-    """Make ``root/name``, or ``root/name-N`` with N above all there are: (its path, its name). Raises DirectoryError."""
+    """Make ``root/name``, or ``root/name-N`` with N above all: (its path, its name). Raises DirectoryError."""
     base = os.path.join(root, *name.split("/"))
     try:
         os.makedirs(os.path.dirname(base) or ".", exist_ok=True)
@@ -638,6 +638,8 @@ if not hasattr(_shared, "locks"):
     _shared.beginning, _shared.locks, _shared.figures = None, {}, 0
     _shared.inherited = os.environ.get(RUN_VARIABLE)  # of the program that started this one
     atexit.register(lambda: _shared.run is not None and _shared.run.end())
+if __name__ != "footsteps.footsteps" or not hasattr(_shared, "core"):
+    _shared.core = sys.modules[__name__]  # by which extensions begin a run: a project's own copy rather than ours
 
 
 def _lock() -> Any:

@@ -6,7 +6,6 @@ Importing this package begins the list of files that the program reads, and noth
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
 
 from footsteps.recorder import inputs  # noqa: F401 - first, so that what is read from now on is known
@@ -20,7 +19,7 @@ OFFERED = {
     "GitError": "footsteps.recorder.git",
     "LTParser": "footsteps.lite_tracer.parser",
     "metadata": "footsteps.recorder.values",
-    "path": "footsteps.recorder.outcome",
+    "path": "footsteps.recorder.values",
     "reads": "footsteps.recorder.inputs",
     "record": "footsteps.recorder.outcome",
 }
@@ -32,8 +31,3 @@ def __getattr__(name: str) -> Any:
     if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(module), name)
-
-
-def shared() -> Any:
-    """The state of this process that all copies of footsteps.py share: the run and what is assigned to output_dir."""
-    return sys.modules.get("_footsteps_shared")

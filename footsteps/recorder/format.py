@@ -321,6 +321,25 @@ def as_name(text: str) -> str:
     return kept[:100] or "run"
 
 
+def shared() -> Any:
+    """The state of this process that all copies of footsteps.py share: the run, what is assigned to output_dir."""
+    return sys.modules.get("_footsteps_shared")
+
+
+def current() -> Any:
+    """The run of this process, if there is one yet."""
+    state = shared()
+    return state.run if state is not None and getattr(state, "initialized", False) else None
+
+
+def run_directory() -> str:
+    """What ``output_dir`` of the program's copy of footsteps.py gives, or of the package's: it begins the run."""
+    from importlib import import_module
+
+    core = getattr(shared(), "core", None) or import_module("footsteps.footsteps")
+    return str(core.run_directory())
+
+
 def quietly(function: Callable[..., object], *arguments: object) -> None:
     """Call it; recording never ends the program, so what it raises is a line on stderr."""
     try:

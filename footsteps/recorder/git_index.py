@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from footsteps.recorder.format import bytes_of
 
 TYPE_CHECKING = False

@@ -6,8 +6,7 @@ import os
 import sys
 import time
 
-from footsteps.recorder import shared
-from footsteps.recorder.format import RECORD, RUN_VARIABLE, bytes_of, quote, text_of
+from footsteps.recorder.format import RECORD, RUN_VARIABLE, bytes_of, quote, shared, text_of
 from footsteps.recorder.secrets import mask_arguments
 
 TYPE_CHECKING = False
@@ -159,6 +158,13 @@ def join(run: Any, handle: Mapping[str, Any]) -> None:
     run.join(handle["directory"], handle["shown"], handle["cwd"])
     run.id, run.name, run.maker = handle["id"], handle["name"], handle["maker"]
     run.record = os.path.join(run.directory, RECORD)
+
+
+def run_of(handle: Mapping[str, Any]) -> Any:
+    """The run of a handle, for a worker that only adds to its record."""
+    from types import SimpleNamespace
+
+    return SimpleNamespace(**handle, record=os.path.join(handle["directory"], RECORD), facts={}, made_here=False)
 
 
 def may_share_a_run() -> bool:

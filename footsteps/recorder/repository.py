@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
+    from footsteps.recorder.git_index import Entry
+
 
 MAX_FILE = 10 * MIB  # a changed or untracked file above this is listed, not kept
 

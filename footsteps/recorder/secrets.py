@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from typing import Any
 
 
 # Never copied. A leading or a trailing * stands for anything.

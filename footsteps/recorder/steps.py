@@ -17,7 +17,7 @@ import os
 import sys
 import time
 
-from footsteps.recorder import shared
+from footsteps.recorder import inputs
 from footsteps.recorder.code import Code, CodeCapture, changed_since_loaded
 from footsteps.recorder.format import (
     CODE,
@@ -39,6 +39,7 @@ from footsteps.recorder.format import (
     quote,
     say,
     sha256,
+    shared,
     working_directory,
     write,
 )
@@ -86,7 +87,11 @@ COLLECTORS: list[tuple[str, Callable[[], Any]]] = [
     ("hardware", hardware_facts),
     ("environment", lambda: {name: mask(os.environ[name]) for name in ENVIRONMENT if name in os.environ}),
     ("packages", known_packages),
+    ("parsed_argv", inputs.given_arguments),
 ]
+
+# Called with each run that begins in this process: LTParser's records note the runs that were made with them.
+LISTENERS: list[Callable[[Any], object]] = []
 
 _arguments: list[tuple[dict[str, object], dict[str, object]]] = []  # the last that were parsed
 
@@ -170,9 +175,9 @@ def begin(run: Any) -> None:
         run.endings.append(lambda: record_late_imports(run))
         _say_what_is_missing(run.facts)
         quietly(_make_bundles, run)
-    from footsteps.recorder import outcome
-
-    outcome.begin(run)
+    inputs.begin(run)
+    for listener in LISTENERS:
+        quietly(listener, run)
 
 
 def end(run: Any) -> None:

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from test_compare import png
 
-from footsteps import runs, trace
+from footsteps.reader import runs, trace
 
-RECORDS = Path(__file__).parent / "records"
+RECORDS = Path(__file__).parents[1] / "records"
 
 PROGRAM = """\
 import sys
