@@ -107,8 +107,8 @@ def initialize(
     with _lock():
         run = current()
         if run is not None and run.process == os.getpid():
-            hint = "call footsteps.finish() before another initialize()"
-            raise FootstepsError(f"this run already writes to {run.shown!r}", hint)
+            hint = "footsteps.finish() ends it, then initialize() may begin another"
+            raise FootstepsError(f"this run already writes to {run.shown!r} (begun at {run.begun_at})", hint)
         if run is None:
             _begin(run_name, output_root, {} if console is None else {"console": console})
 
@@ -204,6 +204,10 @@ class Run:
         self.default_name: Callable[[], str] = script_name
         self.handle_lines: list[str] = []
         self.figure_metadata: Callable[[], dict[str, str]] = dict
+        frame: Any = sys._getframe(1)
+        while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in ("footsteps", __name__):
+            frame = frame.f_back
+        self.begun_at = f"{frame.f_code.co_filename}:{frame.f_lineno}"
         self._extensions = list(_extensions())
 
     def call(self, step: str) -> None:
@@ -438,6 +442,7 @@ def name_problem(name: str, root: str = OUTPUT_ROOT) -> str:
         return "is no text; use a name such as 'unet'"
     text, parts = name.strip(), [part for part in name.strip().split("/") if part]
     better = "use a name such as " + repr("-".join(as_name(part) for part in parts if set(part) - {"."}) or "unet")
+    swapped = f"initialize({root!r}, output_root={name!r})"
     ways = [os.path.join(root, *parts[:n]) for n in range(len(parts))]
     file = next((way for way in ways if os.path.lexists(way) and not os.path.isdir(way)), None)
     windows = os.name == "nt" and any(set(part) & set('\\:*?"<>|') or part.endswith(".") for part in parts)
@@ -446,7 +451,7 @@ def name_problem(name: str, root: str = OUTPUT_ROOT) -> str:
         (not parts, "is empty", better),
         (all(set(part) <= {"."} for part in parts), "is only dots", better),
         (text.startswith(("/", "~/")), "leaves the output root", f"{better}, and output_root= for where it is"),
-        (text.endswith("/") and not root.endswith("/"), "looks like an output root", f"output_root={name!r}"),
+        (text.endswith("/") and not root.endswith("/"), "looks like an output root", swapped),
         (any(set(part) <= {"."} for part in parts), "leaves the output root", better),
         (any(part.lower() == ".footsteps" or part != part.strip() for part in parts), "can't be a run's name", better),
         (windows, "can't be a directory on Windows", "use letters, digits, - and _"),
@@ -581,7 +586,9 @@ def _made_directory(root: str, name: str) -> tuple[str, str]:
             return os.path.join(path, ""), name + path[len(base) :]
     except OSError as error:
         hint = 'footsteps.initialize("<name>", output_root="<a directory that you can write to>")'
-        reason = f"can't make the run's directory {base!r}: {error.strerror or error}"
+        taken = isinstance(error, (FileExistsError, NotADirectoryError))
+        why = f"{error.filename!r} is a file" if taken else error.strerror or str(error)
+        reason = f"can't make the run's directory {base!r}: {why}"
         raise DirectoryError(reason, hint, error.errno) from None
 
 

@@ -19,9 +19,9 @@ OFFERED = {
     "GitError": "footsteps.recorder.git",
     "LTParser": "footsteps.lite_tracer.parser",
     "metadata": "footsteps.recorder.values",
-    "path": "footsteps.recorder.values",
+    "path": "footsteps.recorder.outcome",
     "reads": "footsteps.recorder.inputs",
-    "record": "footsteps.recorder.outcome",
+    "record": "footsteps.recorder.values",
 }
 _STEPS = ("meet", "start", "fill", "begin", "end")
 
