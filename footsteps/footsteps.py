@@ -355,7 +355,8 @@ def package_list() -> bytes:
     from importlib.metadata import distributions
 
     found = {d.metadata["Name"]: d.version for d in reversed(list(distributions()))}
-    return "".join(f"{name} {found[name]}\n" for name in sorted(found, key=lambda name: str(name).lower())).encode()
+    rows = [f"{name} {found[name]}\n" for name in sorted(found, key=lambda name: str(name).lower())]
+    return "".join(["Package Version\n------- -------\n", *rows]).encode()
 
 
 # What info.txt says: a title, and the function that gives the text below it. To record more, add a row.
