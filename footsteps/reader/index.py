@@ -58,7 +58,7 @@ def spelled(path: str) -> str:
 # ---------------------------------------------------------------------------------------------
 
 
-INDEX_FROM = 500  # runs, and directories that are none, below a root from which an index is worth its file
+INDEX_FROM = 100  # runs, and directories that are none, below a root from which an index is worth its file
 INSIDE_TO = 3_000  # up to so many runs, each finished one is looked at for changes on every call
 RECENT = 86400  # seconds; to a run begun or ended since then, other ranks may add after the first has ended it
 BYPASSED = "not used, an index that can't be kept"

@@ -427,8 +427,8 @@ class Walk:
             if real in self.seen:
                 continue
             self.seen.add(real)
-            kind, worth = self.look(path)
-            if kind and worth:
+            kind = kind_of(path)
+            if kind:
                 yield Run(path, self.root, kind)
             if kind and left <= BELOW_A_RUN:
                 self.note_folders_between(path)
@@ -446,10 +446,6 @@ class Walk:
         while folder != self.root and not kind_of(folder):
             self.groups[folder] = os.stat(folder).st_mtime_ns
             folder = os.path.dirname(folder)
-
-    def look(self, path: str) -> tuple[str | None, bool]:
-        """What wrote a directory (None: it is no run), and whether it is worth being told."""
-        return kind_of(path), True
 
     def folders(self, path: str, grouping: bool = False) -> list[str]:
         """The names of a directory's folders, hidden ones left out; a group's links are for later."""
