@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from footsteps.reader.formats import Problem
 
-__all__ = ["Origin", "Trace", "told_by_file", "told_by_name", "trace"]
+__all__ = ["Origin", "Trace", "hash_codes_in", "run_from_metadata", "trace"]
 
 LARGEST_READ = 64 << 20  # bytes of a figure in which its run is looked for
 
@@ -86,11 +86,11 @@ def trace(
         made.add(run, "content", name)
     for run, name in without_manifest(found, roots):
         made.add(run, "content", name)
-    told = told_by_file(path)
+    told = run_from_metadata(path)
     for run in search.search(roots, [f"id=={told['id']}"]) if told else ():
         made.add(run, "metadata")
     made.add_unknown(told)
-    for code in told_by_name(os.path.abspath(path)):
+    for code in hash_codes_in(os.path.abspath(path)):
         for run in search.search(roots, [f"hash_code=={code}"]):
             made.add(run, "name")
     for run in lies_in(path):
@@ -178,20 +178,20 @@ ORIGIN = (
 )
 
 
-def told_by_file(path: str) -> dict[str, str]:
+def run_from_metadata(path: str) -> dict[str, str]:
     """The run that a figure names: {"name", "id", "code_id"}; {} if it names none."""
     with open(path, "rb") as file:
         data = file.read(LARGEST_READ)
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return told_by_png(data)
+        return run_from_png(data)
     if data.startswith(b"\x1f\x8b"):
         data = unpacked(data)
     if data.startswith((b"%PDF-", b"%!PS")) or b"<svg" in data[:4096]:
-        return told_by_text(data)
+        return run_from_text(data)
     return {}
 
 
-def told_by_png(data: bytes) -> dict[str, str]:
+def run_from_png(data: bytes) -> dict[str, str]:
     """The same of a PNG file, out of its texts; an id that is none of ours is no word about a run."""
     import re
 
@@ -237,7 +237,7 @@ def unpacked(data: bytes) -> bytes:
         return b""
 
 
-def told_by_text(data: bytes) -> dict[str, str]:
+def run_from_text(data: bytes) -> dict[str, str]:
     """The same of PDF, SVG and PostScript, whose metadata are one sentence somewhere in the file.
 
     PDF says what is not ASCII in UTF-16, and puts a backslash before parentheses.
@@ -252,7 +252,7 @@ def told_by_text(data: bytes) -> dict[str, str]:
     return {}
 
 
-def told_by_name(path: str) -> set[str]:
+def hash_codes_in(path: str) -> set[str]:
     """The LiteTracer hashes in a path."""
     import re
 

@@ -23,13 +23,11 @@ from footsteps.reader import commits, compare, formats, measure, runs
 from footsteps.reader.formats import mapping, text
 from footsteps.reproduce import restore
 from footsteps.reproduce.environment import (
-    SITE,
     Environment,
     environment_beside,
     found_on_path,
     is_word,
     own_environment,
-    own_packages,
     require_nothing,
     version_of,
     versions_in,
@@ -226,7 +224,7 @@ class Rerun:
         return list(dict.fromkeys(slot.name for slot in self.slots if slot.name not in self.values))
 
     def bring(self, say: Say = lambda _: None) -> restore.Restored:
-        """Restore the code, and lay the inputs that lay in it, and are as they were, at their places.
+        """Restore the code, and copy the inputs that lay in it, and are as they were, to their places.
 
         Raises FootstepsError if the code is not to be had.
         """
@@ -236,12 +234,12 @@ class Rerun:
         for row in self.inputs:
             place = restore.new_place(row["path"], self.moved)
             if place and row["path"] in entries:
-                self.lay(row, place)
+                self.copy_input(row, place)
                 row["state"] = state_of(place, {**entries[row["path"]], "mtime_ns": None})
                 row["here"] = place if row["state"] == "unchanged" else ""
         return self.restored
 
-    def lay(self, row: Mapping[str, Any], place: str) -> None:
+    def copy_input(self, row: Mapping[str, Any], place: str) -> None:
         """Copy, or link, an input that is no part of the code to where the program will look for it."""
         import shutil
 
@@ -296,17 +294,13 @@ class Rerun:
         if "PYTHONPATH" in self.variables or self.environment:
             kept.pop("PYTHONPATH", None)
         kept.update(self.variables)
-        kept[RUN_VARIABLE] = parent_ticket(self.run)
+        kept[RUN_VARIABLE] = parent_handle(self.run)
         kept["PATH"] = os.path.dirname(self.python) + os.pathsep + kept.get("PATH", os.defpath)
         return kept
 
     def result(self) -> Result:
         """How what the new run made compares with the old. To be called after `execute`."""
         return Result(self, new_run(self))
-
-    def script(self) -> str:
-        """A shell script that does the same: restore, environment, command."""
-        return script_of(self)
 
 
 def chosen_python(given: str | None) -> str:
@@ -355,13 +349,13 @@ def state_of(path: str, entry: Mapping[str, Any]) -> str:
     return "unchanged" if commits.sha256_of(os.fsencode(path)) == entry["sha256"] else "changed"
 
 
-def parent_ticket(run: Run) -> str:
-    """What tells the new run which one it repeats: the heart takes it for the one that launched it."""
+def parent_handle(run: Run) -> str:
+    """What tells the new run which one it repeats: the core module takes it for the one that launched it."""
     import json
 
-    ticket = {"pid": os.getpid(), "maker": os.getpid(), "id": run.id, "name": run.name}
+    handle = {"pid": os.getpid(), "maker": os.getpid(), "id": run.id, "name": run.name}
     directory = os.path.join(run.directory, "")
-    return json.dumps({**ticket, "directory": directory, "shown": directory, "made_in": os.getcwd()})
+    return json.dumps({**handle, "directory": directory, "shown": directory, "made_in": os.getcwd()})
 
 
 def new_run(again: Rerun) -> Run | None:
@@ -574,95 +568,3 @@ def artifact_verdict(
     if same is None:
         return measure.verdict("different", "the recorded one is gone, and has no hash")
     return measure.verdict("identical" if same else "different", "by its recorded hash; the file is gone")
-
-
-# ---------------------------------------------------------------------------------------------
-# The same as a script
-# ---------------------------------------------------------------------------------------------
-
-
-def script_of(again: Rerun) -> str:
-    """A shell script: what is missing as comments, restore, environment, inputs, command."""
-    run = again.run
-    lines = [f"# {comment(run.name)}, {comment(run.started)}: {comment(run.command)}"]
-    lines += [f"# can't be had: {comment(sentence)}" for sentence in again.missing]
-    lines += ["set -eu", *asked_values(again)]
-    sources = [word for source in again.sources for word in ("--from", source)]
-    restored = quote(["footsteps", "restore", run.directory, again.directory, *sources])
-    lines.append(f"{restored} || [ $? = 1 ] # which is: not all of it came back, as it has said")
-    lines += [*inputs_laid(again), *environment_of(again)]
-    lines.append(f"PATH={quote([os.path.dirname(again.python)])}:$PATH; export PATH")
-    lines += [f"{RUN_VARIABLE}={quote([parent_ticket(run)])}; export {RUN_VARIABLE}", with_values(again)]
-    body = "\n".join(lines) + "\n"
-    return ("#!/usr/bin/env bash\n" if "$'" in body else "#!/bin/sh\n") + body
-
-
-LAY = """\
-lay() { # COMMAND FILE PLACE: unless something is there, or a link of the code leads the place out of it
-    if [ -e "$3" ] || [ -L "$3" ]; then return; fi
-    above=$3
-    until [ -e "$above" ] || [ -L "$above" ]; do above=$(dirname "$above"); done
-    case $(cd "$above" && pwd -P)/ in "$top"/*) mkdir -p "$(dirname "$3")" && $1 "$2" "$3" ;; esac
-}"""
-
-
-def inputs_laid(again: Rerun) -> list[str]:
-    """Lines that do what `Rerun.lay` does with the inputs that lay in the code."""
-    places = [(row["here"], restore.new_place(row["path"], again.moved)) for row in again.inputs if row["here"]]
-    laid = [
-        quote(["lay", "ln -s" if os.path.getsize(here) > COPIED else "cp -p", here, place])
-        for here, place in places
-        if place
-    ]
-    return [LAY, f"top=$(cd {quote([again.directory])} && pwd -P)", *laid] if laid else []
-
-
-def environment_of(again: Rerun) -> list[str]:
-    """Lines that make the environment, if one is wanted, and put this footsteps into it."""
-    if not again.environment:
-        return []
-    made, *install = again.environment.commands()
-    listed = quote([os.path.join(again.environment.path, "requirements.txt")])
-    requirements = "".join(f"{line}\n" for line in again.environment.requirements)
-    site = f'"$({quote([again.python, "-I", "-c", SITE])})"'
-    laid = f"cp -R {quote(own_packages())} {site}"
-    return [quote(made), f"cat > {listed} <<'END'\n{requirements}END", *map(installed_anyhow, install), laid]
-
-
-def installed_anyhow(install: list[str]) -> str:
-    """A line that installs all of a list, or else what can be had of it, one by one."""
-    *words, listed = install
-    one = quote([*words, listed + ".one"])
-    each = f'printf \'%s\\n\' "$line" > {quote([listed + ".one"])}; {one} </dev/null || echo "can\'t be had: $line" >&2'
-    return f"{quote(install)} || while IFS= read -r line; do {each}; done < {quote([listed])}"
-
-
-def comment(words: str) -> str:
-    """The text on one line of a script."""
-    return "".join(c if c.isprintable() else "?" for c in words)
-
-
-def asked_values(again: Rerun) -> list[str]:
-    """Lines that end the script unless the credentials are in its environment."""
-    found = dict.fromkeys(slot.name for slot in again.slots)
-    return [f': "${{{variable(name)}:?set it to what was recorded as {MASK}}}"' for name in found]
-
-
-def variable(name: str) -> str:
-    """The shell variable for a credential."""
-    return "SET_" + "".join(c if c.isalnum() and c.isascii() else "_" for c in name).upper()
-
-
-def with_values(again: Rerun) -> str:
-    """The command, with shell variables where credentials belong."""
-    words = [shell_word(again, number) for number in range(len(again.words))]
-    return again.command.removesuffix(quote(again.words)) + " ".join(words)
-
-
-def shell_word(again: Rerun, number: int) -> str:
-    """One word of the command, quoted, each credential in it as a shell variable."""
-    word, parts, end = again.words[number], [], 0
-    for slot in (slot for slot in again.slots if slot.word == number):
-        parts += [quote([word[end : slot.at]]) if word[end : slot.at] else "", f'"${variable(slot.name)}"']
-        end = slot.at + len(MASK)
-    return "".join(parts) + (quote([word[end:]]) if word[end:] or not parts else "")
