@@ -26,6 +26,7 @@ from footsteps.footsteps import (
     RECORD,
     RECORDED,
     FootstepsError,
+    host_name,
     quote,
 )
 from footsteps.reader.formats import (
@@ -316,20 +317,11 @@ def is_alive(facts: Mapping[str, Any]) -> bool | None:
     pid, boot = process.get("pid"), text(process.get("boot_id"))
     if not isinstance(pid, int) or isinstance(pid, bool) or pid <= 0:
         return None
-    here = facts.get("host") == this_host()
+    here = facts.get("host") == host_name()
     if boot and boot != boot_id():
         return False if here else None
     lives = same_process(pid, process)
     return lives if lives or here else None
-
-
-def this_host() -> str:
-    """The name of this machine, as the recorder takes it."""
-    if hasattr(os, "uname"):
-        return os.uname().nodename
-    import socket
-
-    return socket.gethostname()
 
 
 def boot_id() -> str:

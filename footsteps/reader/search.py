@@ -11,15 +11,17 @@ from __future__ import annotations
 
 import os
 
+from footsteps.footsteps import hasher
 from footsteps.reader.expressions import FACTS, PACKAGE, matches, parameters, parse
-from footsteps.reader.formats import Problem, plain_file
+from footsteps.reader.formats import Problem, digest_of, plain_file
 from footsteps.reader.index import ARTIFACT, BYPASSED, INPUT, Index, cache_directory, files_of, forget, is_damage
 from footsteps.reader.runs import OUTCOMES, default_roots, find, guess, newest_first
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from typing import BinaryIO, TypeVar
+    from io import FileIO
+    from typing import TypeVar
 
     from footsteps.reader.expressions import Expression
     from footsteps.reader.runs import Run
@@ -248,11 +250,9 @@ def hash_of(path: str, size: int | None, written: int) -> str:
         return ""
 
 
-def kept_hash(key: str, stream: BinaryIO) -> str:
+def kept_hash(key: str, stream: FileIO) -> str:
     """The SHA-256 of an open file, from the cache if it was taken before."""
-    import hashlib  # faster than `hasher` for large files
-
-    note = os.path.join(cache_directory(), "hashes", hashlib.sha256(key.encode()).hexdigest())
+    note = os.path.join(cache_directory(), "hashes", hasher("sha256")(key.encode()).hexdigest())
     try:
         with open(note) as known_hash:
             kept = known_hash.read()
@@ -260,16 +260,14 @@ def kept_hash(key: str, stream: BinaryIO) -> str:
             return kept
     except OSError:
         pass
-    digest = hashlib.sha256()
-    for block in iter(lambda: stream.read(1 << 20), b""):
-        digest.update(block)
+    digest = digest_of(stream)
     try:
         os.makedirs(os.path.dirname(note), mode=0o700, exist_ok=True)
         with open(note, "w") as fresh:
-            fresh.write(digest.hexdigest())
+            fresh.write(digest)
     except OSError:
         pass
-    return digest.hexdigest()
+    return digest
 
 
 def separate(roots: Iterable[str] | None) -> list[str]:

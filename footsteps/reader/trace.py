@@ -15,10 +15,10 @@ from __future__ import annotations
 
 import os
 
-from footsteps.footsteps import FootstepsError, hasher
+from footsteps.footsteps import FootstepsError
 from footsteps.reader import search
 from footsteps.reader.compare import artifacts_of
-from footsteps.reader.formats import kind_of
+from footsteps.reader.formats import kind_of, sha256_of
 from footsteps.reader.runs import Run
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
@@ -156,17 +156,6 @@ def without_manifest(found: Trace, roots: Sequence[str] | None) -> Iterator[tupl
                 yield run, name
 
 
-def sha256_of(path: str) -> str:
-    """The SHA-256 of a file, hex."""
-    if os.path.getsize(path) > 1 << 20:
-        import hashlib  # noqa: F401 - for then `hasher` takes OpenSSL's, faster and slow to load
-    digest = hasher("sha256")(b"")
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return str(digest.hexdigest())
-
-
 # ---------------------------------------------------------------------------------------------
 # By what the file itself tells
 # ---------------------------------------------------------------------------------------------
@@ -197,7 +186,7 @@ def run_from_png(data: bytes) -> dict[str, str]:
 
     from footsteps.reader.measure import chunks
 
-    texts = dict(text_of(kind, content) for kind, content in chunks(data) if kind in TEXTS)
+    texts = dict(text_chunk(kind, content) for kind, content in chunks(data) if kind in TEXTS)
     tags = {"name": "run", "id": "id", "code_id": "code_id"}
     told = {key: texts.get(f"footsteps:{tag}", "") for key, tag in tags.items()}
     return told if re.fullmatch(ID, told["id"]) else {}
@@ -206,7 +195,7 @@ def run_from_png(data: bytes) -> dict[str, str]:
 TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 
 
-def text_of(kind: bytes, content: bytes) -> tuple[str, str]:
+def text_chunk(kind: bytes, content: bytes) -> tuple[str, str]:
     """Key and text of one of a PNG file's texts, however another program has packed it again."""
     key, _, rest = content.partition(b"\0")
     if kind == b"tEXt":

@@ -19,7 +19,7 @@ import os
 import sys
 
 from footsteps.footsteps import RUN_VARIABLE, FootstepsError, quote
-from footsteps.reader import commits, compare, formats, measure, runs
+from footsteps.reader import compare, formats, measure, runs
 from footsteps.reader.formats import mapping, text
 from footsteps.reproduce import restore
 from footsteps.reproduce.environment import (
@@ -346,7 +346,7 @@ def state_of(path: str, entry: Mapping[str, Any]) -> str:
         return "unchanged"
     if not entry.get("sha256"):
         return "unknown"
-    return "unchanged" if commits.sha256_of(os.fsencode(path)) == entry["sha256"] else "changed"
+    return "unchanged" if formats.sha256_of(os.fsencode(path)) == entry["sha256"] else "changed"
 
 
 def parent_handle(run: Run) -> str:

@@ -25,9 +25,8 @@ from footsteps.reader.commits import (
     CommitFetcher,
     Unobtainable,
     blocks_of,
-    sha256_of,
 )
-from footsteps.reader.formats import mapping, text
+from footsteps.reader.formats import mapping, sha256_of, text
 from footsteps.reader.repositories import (
     GONE,
     OLDER,
