@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     Say = Callable[[str], object]
 
-__all__ = ["Rerun", "Result", "Slot"]
+__all__ = ["Placeholder", "Rerun", "Result"]
 
 # Recorded variables that a program's results may hang on, and that fit another machine.
 REPEATED = (
@@ -54,7 +54,7 @@ MASK = "***"
 COPIED = 64 << 20  # bytes; larger inputs that lie in the project are linked, not copied
 
 
-class Slot:
+class Placeholder:
     """A place in the command where a credential was recorded as `***`.
 
     name: of the option, query parameter or host it belongs to, else the number of the word; word: which word of the
@@ -73,7 +73,7 @@ class Rerun:
     Attributes:
         run: the recorded one; directory: where its code will be, absolute; cwd: where it will run.
         python: the interpreter, absolute; environment: what `make_environment` would make, or None.
-        words: the command, program first, with `***` where `slots` says that something is missing.
+        words: the command, program first, with `***` where `placeholders` says that something is missing.
         variables: environment variables that will be set; unset: those that will not be handed on.
         inputs: rows {path, state: "unchanged" | "changed" | "gone" | "unknown", here}.
         missing: what can't be had, one sentence each.
@@ -105,7 +105,7 @@ class Rerun:
         self.python = self.environment.python if self.environment else chosen_python(python)
         self.words = command_of(run, self.python, self.moved, stays=bool(restore.new_place(was, self.moved)))
         self.unlike = [] if self.environment else list(self.other_python())
-        self.slots = list(slots_in(self.words)) if run.facts.get("masked") else []
+        self.placeholders = list(placeholders_in(self.words)) if run.facts.get("masked") else []
         self.variables, self.unset = self.repeated()
         require_words(run, [*self.words, *self.variables.values()])
         self.inputs = [self.input(entry) for entry in run.inputs]
@@ -221,7 +221,7 @@ class Rerun:
 
     def needed(self) -> list[str]:
         """The names of credentials that no value is known for."""
-        return list(dict.fromkeys(slot.name for slot in self.slots if slot.name not in self.values))
+        return list(dict.fromkeys(place.name for place in self.placeholders if place.name not in self.values))
 
     def bring(self, say: Say = lambda _: None) -> restore.Restored:
         """Restore the code, and copy the inputs that lay in it, and are as they were, to their places.
@@ -262,9 +262,9 @@ class Rerun:
         for name in self.needed():
             raise FootstepsError(f"{name!r} was recorded as {MASK}", hint=f"--set {quote([name + '=VALUE'])}")
         words = list(self.words)
-        for slot in sorted(self.slots, key=lambda slot: -slot.at):
-            word = words[slot.word]
-            words[slot.word] = word[: slot.at] + self.values[slot.name] + word[slot.at + len(MASK) :]
+        for place in sorted(self.placeholders, key=lambda place: -place.at):
+            word = words[place.word]
+            words[place.word] = word[: place.at] + self.values[place.name] + word[place.at + len(MASK) :]
         return words
 
     def execute(self) -> int:
@@ -484,16 +484,16 @@ def torchrun_options(before: Sequence[str]) -> list[str]:
     return list(before[at[-1] + 1 :]) if at else []
 
 
-def slots_in(words: Sequence[str]) -> Iterator[Slot]:
+def placeholders_in(words: Sequence[str]) -> Iterator[Placeholder]:
     """The credentials that are missing in a command, each with the name that `--set` knows it by."""
     for number, word in enumerate(words):
         at = word.find(MASK)
         while at >= 0:
-            yield Slot(slot_name(words, number, at), number, at)
+            yield Placeholder(placeholder_name(words, number, at), number, at)
             at = word.find(MASK, at + len(MASK))
 
 
-def slot_name(words: Sequence[str], number: int, at: int) -> str:
+def placeholder_name(words: Sequence[str], number: int, at: int) -> str:
     """What a credential is called: by the query parameter or option before it, else by its word's number."""
     before = words[number][:at]
     if before.endswith("="):
