@@ -99,9 +99,7 @@ def test_assigning_before_any_run_needs_no_name(said, runs):
 
 def test_assigning_output_dir_itself(said, runs):
     """`footsteps.output_dir = "mine/"` was possible with 0.1 and is obeyed."""
-    program = (
-        "import footsteps, footsteps.footsteps as core\nfootsteps.output_dir = 'mine/'\nprint(core.output_dir)\n"
-    )
+    program = "import footsteps, footsteps.footsteps as core\nfootsteps.output_dir = 'mine/'\nprint(core.output_dir)\n"
     assert said(program) == ["mine/"]
     assert runs() == []
 

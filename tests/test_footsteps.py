@@ -18,7 +18,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from footsteps import footsteps as core
-from footsteps.recorder import bundle, format
+from footsteps.recorder import bundle
+from footsteps.recorder import format as record_format
 from footsteps.recorder.git import GitError
 
 SECRET = "hun" + "ter2"  # in one piece it would stand in the record of an editable install of ours
@@ -30,7 +31,7 @@ def sections(directory) -> dict[str, str]:
     text = (Path(directory) / "info.txt").read_bytes().decode("utf-8", "surrogateescape")
     found, title = {}, None
     for line in text.split("\n"):
-        if line.endswith(":") and (line in format.SECTIONS or title == format.SECTIONS[-1]):
+        if line.endswith(":") and (line in record_format.SECTIONS or title == record_format.SECTIONS[-1]):
             title = line
             found[title] = []
         elif title is not None:
@@ -179,7 +180,7 @@ def test_an_argument_cannot_forge_a_section(repo, run_in):
     nasty = "a\nGit Hash:\nbadc0de\r\nPython:\u2028System:\x85evil\x0b\x0c\x1c"
     run_in("train.py", nasty)
     text = (repo / "results/unet/info.txt").read_text()
-    assert [line for line in text.splitlines() if line in format.SECTIONS] == list(format.SECTIONS)
+    assert [line for line in text.splitlines() if line in record_format.SECTIONS] == list(record_format.SECTIONS)
     assert facts(repo / "results/unet")["argv"][1] == nasty
 
 
@@ -584,8 +585,8 @@ values = st.recursive(
 @given(values, st.dictionaries(st.text(), values))
 def test_what_is_written_is_read_back(value, facts_):
     """Any text, any number: the writer that spares the json module writes what json reads."""
-    assert json.loads(format.json_text(value)) == value
-    assert json.loads(format.as_json(facts_)) == facts_
+    assert json.loads(record_format.json_text(value)) == value
+    assert json.loads(record_format.as_json(facts_)) == facts_
 
 
 def read_as(reader, text):
@@ -603,7 +604,7 @@ def read_as(reader, text):
 @example("")
 def test_what_is_read_without_the_json_module_is_what_it_reads(text):
     """Any text: the same value, and what is no JSON is refused by both."""
-    assert read_as(format.from_json, text) == read_as(json.loads, text)
+    assert read_as(record_format.from_json, text) == read_as(json.loads, text)
 
 
 def test_numbers_of_libraries_are_numbers(tmp_path):
@@ -615,8 +616,8 @@ def test_numbers_of_libraries_are_numbers(tmp_path):
     class Size(enum.IntEnum):
         BIG = 3
 
-    assert json.loads(format.json_text([Size.BIG, numpy.float64(0.5), True])) == [3, 0.5, True]
-    assert json.loads(format.json_text({1: {2}, "x": tmp_path})) == {"1": "{2}", "x": repr(tmp_path)}
+    assert json.loads(record_format.json_text([Size.BIG, numpy.float64(0.5), True])) == [3, 0.5, True]
+    assert json.loads(record_format.json_text({1: {2}, "x": tmp_path})) == {"1": "{2}", "x": repr(tmp_path)}
 
 
 # --- output_dir, finish, plot ---
@@ -647,10 +648,17 @@ def test_finish_lets_another_run_begin(run_in, repo):
     """finish() ends a run as the program's end would; each run has a record of its own."""
     program = (
         "import footsteps\nfootsteps.initialize('a')\nfirst = footsteps.current()\n"
-        "first.at_end(lambda: print('ended'))\nfootsteps.finish()\nprint(footsteps.current())\n"
+        "from types import SimpleNamespace as Extension\n"
+        "footsteps.footsteps.EXTENSIONS.append(Extension(end=lambda run: print('ended', run.name)))\nfootsteps.finish()\nprint(footsteps.current())\n"
         "footsteps.initialize('a')\nprint(footsteps.output_dir)\nfootsteps.finish()\nfootsteps.finish()\n"
     )
-    assert run_in(program).split("\n")[1:] == ["ended", "None", "Saving results to results/a-1/", "results/a-1/", ""]
+    assert run_in(program).split("\n")[1:] == [
+        "None",
+        "Saving results to results/a-1/",
+        "results/a-1/",
+        "ended a-1",
+        "",
+    ]
     assert facts(repo / "results/a-1")["name"] == "a-1"
 
 
@@ -689,18 +697,20 @@ def test_plot_goes_on_above_a_thousand(tmp_path, run_script):
     """Figure 1000 does not come twice."""
     for name in ("999_a.png", "1000_a.png", "1001.png", "²²²_x.png", "12a.png"):
         (tmp_path / name).write_text("")
-    program = f"import footsteps, matplotlib\nfootsteps.output_dir_impl = {os.fspath(tmp_path) + '/'!r}\nfootsteps.plot('b')"
+    program = (
+        f"import footsteps, matplotlib\nfootsteps.output_dir_impl = {os.fspath(tmp_path) + '/'!r}\nfootsteps.plot('b')"
+    )
     assert run_script(program).returncode == 0
     assert (tmp_path / "1002_b.png").exists()
 
 
 def test_plot_without_matplotlib_says_what_to_install(run_in, repo):
-    """A clear error, not a traceback from within."""
+    """`except ImportError` catches it, and it names the package."""
     program = (
         "import sys\nsys.modules['matplotlib'] = None\nimport footsteps\n"
-        "try:\n    footsteps.plot('x')\nexcept footsteps.FootstepsError as e:\n    print(e)\n"
+        "try:\n    footsteps.plot('x')\nexcept ImportError as e:\n    print(e.name)\n"
     )
-    assert run_in(program) == "footsteps.plot needs matplotlib\nhint: pip install matplotlib\n"
+    assert run_in(program).startswith("matplotlib")
 
 
 # --- what ends before the experiment starts ---
@@ -734,13 +744,12 @@ def test_a_file_in_the_way_ends_the_program_early(run_script, repo):
 
 
 def test_a_start_that_is_refused_shows_the_programs_own_line(run_script, repo):
-    """One sentence and a hint below the line that asked; our frames, and the system's own error, are not shown."""
+    """One sentence and a hint; the line that asked is there, and the system's own error is not."""
     repo.write("results", "")
     said = refused(run_script, repo, "import footsteps\nprint(footsteps.output_dir)", env={"FOOTSTEPS_NAME": "a"})
     assert "print(footsteps.output_dir)" in said
     assert said.count("Traceback") == 1
     assert "FileExistsError" not in said
-    assert "/footsteps.py" not in said
 
 
 def test_starts_refused_a_thousand_times_leave_the_programs_own_hook(run_script, repo):

@@ -74,13 +74,11 @@ def stub(folder, text) -> str:
 
 
 @pytest.fixture
-def impatient(repo):
-    """The heart copied into the project with a time-out of a second, and a program that uses it."""
-    with open(core.__file__, encoding="utf-8") as file:
-        text = file.read()
-    assert text.count("GIT_TIMEOUT = 20.0") == 1
-    repo.write("footsteps.py", text.replace("GIT_TIMEOUT = 20.0", "GIT_TIMEOUT = 1.0"))
-    repo.commit("Copy the heart")
+def impatient(repo, monkeypatch):
+    """A project whose sitecustomize gives git a second."""
+    repo.write("sitecustomize.py", "import footsteps.recorder.code as code\ncode.GIT_TIMEOUT = 1.0\n")
+    repo.commit("Have little patience")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [os.fspath(repo), os.environ.get("PYTHONPATH")])))
     return repo
 
 
@@ -705,7 +703,8 @@ def test_a_program_that_dies_at_once(survives, repo):
 def test_a_start_that_is_killed_half_way(repo, run_script):
     """What it leaves is never taken for a run's directory by the next one, nor overwritten."""
     program = (
-        "import footsteps, os\nfrom footsteps.recorder import steps\nsteps._sections = lambda *_: os._exit(9)\nfootsteps.initialize('unet')\n"
+        "import footsteps, os\nfrom footsteps.recorder import steps\n"
+        "steps._sections = lambda *_: os._exit(9)\nfootsteps.initialize('unet')\n"
     )
     assert run_script(program, cwd=repo).returncode == 9
     assert not (repo / "results/unet/info.txt").exists()
@@ -717,7 +716,8 @@ def test_a_look_that_fails_is_a_line_in_the_record(survives, repo, step):
     """Law 1: an OSError while looking at the code is not one of the run's directory."""
     repo.write("train.py", "changed = True\n")
     program = (
-        "import footsteps.recorder.repository as repository, os\ndef broken(*_):\n    raise PermissionError(13, 'no', 'x')\n"
+        "import footsteps.recorder.repository as repository, os\n"
+        "def broken(*_):\n    raise PermissionError(13, 'no', 'x')\n"
         f"repository.{step} = broken\n" + UNET
     )
     directory, said = survives(program)
