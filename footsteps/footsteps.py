@@ -337,10 +337,12 @@ def package_list() -> bytes:
     import subprocess
 
     words = [sys.executable, "-m", "pip", "--disable-pip-version-check", "list"]
-    done = subprocess.run(words, cwd=os.path.abspath(os.sep), capture_output=True, check=False, timeout=TIMEOUT)
-    if done.returncode == 0:
-        return done.stdout
-    from importlib.metadata import distributions
+    try:
+        return subprocess.run(
+            words, cwd=os.path.abspath(os.sep), capture_output=True, check=True, timeout=TIMEOUT
+        ).stdout
+    except (OSError, subprocess.SubprocessError):  # no pip, or it takes too long
+        from importlib.metadata import distributions
 
     found = {d.metadata["Name"]: d.version for d in reversed(list(distributions()))}
     rows = [f"{name} {found[name]}\n" for name in sorted(found, key=lambda name: str(name).lower())]
