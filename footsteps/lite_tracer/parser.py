@@ -222,7 +222,7 @@ class Parsed(NamedTuple):
         raw = {n: v for n, v in namespace.items() if n not in ours and n[:2] != "__"}
         chain = [parser, *(below for _, below in _subparsers(parser))]
         texts = {key: words for each in chain for key, words in _texts_of(each, raw)}
-        values = {str(name): plain(value, texts) for name, value in raw.items()}
+        values = {str(name): stable_value(value, texts) for name, value in raw.items()}
         names = {action.dest: _names(action) for each in chain for action in each._actions}  # noqa: SLF001
         commands = [name for name, _ in _subparsers(parser)]
         counted = [{n: v for n, v in values.items() if not _is_the_launchers(n, v)}, commands, rest]
@@ -251,7 +251,7 @@ def _texts_of(parser: argparse.ArgumentParser, values: Mapping[str, Any]) -> Ite
     yield from getattr(parser, "_texts", {}).items()
 
 
-def plain(value: Any, texts: Texts, words: Sequence[str] = ()) -> Any:
+def stable_value(value: Any, texts: Texts, words: Sequence[str] = ()) -> Any:
     """``value`` as JSON can hold it, the same text on any machine and in any run.
 
     Args:
@@ -263,21 +263,21 @@ def plain(value: Any, texts: Texts, words: Sequence[str] = ()) -> Any:
         return value
     words = texts.get(id(value), words)
     if isinstance(value, (int, str)):
-        return _stable_text(value, words) if hasattr(value, "name") else _plain(value)
+        return _stable_text(value, words) if hasattr(value, "name") else _plain_value(value)
     if isinstance(value, float):
         return float(value) if value - value == 0 else repr(float(value))  # strict JSON has no NaN
     if isinstance(value, (list, tuple)):
-        return [plain(each, texts, words) for each in value]
+        return [stable_value(each, texts, words) for each in value]
     if isinstance(value, (set, frozenset)):
-        return sorted((plain(each, texts, words) for each in value), key=json_text)
+        return sorted((stable_value(each, texts, words) for each in value), key=canonical_json)
     if isinstance(value, dict):
-        return {str(plain(key, texts, words)): plain(each, texts, words) for key, each in value.items()}
+        return {str(stable_value(key, texts, words)): stable_value(each, texts, words) for key, each in value.items()}
     if isinstance(value, argparse.Namespace):
-        return plain(vars(value), texts, words)
+        return stable_value(vars(value), texts, words)
     return _stable_text(value, words)
 
 
-def _plain(value: int | str) -> int | str:
+def _plain_value(value: int | str) -> int | str:
     return str.__str__(value) if isinstance(value, str) else int(value)
 
 
@@ -293,7 +293,7 @@ def _stable_text(value: Any, words: Sequence[str]) -> Any:
         return value.as_posix()
     try:
         if hasattr(value, "tolist"):  # numpy and torch: repr differs between their versions
-            return plain(value.tolist(), {})
+            return stable_value(value.tolist(), {})
         if hasattr(value, "read") or hasattr(value, "write"):  # argparse.FileType
             return str(value.name)
         named = getattr(getattr(value, "func", value), "__qualname__", None)  # func: of a functools.partial
@@ -329,7 +329,7 @@ def _holds_secret(names: Sequence[str], value: Any) -> bool:
     if not isinstance(value, (dict, list, tuple)):
         return False
     try:
-        values = plain(value, {})
+        values = stable_value(value, {})
         return bool(without_secrets(names, values) != values)
     except RecursionError:  # a list that holds itself; the program is still parsing
         return False
@@ -462,7 +462,9 @@ def _beyond_default(action: argparse.Action, value: list[Any]) -> list[Any]:
 
 def _same(one: Any, other: Any) -> bool:
     """Whether they are equal; arrays don't say."""
-    return one is other or (type(one) is type(other) and json_text(plain(one, {})) == json_text(plain(other, {})))
+    return one is other or (
+        type(one) is type(other) and canonical_json(stable_value(one, {})) == canonical_json(stable_value(other, {}))
+    )
 
 
 def _words(
@@ -493,7 +495,7 @@ def _word(value: Any, texts: Texts, convert: Any = None) -> str:
         return next((text for text in _texts_of_member(value) if _makes(convert, text, value)), str(value))
     if isinstance(value, (bool, int, float, str)):
         return str(value)
-    return " ".join(texts[id(value)]) if id(value) in texts else str(plain(value, texts))
+    return " ".join(texts[id(value)]) if id(value) in texts else str(stable_value(value, texts))
 
 
 def _texts_of_member(member: Any) -> list[str]:
@@ -544,7 +546,7 @@ def delta_of(code: Code) -> str:
         and not footsteps.is_bytecode(file["path"])
         and not _is_ours(repository, file["path"])
     ]
-    return _digest(["delta", sorted(found, key=json_text)])
+    return _digest(["delta", sorted(found, key=canonical_json)])
 
 
 def _named(code: Code) -> list[tuple[str, dict[str, Any]]]:
@@ -580,7 +582,7 @@ def _path_in(repository: Mapping[str, Any], file: Mapping[str, Any]) -> str:
     return path[len(top) :] if path.startswith(top) else os.path.basename(path)
 
 
-def json_text(value: Any, *, in_order: bool = False) -> str:
+def canonical_json(value: Any, *, in_order: bool = False) -> str:
     import json
 
     return json.dumps(value, sort_keys=not in_order, separators=(",", ":"))
@@ -589,7 +591,7 @@ def json_text(value: Any, *, in_order: bool = False) -> str:
 def _digest(value: Any) -> str:
     import hashlib
 
-    return hashlib.sha256(json_text(value).encode("ascii")).hexdigest()
+    return hashlib.sha256(canonical_json(value).encode("ascii")).hexdigest()
 
 
 # ---------------------------------------------------------------------------
@@ -646,7 +648,7 @@ def _remember(parsed: Parsed, record_dir: str, recorded: Recorded) -> None:
     parses = _told(os.environ.get(PARSED_VARIABLE, ""))
     ours = list(parses.items())[-LAST_PARSES:] if parses.pop("pid", None) == os.getpid() else []
     known = {**dict(ours), _parse_key(parsed, record_dir): recorded, "pid": os.getpid()}
-    os.environ[PARSED_VARIABLE] = json_text(known, in_order=True)
+    os.environ[PARSED_VARIABLE] = canonical_json(known, in_order=True)
 
 
 def _of_the_job(parser: LTParser, parsed: Parsed) -> Recorded:
@@ -661,7 +663,7 @@ def _of_the_job(parser: LTParser, parsed: Parsed) -> Recorded:
             return Recorded(*known["recorded"])
         recorded = _record(parser, parsed)
         if not known:
-            append(told, json_text({"pid": os.getpid(), "recorded": recorded}).encode("ascii"))
+            append(told, canonical_json({"pid": os.getpid(), "recorded": recorded}).encode("ascii"))
         return recorded
 
 
@@ -874,7 +876,7 @@ class Pointer:
         values = {"id": run.id, "name": run.name, "directory": run.directory}
         line = {"time": iso(time.time()), "kind": "run", "pid": os.getpid(), "values": values}
         if values not in [each.get("values") for each in map(_told, text_of(self.log).splitlines())]:
-            append(self.log, encoded(json_text(line) + "\n"))
+            append(self.log, encoded(canonical_json(line) + "\n"))
 
 
 def _warn(message: str) -> None:

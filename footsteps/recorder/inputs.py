@@ -210,7 +210,7 @@ def wrap_open(original: Any) -> Any:
         try:
             if mode in ("rb", "r", "rt"):
                 opened = original(file, mode, buffering, encoding, errors, newline, closefd, opener)
-                collect(file if file.__class__ is str else text_of(file))  # an object lives as long as without us
+                collect(file if file.__class__ is str else name_text(file))  # an object lives as long as without us
                 try:
                     more()
                     return opened
@@ -245,7 +245,7 @@ def wrap_os_open(original: Any) -> Any:
             if flags & _WRITES:
                 tracker.opened(path, reading=False)
             else:
-                _collect(text_of(path))
+                _collect(name_text(path))
                 if tracker.remaining:
                     del tracker.remaining[-1:]  # of another thread's may be none left
                 else:
@@ -361,11 +361,11 @@ class InputTracker:
     def opened(self, file: Any, reading: bool) -> None:
         """Note that a file was opened for writing, and maybe for reading too."""
         if reading:  # it was there before, and is looked at before it counts as the program's own
-            self.names.append(text_of(file))
+            self.names.append(name_text(file))
             self.collect()
             self.check(len(self.pending))
         if file.__class__ is not int:
-            self.written(os.path.abspath(text_of(file)))
+            self.written(os.path.abspath(name_text(file)))
         self.flush()
 
     def written(self, path: str) -> None:
@@ -382,13 +382,13 @@ class InputTracker:
         """Look at a file that was read before it changes, or is moved, under the program's own hand."""
         if file.__class__ is not int:
             self.collect()
-            if not is_plain(file) or text_of(file) in self.pending:
+            if not is_plain(file) or name_text(file) in self.pending:
                 self.check(len(self.pending))
 
     @silent
     def renamed(self, old: Any, new: Any) -> None:
         """What the program wrote has another name now: a file, or those below a folder."""
-        before, after = (os.path.abspath(text_of(name)) for name in (old, new))
+        before, after = (os.path.abspath(name_text(name)) for name in (old, new))
         if before in self.wrote:
             self.wrote.remove(before)
             self.wrote.add(after)
@@ -650,7 +650,7 @@ KEPT_BY_TOOLS = ("/.git/", "/__pycache__/", "/matplotlib/fontlist-", "/matplotli
 REGULAR, LINK = 0o100000, 0o120000
 
 
-def text_of(name: Any) -> str:
+def name_text(name: Any) -> str:
     """A file's name as text; of what has none (a descriptor), that of a file that is no input."""
     if isinstance(name, (str, bytes)):
         return str.__str__(os.fsdecode(name))  # not of a subclass, which may have no hash
