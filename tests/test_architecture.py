@@ -18,7 +18,8 @@ ROOMS = {
     "recorder.inputs": {"footsteps", "recorder.values", "recorder.outcome"},  # both late, once there is a run
     "recorder.values": {"footsteps", "recorder.inputs"},
     "recorder.outcome": {"footsteps", "recorder.inputs", "recorder.values"},
-    "lite_tracer.parser": {"footsteps"},
+    "lite_tracer.arguments": {"footsteps"},
+    "lite_tracer.parser": {"lite_tracer.arguments", "footsteps"},
     "runs": {"footsteps"},
     "search": {"runs", "footsteps"},
     "restore": {"runs", "footsteps"},
