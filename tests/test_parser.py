@@ -21,9 +21,9 @@ from conftest import snapshot
 from hypothesis import given
 from hypothesis import strategies as st
 
-from footsteps import runs
 from footsteps.lite_tracer.parser import ADDED, LTParser
-from footsteps.search import search
+from footsteps.reader import runs
+from footsteps.reader.search import search
 
 HASH_CODE = re.compile(r"LT_delta-[0-9a-f]{16,}_base-[0-9a-f]{16,}_LT")
 PROGRAM = """\

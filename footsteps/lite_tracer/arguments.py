@@ -7,7 +7,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
-from footsteps import footsteps
+from footsteps.recorder.format import quote
+from footsteps.recorder.secrets import is_secret_name, mask, mask_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -84,7 +85,7 @@ class Parsed(NamedTuple):
         return cls(
             {n: without_secrets(names.get(n, [n]), v) for n, v in values.items()},
             commands,
-            footsteps.mask_arguments(rest),
+            mask_arguments(rest),
             digest(["arguments", *counted]),
             lambda label: " ".join(map(on_one_line, settings_words(parser, raw, texts, label))),
         )
@@ -170,12 +171,12 @@ def without_secrets(names: Sequence[str], value: Any) -> Any:
         return {key: without_secrets([*names, key], each) for key, each in value.items()}
     if value in (None, "") or isinstance(value, bool):
         return value
-    if any(map(footsteps.is_secret_name, names)):
+    if any(map(is_secret_name, names)):
         return "***"
     key, equals, _ = str(value).partition("=")
-    if equals and footsteps.is_secret_name(key.lstrip("-+")):
+    if equals and is_secret_name(key.lstrip("-+")):
         return f"{key}=***"
-    text = footsteps.mask(str(value))
+    text = mask(str(value))
     return value if text == str(value) else text
 
 
@@ -375,7 +376,7 @@ def _option(action: argparse.Action) -> str:
 def on_one_line(word: str) -> str:
     """Bare where ``split()`` gives it back, else as a shell reads it; what is no UTF-8 can't be opened as text."""
     bare = word and not any(c.isspace() or c in "'\"\x7f" or c < " " or "\ud800" <= c <= "\udfff" for c in word)
-    return word if bare else footsteps.quote([word])
+    return word if bare else quote([word])
 
 
 def canonical_json(value: Any, *, in_order: bool = False) -> str:

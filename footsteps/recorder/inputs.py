@@ -22,26 +22,15 @@ import sys
 from time import monotonic, time
 from types import BuiltinFunctionType, ModuleType
 
+from footsteps.recorder.format import RECORD, RUN_JSON, append, append_line, from_json, json_text, say
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
     from typing import Any, TypeVar
 
-    from footsteps import footsteps as core
-
     Method = TypeVar("Method", bound=Callable[..., Any])
-else:
-
-    class Later:
-        """The core module, imported when something of it is first wanted: importing us must cost next to nothing."""
-
-        def __getattr__(self, name: str) -> Any:
-            from footsteps import footsteps
-
-            return getattr(footsteps, name)
-
-    core = Later()
 
 __all__ = ["reads"]
 
@@ -68,7 +57,7 @@ def reads(path: Any) -> Any:
     try:
         tracker.add_by_hand(os.path.abspath(os.fsdecode(path)))
     except Exception as error:
-        core.say(f"not noted as read: {path!r}: {error!r}")
+        say(f"not noted as read: {path!r}: {error!r}")
     return path
 
 
@@ -344,7 +333,7 @@ class InputTracker:
         self.counts: dict[str, int] = {}  # directory -> opens of files that are not listed
         self.wrote: set[str] = set()  # absolute paths
         self.wrote_more = False  # than are kept there
-        self.run: core.Run | None = None
+        self.run: Any | None = None
         self.monitor: Any = None  # of how the run ends, in the process that made it: outcome.RunMonitor
         self.begun = 0  # runs
         self.named: set[str] = set()  # what the user has named by hand
@@ -490,7 +479,7 @@ class InputTracker:
 
     # to disk, when there is a run
 
-    def begin(self, run: core.Run) -> None:
+    def begin(self, run: Any) -> None:
         """Take to a run what was noted; what was read before the first run is each run's input."""
         if not INPUTS:
             uninstall()
@@ -534,7 +523,9 @@ class InputTracker:
         if util is not None:
             # Its bootstrap, which may be still to come, forgets finalizers and then calls these.
             util.register_after_fork(self, InputTracker.in_pool)
-            if core.is_multiprocessing_child():
+            from footsteps.recorder.processes import is_multiprocessing_child
+
+            if is_multiprocessing_child():
                 util.Finalize(None, self.close, exitpriority=-100)
 
     def close(self) -> None:
@@ -548,9 +539,13 @@ class InputTracker:
         self.counts = {folder: n for folder, n in self.counts.items() if self.is_input(folder)}
         self.append({"directory": folder, "count": n} for folder, n in self.counts.items())
 
-    def join(self) -> core.Run | None:
+    def join(self) -> Any | None:
         """The run of the process that started this pool worker, which has not asked for it itself."""
-        self.run = self.run or core.parents_run()
+        if self.run is None:
+            from footsteps.recorder.processes import parents_run, run_of
+
+            handle = parents_run()
+            self.run = run_of(handle) if handle is not None else None
         return self.run
 
     def save(self) -> None:
@@ -568,7 +563,7 @@ class InputTracker:
         run = self.run
         if run is not None and path in self.named:
             return True
-        if run is None or path.startswith(run.directory) or f"/{core.RECORD}/" in path:
+        if run is None or path.startswith(run.directory) or f"/{RECORD}/" in path:
             return False
         if self.is_of_run(self.run_of_folder(os.path.dirname(path)), run):
             return False  # by another way to it: results/ is often a link to a larger disk
@@ -578,11 +573,11 @@ class InputTracker:
 
     def append(self, entries: Iterable[dict[str, Any]]) -> None:
         """Add lines to this process's own file in the run's record."""
-        lines = b"".join(core.json_text(entry).encode() + b"\n" for entry in entries)
+        lines = b"".join(json_text(entry).encode() + b"\n" for entry in entries)
         if lines and self.run is not None:
             follow(self.run)
             with own_errors_dropped:  # a full disk is told with the outcome; a record that is gone needs none
-                core.append(inputs_file(self.run), lines)
+                append(inputs_file(self.run), lines)
 
     def written_elsewhere(self) -> list[str]:
         """Files outside the run's directory that the program wrote and that are still there."""
@@ -600,9 +595,9 @@ class InputTracker:
         if facts.get("kind") != "arguments" and facts.get("id") != run.id:
             follow(run)
             values = {"id": facts.get("id"), "name": facts.get("name"), "directory": found}
-            run.append("parent", {**values, "by": "input"})
+            append_line(run.record, "parent", {**values, "by": "input"})
 
-    def is_of_run(self, directory: str | None, run: core.Run) -> bool:
+    def is_of_run(self, directory: str | None, run: Any) -> bool:
         """Whether a run's directory is that of this run."""
         if directory is not None and directory not in self.ids:
             self.ids[directory] = facts_of(directory).get("id")
@@ -683,25 +678,27 @@ def entry_of(path: str, seen: tuple[int, int]) -> dict[str, Any]:
     return {"path": path, "size": seen[0], "mtime_ns": seen[1], "sha256": None}
 
 
-def inputs_file(run: core.Run) -> str:
+def inputs_file(run: Any) -> str:
     """The file in which this process, and no other, notes its inputs."""
-    host = "".join(c if c.isalnum() or c in "-." else "_" for c in core.host_name())
+    from footsteps.recorder.machine import host_name
+
+    host = "".join(c if c.isalnum() or c in "-." else "_" for c in host_name())
     return os.path.join(run.record, f"inputs-{host}-{os.getpid()}.jsonl")
 
 
 def facts_of(directory: str) -> dict[str, Any]:
     """The run.json of a run's directory; empty where it can't be read."""
-    name = os.path.join(directory, core.RECORD, core.RUN_JSON)
+    name = os.path.join(directory, RECORD, RUN_JSON)
     try:
         if stat_kind(os.stat(name)) != REGULAR:  # a pipe would be waited for
             return {}
         with _open(name, "rb") as file:
-            return dict(core.from_json(file.read().decode()))
+            return dict(from_json(file.read().decode()))
     except (OSError, ValueError, TypeError, RecursionError):
         return {}
 
 
-def is_code(run: core.Run, path: str) -> bool:
+def is_code(run: Any, path: str) -> bool:
     """Whether a source is the program's own: the script, a loaded module, of a recorded repository."""
     script = (run.facts.get("script") or {}).get("path")  # at exit __main__ has no __file__ any more
     found = [one for one in run.facts.get("repositories") or [] if one.get("role") != "loose"]
@@ -769,7 +766,7 @@ def files_below(top: str) -> Iterator[tuple[str, os.stat_result]]:
             continue
         for entry in here:
             if entry.is_dir(follow_symlinks=False):
-                if entry.name != core.RECORD and not is_run(entry.path):
+                if entry.name != RECORD and not is_run(entry.path):
                     waiting.append(entry.path)
             elif entry.is_file() or entry.is_symlink():
                 try:
@@ -780,7 +777,7 @@ def files_below(top: str) -> Iterator[tuple[str, os.stat_result]]:
 
 def is_run(directory: str) -> bool:
     """Whether a directory is a run's own."""
-    return os.path.lexists(os.path.join(directory, core.RECORD))
+    return os.path.lexists(os.path.join(directory, RECORD))
 
 
 # --- from the import on ---------------------------------------------------------------------------
@@ -836,24 +833,24 @@ def leave() -> None:
     try:
         tracker.close()
         if waiting:
-            core.say("recorded values are lost, as no run was begun; footsteps.initialize() begins one")
+            say("recorded values are lost, as no run was begun; footsteps.initialize() begins one")
     except Exception as error:  # maybe its import: who has given up privileges may not read it any more
         if sys.stderr is not None:
             sys.stderr.write(f"footsteps: not recorded: {error!r}\n")
 
 
-def follow(run: core.Run) -> None:
+def follow(run: Any) -> None:
     """Find the run's directory again, if it was made here, before something is added to its record."""
     if tracker.monitor is not None and tracker.monitor.run is run:
         tracker.monitor.follow_directory()
 
 
-def begin(run: core.Run) -> None:
+def begin(run: Any) -> None:
     """Record a run: called by the core module once its directory is filled, or was joined."""
     from . import outcome
 
     while waiting:
-        run.append("recorded", waiting.pop(0))
+        append_line(run.record, "recorded", waiting.pop(0))
     tracker.begin(run)
     outcome.begin(run)
 

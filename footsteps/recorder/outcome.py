@@ -14,7 +14,20 @@ import sys
 from _thread import get_ident
 from time import monotonic, time
 
-from footsteps import footsteps as core
+from footsteps.recorder.format import (
+    INFO,
+    OUTCOME_JSON,
+    PACKAGES,
+    RECORD,
+    RUN_JSON,
+    as_json,
+    hasher,
+    iso,
+    printable,
+    run_directory,
+    say,
+)
+from footsteps.recorder.program import notebook_path
 
 from .inputs import (
     LINK,
@@ -63,9 +76,9 @@ def path(name: str | os.PathLike[str]) -> str:
     parts = whole.split(os.sep)
     if not wanted or whole == os.curdir or parts[0] == os.pardir or os.path.isabs(whole):
         raise ValueError(f"path {wanted!r} leaves the run's directory; give one such as 'a/b.pt'")
-    if os.path.splitdrive(whole)[0] or parts[0] == core.RECORD or "\0" in wanted:
+    if os.path.splitdrive(whole)[0] or parts[0] == RECORD or "\0" in wanted:
         raise ValueError(f"path {wanted!r} is not the program's to write; give one such as 'b.pt'")
-    made = os.path.join(core.run_directory(), wanted)
+    made = os.path.join(run_directory(), wanted)
     os.makedirs(os.path.dirname(made), exist_ok=True)
     return made
 
@@ -73,14 +86,14 @@ def path(name: str | os.PathLike[str]) -> str:
 # --- a run begins, a run ends ---------------------------------------------------------------------
 
 
-def begin(run: core.Run) -> None:
+def begin(run: Any) -> None:
     """Follow a run to its end; of one that was joined, what this process has read is all there is to tell."""
     run.figure_metadata = lambda: figure_metadata(run, "png")
     if run.facts.get("outcome_expected"):
         tracker.monitor = RunMonitor(run)
-        run.at_end(tracker.monitor.end)
+        run.endings.append(tracker.monitor.end)
     else:
-        run.at_end(tracker.close)
+        run.endings.append(tracker.close)
 
 
 def forked() -> None:
@@ -96,7 +109,7 @@ if hasattr(os, "register_at_fork"):
 class RunMonitor:
     """One run from its beginning to its outcome, in the process that made it."""
 
-    def __init__(self, run: core.Run) -> None:
+    def __init__(self, run: Any) -> None:
         self.run = run
         self.inode = os.stat(run.directory).st_ino  # by which it is known under another name,
         self.mark = mark_of_record(run.directory)  # and by which its record is
@@ -186,7 +199,7 @@ class RunMonitor:
             found = self.found_beside(os.path.dirname(self.run.directory.rstrip(os.sep)))
             if found is not None:
                 self.run.directory = os.path.join(found, "")
-                self.run.record = os.path.join(found, core.RECORD)
+                self.run.record = os.path.join(found, RECORD)
 
     def found_beside(self, folder: str) -> str | None:
         """This run's directory in the folder where it was."""
@@ -198,7 +211,7 @@ class RunMonitor:
         """Whether a directory is this run's: another run may have been given its name since."""
         mark = mark_of_record(directory)
         if mark is None:  # the program has removed run.json
-            record = os.path.join(directory, core.RECORD)
+            record = os.path.join(directory, RECORD)
             return os.path.isdir(record) and os.stat(directory).st_ino == self.inode
         return mark == self.mark or facts_of(directory).get("id") == self.run.id
 
@@ -208,7 +221,7 @@ class RunMonitor:
         facts.update(self.attempt("files", self.files) or {})
         self.write(facts)
         if self.problems:
-            core.say(f"not all is recorded: {self.problems[0]}")
+            say(f"not all is recorded: {self.problems[0]}")
 
     def facts(self) -> dict[str, Any]:
         """How it ended, and what it used."""
@@ -219,12 +232,12 @@ class RunMonitor:
             "exit_status": exit_status,
             "exception": described(error) if error is not None else None,
             "thread_exceptions": self.threads,
-            "ended": core.iso(time()),
+            "ended": iso(time()),
             "duration": round(monotonic() - self.began, 3),
             "cpu": round(processor_seconds() - self.used, 3),
             **(self.attempt("memory", memory_peaks) or {}),
             "seeds": self.attempt("seeds", seeds) or {},
-            "notebook": self.attempt("notebook", core.notebook_path) if shell() else None,
+            "notebook": self.attempt("notebook", notebook_path) if shell() else None,
         }
 
     def status(self) -> tuple[str, int | None, BaseException | None]:
@@ -270,15 +283,15 @@ class RunMonitor:
 
     def write(self, facts: dict[str, Any]) -> None:
         """Write outcome.json, shorter where the disk is full, and the section in info.txt."""
-        target = os.path.join(self.run.record, core.OUTCOME_JSON)
+        target = os.path.join(self.run.record, OUTCOME_JSON)
         short = {name: value for name, value in facts.items() if name not in BULKY}
         try:
             try:
-                write_once(target, core.as_json(facts))
+                write_once(target, as_json(facts))
             except OSError as error:
                 self.problems.append(f"files: not listed: {error}")
-                write_once(target, core.as_json(short))
-            target = os.path.join(self.run.directory, core.INFO)
+                write_once(target, as_json(short))
+            target = os.path.join(self.run.directory, INFO)
             append_to(target, closing_section(facts))
         except OSError as error:
             self.problems[:] = [f"the outcome could not be written to {target}: {error.strerror or error}"]
@@ -290,7 +303,7 @@ BULKY = ("artifacts", "written_elsewhere", "written_complete", "inputs_complete"
 def mark_of_record(directory: str) -> tuple[int, int] | None:
     """What tells a run's record from another's, also once it was moved: run.json is written once."""
     with own_errors_dropped:
-        status = os.stat(os.path.join(directory, core.RECORD, core.RUN_JSON))
+        status = os.stat(os.path.join(directory, RECORD, RUN_JSON))
         return status.st_mtime_ns, status.st_size
     return None
 
@@ -460,7 +473,7 @@ def closing_section(facts: Mapping[str, Any]) -> bytes:
     lines.append(f"CPU {facts.get('cpu')} s, peak memory {megabytes(facts.get('peak_memory'))}")
     if "artifacts" in facts:
         lines.append(f"files in this directory: {len(facts['artifacts'])}")
-    text = "Outcome:\n" + "".join(core.printable(line) + "\n" for line in lines)
+    text = "Outcome:\n" + "".join(printable(line) + "\n" for line in lines)
     return text.encode("utf-8", "surrogateescape")
 
 
@@ -483,9 +496,9 @@ def megabytes(size: int | None) -> str:
 # --- what it made ---------------------------------------------------------------------------------
 
 
-def artifacts_of(run: core.Run) -> tuple[list[dict[str, Any]], bool]:
+def artifacts_of(run: Any) -> tuple[list[dict[str, Any]], bool]:
     """What the run saved in its directory, and whether that is all of it."""
-    ours = {core.INFO, core.PACKAGES, (run.facts.get("script") or {}).get("stored")}
+    ours = {INFO, PACKAGES, (run.facts.get("script") or {}).get("stored")}
     found: list[dict[str, Any]] = []
     for path, status in files_below(run.directory):
         name = os.path.relpath(path, run.directory)
@@ -499,7 +512,7 @@ def artifacts_of(run: core.Run) -> tuple[list[dict[str, Any]], bool]:
     return sorted(found, key=lambda entry: str(entry["path"])), True
 
 
-def noted_by_others(run: core.Run, deadline: float) -> tuple[list[dict[str, Any]], bool]:
+def noted_by_others(run: Any, deadline: float) -> tuple[list[dict[str, Any]], bool]:
     """The inputs that the run's other processes have noted, and whether that is one by one and all."""
     entries: dict[str, dict[str, Any]] = {}
     complete = True
@@ -517,7 +530,7 @@ def noted_by_others(run: core.Run, deadline: float) -> tuple[list[dict[str, Any]
     return list(entries.values()), complete
 
 
-def other_inputs_files(run: core.Run) -> list[str]:
+def other_inputs_files(run: Any) -> list[str]:
     """The files in which the run's other processes have noted theirs."""
     names = (os.path.join(run.record, name) for name in sorted(os.listdir(run.record)))
     files = [name for name in names if os.path.basename(name).startswith("inputs-")]
@@ -536,7 +549,7 @@ def hash_files(entries: Iterable[dict[str, Any]], top: str, deadline: float) -> 
 
 def hash_of(path: str, entry: Mapping[str, Any], deadline: float) -> str | None:
     """A file's SHA-256; None where it is not as it was noted, can't be read, or takes too long."""
-    digest = core.hasher("sha256")(b"")
+    digest = hasher("sha256")(b"")
     try:
         if stat_kind(os.stat(path)) != REGULAR:  # a pipe would be waited for
             return None

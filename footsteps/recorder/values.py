@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import sys
 
-from footsteps import footsteps as core
+from footsteps.recorder.format import append_line, current, printable, run_directory, say
+from footsteps.recorder.processes import is_multiprocessing_child
+from footsteps.recorder.secrets import is_secret_name, mask, mask_arguments
 
 from .inputs import follow, tracker, waiting
 
@@ -30,14 +32,14 @@ def record(*things: Any, **values: Any) -> None:
         for thing in things:
             said.update(fields_of(thing))
         said.update({name: named(name, value) for name, value in values.items()})
-        run = core.current() or (tracker.join() if core.is_multiprocessing_child() else None)
+        run = current() or (tracker.join() if is_multiprocessing_child() else None)
         if run is None:
             waiting.append(said)
         elif said:
             follow(run)
-            run.append("recorded", said)
+            append_line(run.record, "recorded", said)
     except Exception as error:
-        core.say(f"not recorded: {error!r}")
+        say(f"not recorded: {error!r}")
 
 
 def metadata(path_or_format: str | os.PathLike[str] = "png") -> dict[str, Any]:
@@ -45,9 +47,9 @@ def metadata(path_or_format: str | os.PathLike[str] = "png") -> dict[str, Any]:
 
     Holds the run's name, id, code id and command; no host and no user. Begins the run if need be.
     """
-    if core.current() is None:
-        core.run_directory()  # asking for it begins the run
-    run = core.current()
+    if current() is None:
+        run_directory()  # asking for it begins the run
+    run = current()
     name = os.fsdecode(path_or_format).lower()
     return figure_metadata(run, name.rpartition(".")[2]) if run else {}
 
@@ -78,7 +80,7 @@ def items_of(thing: Any) -> list[tuple[str, Any]] | None:
 
 def named(name: Any, value: Any, above: tuple[int, ...] = ()) -> Any:
     """The value of a name, without secrets: record(vars(args)) holds what was given as --token."""
-    hidden = isinstance(value, (str, bytes)) and value and core.is_secret_name(str(name))
+    hidden = isinstance(value, (str, bytes)) and value and is_secret_name(str(name))
     return "***" if hidden else plain(value, above)
 
 
@@ -87,7 +89,7 @@ def plain(value: Any, above: tuple[int, ...] = ()) -> Any:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
-        return core.mask(value)
+        return mask(value)
     if isinstance(value, int):
         return int(value) if value.bit_length() < 10_000 else hex(value)  # Python writes no longer ones
     if isinstance(value, float):
@@ -118,7 +120,7 @@ def said_of(value: Any, above: tuple[int, ...]) -> Any:
 
 def given_arguments() -> dict[str, Any]:
     """What the program was given on its command line; nothing in a notebook, where that is its kernel's."""
-    return {} if hasattr(shell(), "kernel") else arguments_of(core.mask_arguments(sys.argv))
+    return {} if hasattr(shell(), "kernel") else arguments_of(mask_arguments(sys.argv))
 
 
 def arguments_of(argv: Iterable[str]) -> dict[str, Any]:
@@ -171,7 +173,7 @@ def number(word: str) -> int | float | str:
     return word
 
 
-def figure_metadata(run: core.Run, kind: str) -> dict[str, str]:
+def figure_metadata(run: Any, kind: str) -> dict[str, str]:
     """A run's name, id, code id and command under the keys that a figure's format knows."""
     command = without_people(str(run.facts.get("command") or ""), run.facts)
     facts = {"run": run.name, "id": run.id, "code_id": run.facts.get("code_id"), "command": command}
@@ -190,7 +192,7 @@ def figure_metadata(run: core.Run, kind: str) -> dict[str, str]:
 
 def as_text(value: Any) -> str:
     """The value on one line, in characters that every format can hold."""
-    return core.printable(str(value)).encode("utf-8", "backslashreplace").decode()
+    return printable(str(value)).encode("utf-8", "backslashreplace").decode()
 
 
 def without_people(command: str, facts: Mapping[str, Any]) -> str:

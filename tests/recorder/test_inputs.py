@@ -17,7 +17,7 @@ RUN = Path("results/unet")
 
 def noted(directory=RUN) -> list[dict]:
     """The inputs as the readers put them together."""
-    from footsteps.runs import Run
+    from footsteps.reader.runs import Run
 
     return Run(str(directory)).inputs
 
@@ -323,7 +323,7 @@ footsteps.reads("data"); footsteps.reads("not there"); footsteps.reads(None)
 
 def test_a_runs_own_files_are_its_own_by_whatever_way(run_script, tmp_path):
     """`results` is a link to a larger disk: what lies there is not an input, and it is no parent of itself."""
-    from footsteps.runs import Run
+    from footsteps.reader.runs import Run
 
     (tmp_path / "disk").mkdir()
     (tmp_path / "results").symlink_to("disk")
@@ -336,7 +336,7 @@ def test_a_runs_own_files_are_its_own_by_whatever_way(run_script, tmp_path):
 
 def test_reading_another_runs_artifact_makes_it_a_parent(run_script):
     """Once for each such run, be it of an earlier program or of this one; never the run itself."""
-    from footsteps.runs import Run
+    from footsteps.reader.runs import Run
 
     run_script("import footsteps\nfootsteps.initialize('one')\nopen(footsteps.path('deep/w'), 'w').close()\n")
     program = (
@@ -359,7 +359,7 @@ open("results/unet/x").read()
 
 def test_reading_another_runs_artifact_by_a_link_makes_it_a_parent(run_script):
     """`latest.pt` or `data/` is a link to what a run made."""
-    from footsteps.runs import Run
+    from footsteps.reader.runs import Run
 
     for name in "ab":
         run_script(f"import footsteps\nfootsteps.initialize('{name}')\nopen(footsteps.path('in/w'), 'w').close()\n")

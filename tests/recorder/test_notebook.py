@@ -43,7 +43,7 @@ def outcome(name: str) -> dict:
 @pytest.mark.filterwarnings("ignore")
 def test_a_notebook_keeps_its_cells_inputs_and_outcome(executed, tmp_path):
     """At each finish() and at the kernel's shutdown: the cells so far, in order, as Python that compiles."""
-    from footsteps.runs import Run
+    from footsteps.reader.runs import Run
 
     assert executed.cells[2].outputs[0].ename == "ZeroDivisionError"
     first, second = (Path(f"results/{name}/executed_cells.py").read_text() for name in ("first", "second"))
@@ -61,6 +61,6 @@ def test_a_notebook_keeps_its_cells_inputs_and_outcome(executed, tmp_path):
 @pytest.mark.filterwarnings("ignore")
 def test_the_kernels_own_arguments_are_none_of_the_notebooks(executed):
     """Its connection file would be a column of every list, and a difference between any two notebooks."""
-    from footsteps.runs import Run
+    from footsteps.reader.runs import Run
 
     assert [Run(f"results/{name}").arguments for name in ("first", "second")] == [{}, {}]

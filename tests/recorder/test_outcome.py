@@ -179,7 +179,7 @@ def test_ctrl_c_is_an_interruption(tmp_path):
 )
 def test_a_program_that_is_cut_off_has_no_outcome(run_script, ending):
     """SIGKILL, os._exit, exec and abort leave none, and the readers say that the run died."""
-    from footsteps.runs import Run
+    from footsteps.reader.runs import Run
 
     run_script(BEGIN + ending)
     assert not ended()
@@ -543,7 +543,7 @@ assert not os.path.exists("results")
 
 def test_a_run_that_was_moved_or_can_not_be_written_is_read_as_before(run_script, tmp_path):
     """The manifest's paths are the directory's own; nothing in the record is needed to be writable."""
-    from footsteps.runs import Run
+    from footsteps.reader.runs import Run
 
     run_script(BEGIN + "open(footsteps.path('a'), 'w').close()\n")
     (tmp_path / "elsewhere").mkdir()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from footsteps import environment
+from footsteps.reproduce import environment
 
 
 def test_a_python_of_pyenv_is_found_though_it_is_on_no_path(tmp_path, monkeypatch):

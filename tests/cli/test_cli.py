@@ -13,11 +13,13 @@ from hashlib import sha256
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_runs import at, make_run, this_process
+from made_runs import at, make_run, this_process
 
-from footsteps import cli, runs, search
+from footsteps import cli
+from footsteps.cli import parsers
+from footsteps.reader import expressions, formats, index, runs
 
-COMMANDS = sorted(set(cli.COMMANDS) - {"complete"})
+COMMANDS = sorted(set(parsers.COMMANDS) - {"complete"})
 HOSTILE = "\x1b[31mred\x1b]0;title\x07\x9b2J\u202e\r\nnext"
 
 
@@ -50,7 +52,7 @@ def results(tmp_path):
     )
     info = "Command:\nx\nSystem:\nh\nPython:\np\nGit Hash:\nf\nUncommitted changes:\n-a\n+b\nCurrent working dir:\n/\n"
     (failed / "info.txt").write_text(info)
-    now = runs.iso_time(time.time() - 5)
+    now = formats.iso_time(time.time() - 5)
     make_run(root / "now", started=now, arguments={"lr": 0.1, "seed": 1}, **this_process())
     return root
 
@@ -187,7 +189,9 @@ def test_path_is_what_a_shell_can_change_into(results):
 
 def test_the_newest_runs_are_those_that_the_list_begins_with(results, footsteps):
     """A script with an LTParser leaves a record in lt_records/ too, which is no run before its own."""
-    make_run(results.parent / "lt_records/LT_delta-00_base-11_LT", started=runs.iso_time(time.time()), kind="arguments")
+    make_run(
+        results.parent / "lt_records/LT_delta-00_base-11_LT", started=formats.iso_time(time.time()), kind="arguments"
+    )
     listed = names(footsteps("list")[1])
     assert [os.path.relpath(footsteps("path", at)[1].strip(), results) for at in ("@", "@~1", "@~2")] == listed
     assert footsteps("path", "LT_delta")[0] == 0
@@ -462,7 +466,7 @@ def in_shell(redirected, *words, **variables):
 def test_ctrl_c_ends_quietly(results):
     """130 and no frames."""
     done = run_program(
-        "import os, signal; from footsteps import search\n"
+        "import os, signal; from footsteps.reader import search\n"
         "search.newest = lambda *words, **more: os.kill(os.getpid(), signal.SIGINT)",
         "list",
     )
@@ -471,7 +475,7 @@ def test_ctrl_c_ends_quietly(results):
 
 def test_a_mistake_of_ours_says_so(results):
     """3, the frames, and a line with the versions that a report needs."""
-    done = run_program("from footsteps import search\nsearch.newest = None", "list")
+    done = run_program("from footsteps.reader import search\nsearch.newest = None", "list")
     assert done.returncode == 3
     assert "Traceback" in done.stderr
     assert "please report it with: footsteps " in done.stderr.splitlines()[-1]
@@ -606,12 +610,14 @@ def test_interrupting_a_search_leaves_a_usable_index(results, footsteps):
     """SIGINT while an index is written ends with 130; the next question is answered."""
     interrupted = """
 import os, signal
-from footsteps import search
-search.INDEX_FROM = 0
-fact, search.FACTS["host"] = search.FACTS["host"], lambda run: os.kill(os.getpid(), signal.SIGINT)
+from footsteps.reader import search
+from footsteps.reader import expressions
+from footsteps.reader import index
+index.INDEX_FROM = 0
+fact, expressions.FACTS["host"] = expressions.FACTS["host"], lambda run: os.kill(os.getpid(), signal.SIGINT)
 """
     assert run_program(interrupted, "search", "lr").returncode == 130
-    again = run_program("from footsteps import search\nsearch.INDEX_FROM = 0", "search", "lr")
+    again = run_program("from footsteps.reader import index\nindex.INDEX_FROM = 0", "search", "lr")
     assert (again.returncode, len(again.stdout.splitlines()), again.stderr) == (0, 4, "")
 
 
@@ -685,7 +691,7 @@ def test_no_record_is_beyond_the_readers(tmp_path_factory, facts, outcome, line,
                   ["show", "a", "--files", *at_root], ["search", "x", "lr<1", "started>2", *at_root],
                   ["list", "--failed", "--json", str(root)]):  # fmt: skip
         assert cli.main(words) in (0, 1)
-    for reader in (search.Row, lambda run: list(search.facts_of(run))):
+    for reader in (index.Row, lambda run: list(expressions.facts_of(run))):
         reader(runs.load(root / "a"))
 
 

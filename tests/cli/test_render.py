@@ -9,7 +9,7 @@ from contextlib import contextmanager, redirect_stdout
 
 import pytest
 
-from footsteps import render
+from footsteps.cli import render
 
 
 class Terminal(io.StringIO):
@@ -166,7 +166,7 @@ def test_a_time_is_told_as_people_do(past, told):
 
 def render_iso(epoch):
     """ISO 8601 of seconds since 1970."""
-    from footsteps.runs import iso_time
+    from footsteps.reader.formats import iso_time
 
     return iso_time(epoch)
 
@@ -219,16 +219,14 @@ def test_progress_is_nothing_in_a_pipe(capsys):
 def test_rendering_does_not_import_prompt_toolkit_for_plain_text():
     """Its import takes longer than a whole command may."""
     program = (
-        "import sys; from footsteps import render;render.cells('plain'); assert 'prompt_toolkit' not in sys.modules"
+        "import sys; from footsteps.cli import render;render.cells('plain'); assert 'prompt_toolkit' not in sys.modules"
     )
     assert os.spawnl(os.P_WAIT, sys.executable, sys.executable, "-c", program) == 0
 
 
 def test_progress_leaves_stdin_to_whoever_reads_it(terminal):
     """In a `while read` loop stdin holds the names of the next files, not keys for a progress bar."""
-    work = (
-        "from footsteps import render; render.PATIENCE = -1; print(sum(1 for _ in render.progress(range(9999), 'w')))"
-    )
+    work = "import footsteps.cli.render as r; r.PATIENCE = -1; print(sum(1 for _ in r.progress(range(9999), 'w')))"
     loop = f'printf "next\\n" | ("{sys.executable}" -c "{work}"; printf "left: "; cat)'
     screen = terminal(["sh", "-c", loop])
     screen.expect_exact("left: next")

@@ -11,7 +11,8 @@ import zipfile
 
 import pytest
 
-from footsteps import environment, rerun, runs
+from footsteps.reader import runs
+from footsteps.reproduce import environment, rerun
 
 PROGRAM = """\
 import os, sys

@@ -1,6 +1,7 @@
 """The environment of a recorded run again: its Python, and its packages from where they came.
 
-    >>> from footsteps import environment, runs
+    >>> from footsteps.reproduce import environment
+    >>> from footsteps.reader import runs
     >>> again = environment.Environment(runs.select("unet-3"), "again", {})
     >>> again.missing, again.commands()         # what can't be had, and what `make` would run
     ([], [["uv", "venv", ...], ["uv", "pip", "install", ...]])
@@ -14,16 +15,17 @@ from __future__ import annotations
 import os
 import sys
 
-from footsteps import restore
-from footsteps.footsteps import FootstepsError, quote
-from footsteps.runs import mapping, objects, text
+from footsteps.reader import repositories
+from footsteps.reader.formats import mapping, objects, text
+from footsteps.recorder.format import FootstepsError, quote
+from footsteps.reproduce import restore
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
-    from footsteps.runs import Run
+    from footsteps.reader.runs import Run
 
     Say = Callable[[str], object]
 
@@ -338,7 +340,7 @@ def is_word(word: str) -> bool:
 def is_url(url: str) -> bool:
     """Whether it may be an address in a list of requirements, and nothing else there."""
     plain = url.isascii() and url.isprintable() and not set(url) & set(" ;#$`\\\"'")
-    return plain and "://" in url and not restore.why_no_url(url)
+    return plain and "://" in url and not repositories.why_no_url(url)
 
 
 def percent(path: str) -> str:
@@ -438,6 +440,6 @@ SITE = "import sysconfig; print(sysconfig.get_path('purelib'))"
 
 def own_packages() -> list[str]:
     """Where footsteps and lite_tracer lie: within footsteps in its source, beside it where it is installed."""
-    package = os.path.dirname(os.path.abspath(__file__))
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     places = (os.path.join(package, "lite_tracer", "alias"), os.path.dirname(package))
     return [package, next(filter(os.path.isdir, (os.path.join(place, "lite_tracer") for place in places)))]
