@@ -6,7 +6,15 @@ import os
 import sys
 import time
 
-from footsteps.recorder.format import RECORD, RUN_VARIABLE, bytes_of, quote, shared, text_of
+from footsteps.recorder.format import (
+    RECORD,
+    RUN_VARIABLE,
+    bytes_of,
+    open,  # noqa: A004 - the one that notes nothing
+    quote,
+    shared,
+    text_of,
+)
 from footsteps.recorder.secrets import mask_arguments
 
 TYPE_CHECKING = False

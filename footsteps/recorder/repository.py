@@ -15,6 +15,7 @@ from footsteps.recorder.format import (
     decoded,
     encoded,
     hasher,
+    open,  # noqa: A004 - the one that notes nothing
     remove,
     seconds_left,
     sha256,
