@@ -1,0 +1,1 @@
+"""The recorder: what is written of a run while it runs."""
