@@ -32,7 +32,9 @@ MASK = "***"
 PASSWORDS = frozenset(
     "passwd password passphrase passcode passkey passw pwd pw pswd psw secret credential cred apikey".split()
 )
-WORDS = PASSWORDS | frozenset("pass token auth oauth authorization bearer cookie jwt signature sig sas webhook dsn pat".split())
+WORDS = PASSWORDS | frozenset(
+    "pass token auth oauth authorization bearer cookie jwt signature sig sas webhook dsn pat".split()
+)
 RUN_TOGETHER = (
     "password", "passwd", "passphrase", "passcode", "secret", "credential", "apikey", "pwd",
     "token", "auth", "authorization", "cookie", "webhook", "signature",
@@ -173,7 +175,7 @@ FORMS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("hooks.slack.com/",), r"(hooks\.slack\.com/[a-z]+/)[^\s\"'<>)]{8,}"),
     (("/api/webhooks/",), r"(/api/webhooks/)\d+/[\w-]{16,}"),
     (("webhook.office.com/", "office.com/webhook/"), r"((?:webhook\.office\.com|office\.com/webhook)/)[^\s\"'<>)]{16,}"),
-    (("hooks.zapier.com/", "/bot/v2/hook/"), r"((?:hooks\.zapier\.com|/bot/v2/hook)/)[\w/-]{8,}"),
+    (("hooks.zapier.com/", "/bot/v2/hook/"), r"((?:hooks\.zapier\.com|/bot/v2/hook)/)[\w/-]{20,}"),
 )  # fmt: skip
 BEGIN_KEY = r"-{4,5} ?BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)? ?-{4,5}"
 KEY_BLOCK = BEGIN_KEY + r"[^-]*(?:-(?!-{3})[^-]*)*(?:-{4,5} ?END [A-Z0-9 ]{0,50}-{4,5})?"
@@ -267,7 +269,7 @@ def _is_address(found: re.Match[str]) -> bool:
 
 
 # A name and what may stand between it and its value.
-NAME = r"(?<![\w.-])(?P<name>--?\w[\w.-]*|\w[\w.-]*(?: \w[\w.-]*)?)"
+NAME = r"(?<![\w.-])(?P<name>--?\w[\w.-]*|(?<=[<:])\w[\w.-]*(?=[^<>\n]{0,100}>)|\w[\w.-]*(?:[ ]\w[\w.-]*)?)"
 BETWEEN = r"""(?P<between>
     (?P<plain>(?:\\*["']|&quot;|&\#39;)?\]?[ \t]{0,8}
         (?::[ ]?(?:str|bytes|Any|SecretStr|Optional\[\w{1,20}\])(?:[ ]?\|[ ]?\w{1,20})?[ ]?=
@@ -275,8 +277,8 @@ BETWEEN = r"""(?P<between>
   | (?P<encoded>(?:%2[27])?%3[ADad](?:%2[027])?(?:%2[27])?)
   | \\*["'][,\s]{1,3}\\*["']?value\\*["']?[ \t]{0,4}[:=][ \t]{0,4}
   | (?P<comma>\\*["'],[ \t]{0,4}(?=[bru]{0,2}\\*["']))
+  | (?P<tag>(?<!\s)(?:\s[^<>]{0,200})?>)
   | (?P<blank>[ \t]{1,8}(?=[^\s=:-]))
-  | (?P<tag>(?:\s[^<>]{0,200})?>)
 )"""
 OPENING = r"""[bBrRuUfF$]{0,2}(\\*(?:\"\"\"|'''|["']|&quot;|&\#39;))"""
 SCHEME = r"(?:Bearer|Basic|Token|ApiKey|Api-Key|Key)[ \t]+(?=[^\s,;\]})\"'])"
@@ -285,15 +287,17 @@ TO_END = r"(?:Digest|AWS4-HMAC-SHA256|OAuth|Signature|Hawk|SharedKey|SharedKeyLi
 # A sign that often ends a value does not when a letter follows that begins no other name: hun,ter2 but a=X,b=Y.
 BARE = r"""(?:[^\s"',;&}\])<>\\] | \\(?!["']) | ["',;&}\])<>](?=\w)(?!\w[\w.-]{0,60}["']?[ ]?(?:[:=]|%3D)))+"""
 CALL_OR_BRACKET = r"(?:[A-Za-z_][\w.]{0,99})?[\[({]"
+STATEMENTS = set("if elif else while for with def class lambda try except case".split())
 BLOCK = r"(?:[|>][+-]?\d?)?[ \t]*\r?\n"
 
 
 def _may_name(text: str) -> bool:
     """Whether a secret's name may be in the text: for a short one, whether one stands where a value follows."""
     low = text.lower()
-    if len(text) < 5 or not any(hint in low for hint in HINTS):
+    hints = (*HINTS, *IN_QUERIES) if "?" in text or "&" in text else HINTS
+    if len(text) < 5 or not any(hint in low for hint in hints):
         return False
-    if len(text) > 200 or any(sign in text for sign in "<%,\n") or (" " in text and "-" in text):
+    if len(text) > 200 or any(sign in text for sign in "<%,&\n") or (" " in text and "-" in text):
         return True
     befores = [part for sign in ":=" for part in text.split(sign)[:-1]]
     return any(_names_secret(part.rstrip(" \t\"'\\]:=")) for part in befores)
@@ -320,8 +324,8 @@ def _without_named(text: str) -> str:
                 done += [text[at:begin], MASK]
                 at = last
             end = max(end, last)
-        elif found["blank"] or found["comma"]:
-            end = found.end("name")
+        elif not found["plain"]:
+            end = found.start() + len(found["name"].partition(" ")[0])
         found = pairs.search(text, end)
     return "".join(done) + text[at:] if done else text
 
@@ -422,9 +426,10 @@ class _Values:
         """The deeper lines below ``password: |`` or ``passwords:``, where the name begins its line."""
         text, at = self.text, found.end()
         begin = text.rfind("\n", 0, found.start()) + 1
-        indent = text[begin : found.start()]
+        before = text[begin : found.end("name")]
+        indent = before[: len(before) - len(before.lstrip(" \t"))]
         first = end = self.line_end(at) + 1
-        if indent.strip(" \t-\"'") or " " in found["name"]:
+        if len(before) > 200 or STATEMENTS & set(before.split()):  # `if token:` begins no block of YAML
             return at, at
         while end < len(text):
             line = text[end : self.line_end(end)]
@@ -545,7 +550,9 @@ def mask_arguments(argv: Sequence[str], noted: Collection[str] = ()) -> list[str
             text = mask(argument)
             result.append(_without_noted(f"{name}={mask(value)}" if text == argument and equals else text, noted))
         more = after and not argument.startswith("-") and after.endswith("s")  # --passwords X Y
-        after = argument if argument.startswith("-") and not equals and is_secret_name(argument) else after if more else ""
+        after = (
+            argument if argument.startswith("-") and not equals and is_secret_name(argument) else after if more else ""
+        )
     return result
 
 
@@ -595,7 +602,11 @@ def looks_secret(path: str, data: bytes | None = None) -> bool:
 def _says_secret(name: str) -> bool:
     """Whether a data file is named like a secret's value: db-password.txt, api_key, but not tokens.json."""
     stem, _, end = name.lstrip(".").partition(".")
-    return end in DATA and _kind(stem) == "secret" or (end in DATA and _kind(stem.removesuffix("s")) == "secret" and "token" not in stem)
+    return (
+        end in DATA
+        and _kind(stem) == "secret"
+        or (end in DATA and _kind(stem.removesuffix("s")) == "secret" and "token" not in stem)
+    )
 
 
 def _fits(name: str, pattern: str) -> bool:

@@ -39,7 +39,7 @@ TOKENS = {
     "google client": "GOCSPX-" + LONG[:28],
     "google access": "ya29." + LONG,
     "npm": "npm_" + LONG[:36],
-    "pypi": "pypi-AgEIcHlwaS5vcmc" + LONG,
+    "pypi": "pypi-" + "AgEIcHlwaS5vcmc" + LONG,
     "stripe": "sk_live_" + LONG[:24],
     "stripe restricted": "rk_test_" + LONG[:24],
     "sendgrid": "SG." + LONG[:22] + "." + LONG[:43],
@@ -108,7 +108,19 @@ READABLE = [
     "The password is asked for at the prompt.", "https://h/x?version=3&keypoints=2", "for key, value in pairs: pass",
     "['tokens', 'pos']", "Basic English text", "--pin-memory True --n-passes 3",
 ]  # fmt: skip
-AROUND = ["{}", "a {} b", "x={}", "'{}'", '{{"a": "{}"}}', "https://h/{}/x", "pre_{}", "({}),", "a\n{}\nb", "b'{}'", "[{}]"]
+AROUND = [
+    "{}",
+    "a {} b",
+    "x={}",
+    "'{}'",
+    '{{"a": "{}"}}',
+    "https://h/{}/x",
+    "pre_{}",
+    "({}),",
+    "a\n{}\nb",
+    "b'{}'",
+    "[{}]",
+]
 
 
 @pytest.mark.parametrize("name", SECRET_NAMES)
@@ -262,9 +274,33 @@ def test_a_value_within_itself_and_a_very_deep_one_end():
 
 def test_arguments_are_masked():
     """Options with their value behind or beside them, several values, noted words."""
-    given = ["a.py", "--token", WORD, "--lr", "1", f"--pw={WORD} b", f"db.password={WORD}", f"-p{WORD}x", "--passwords", WORD, WORD]
+    given = [
+        "a.py",
+        "--token",
+        WORD,
+        "--lr",
+        "1",
+        f"--pw={WORD} b",
+        f"db.password={WORD}",
+        f"-p{WORD}x",
+        "--passwords",
+        WORD,
+        WORD,
+    ]
     done = mask_arguments(given, {f"{WORD}x"})
-    assert done == ["a.py", "--token", "***", "--lr", "1", "--pw=***", "db.password=***", "-p***", "--passwords", "***", "***"]
+    assert done == [
+        "a.py",
+        "--token",
+        "***",
+        "--lr",
+        "1",
+        "--pw=***",
+        "db.password=***",
+        "-p***",
+        "--passwords",
+        "***",
+        "***",
+    ]
     assert mask_arguments(["--token", "--lr", "1", WORD], [WORD]) == ["--token", "--lr", "1", "***"]
 
 
@@ -352,7 +388,15 @@ def test_the_time_is_linear(trick):
 
 def test_ordinary_words_import_nothing():
     """The masks run at the start of every program."""
-    words = ["train.py", "--lr=0.1", "--tokenizer=bert", "--path=/a/b", "https://github.com/a/b.git", "git@github.com:a/b", "max_tokens=3"]
+    words = [
+        "train.py",
+        "--lr=0.1",
+        "--tokenizer=bert",
+        "--path=/a/b",
+        "https://github.com/a/b.git",
+        "git@github.com:a/b",
+        "max_tokens=3",
+    ]
     program = f"""
 import sys
 before = set(sys.modules)
@@ -368,8 +412,13 @@ print(*set(sys.modules) - before)
     assert not {"re", "typing", "dataclasses", "collections"} & set(done.stdout.split())
 
 
-texts = st.text(st.sampled_from(string.ascii_letters + string.digits + " \n\t:=,;&?@/#%'\"\\{}[]()<>-_.*|") | st.characters(), max_size=60)
-pieces = st.lists(st.sampled_from([*TEXTS, *TRICKS, "token", "***", "'", '"', "\n", " ", "="]) | texts, max_size=6).map("".join)
+texts = st.text(
+    st.sampled_from(string.ascii_letters + string.digits + " \n\t:=,;&?@/#%'\"\\{}[]()<>-_.*|") | st.characters(),
+    max_size=60,
+)
+pieces = st.lists(st.sampled_from([*TEXTS, *TRICKS, "token", "***", "'", '"', "\n", " ", "="]) | texts, max_size=6).map(
+    "".join
+)
 
 
 @given(pieces)
@@ -396,7 +445,9 @@ def test_a_named_secret_never_survives(before, name, after):
         assert word not in mask(f"{before}\n{text} {after}")
 
 
-@given(st.integers() | st.floats(allow_nan=False) | st.text(string.ascii_letters, max_size=4) | st.booleans() | st.none())
+@given(
+    st.integers() | st.floats(allow_nan=False) | st.text(string.ascii_letters, max_size=4) | st.booleans() | st.none()
+)
 def test_numbers_and_short_words_stay(value):
     """They are what most records hold."""
     assert masked(value) == value
