@@ -446,14 +446,14 @@ class _Values:
 # Values and arguments
 # ---------------------------------------------------------------------------
 
-DEPTH = 40  # below, a value is its repr
+DEPTH = 40  # containers further down are "..."
 
 
 def masked(value: Any, name: str = "") -> Any:
     """The value with ``***`` for every secret in it, for writing: containers anew, an object by its repr if that has one.
 
     Mappings, namespaces, named tuples and data classes become dictionaries; lists, tuples and sets
-    stay what they are; a value within itself is its repr. Never raises.
+    stay what they are; a value within itself is "...". Never raises.
     """
     return _masked(value, name, {}, 0)
 
@@ -472,7 +472,7 @@ def _masked(value: Any, name: str, seen: dict[int, tuple[Any, Any]], depth: int)
     if id(value) not in seen:
         seen[id(value)] = value, "..."  # what it says of itself further down
         try:
-            seen[id(value)] = value, _masked_parts(value, seen, depth) if depth < DEPTH else _masked_repr(value)
+            seen[id(value)] = value, _masked_parts(value, seen, depth)
         except Exception:
             seen[id(value)] = value, _masked_repr(value)
     return seen[id(value)][1]
@@ -480,6 +480,8 @@ def _masked(value: Any, name: str, seen: dict[int, tuple[Any, Any]], depth: int)
 
 def _masked_parts(value: Any, seen: dict[int, tuple[Any, Any]], depth: int) -> Any:
     pairs = _pairs_of(value)
+    if depth >= DEPTH and (pairs is not None or isinstance(value, (list, tuple, set, frozenset))):
+        return "..."
     if pairs is not None:
         told = {key: (text := _text(key), _masked(one, text, seen, depth + 1))[1] for key, one in pairs}
         named = next((told[key] for key in ("name", "key") if isinstance(told.get(key), str)), "")
