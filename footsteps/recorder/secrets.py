@@ -24,16 +24,21 @@ if TYPE_CHECKING:
 
 MASK = "***"
 
+
+def _set(*lines: str) -> frozenset[str]:
+    return frozenset(" ".join(lines).split())
+
+
 # ---------------------------------------------------------------------------
 # Names
 # ---------------------------------------------------------------------------
 
 # A name is secret by its last word: hf_token, apiKey, X-Amz-Signature, db.password2.
-PASSWORDS = frozenset(
-    "passwd password passphrase passcode passkey passw pwd pw pswd psw secret credential cred apikey".split()
+PASSWORDS = _set(
+    "passwd password passphrase passcode passkey passw pwd pw pswd psw secret credential cred apikey",
 )
-WORDS = PASSWORDS | frozenset(
-    "pass token auth oauth authorization bearer cookie jwt signature sig sas webhook dsn pat".split()
+WORDS = PASSWORDS | _set(
+    "pass token auth oauth authorization bearer cookie jwt signature sig sas webhook dsn pat",
 )
 RUN_TOGETHER = (
     "password", "passwd", "passphrase", "passcode", "secret", "credential", "apikey", "pwd",
@@ -41,22 +46,24 @@ RUN_TOGETHER = (
 )  # fmt: skip
 # A key and a pass only where the word before says whose: api_key, but not key_dim, sort_key, monkey, compass.
 KEY_OF = tuple(
-    "access account admin anthropic api app auth aws azure bearer client cohere comet consumer crypto datadog decryption "
-    "deploy deployment dev encryption gcp gemini gpg google groq hf hmac huggingface jwt kaggle ld license master mistral "
-    "neptune openai openrouter pgp pinecone priv private rsa secret sendgrid server service session shared signing ssh ssl "
-    "storage stripe subscription tls together token wandb webhook write".split()
+    _set(
+        "access account admin anthropic api app auth aws azure bearer client cohere comet consumer crypto datadog",
+        "decryption deploy deployment dev encryption gcp gemini gpg google groq hf hmac huggingface jwt kaggle ld",
+        "license master mistral neptune openai openrouter pgp pinecone priv private rsa secret sendgrid server",
+        "service session shared signing ssh ssl storage stripe subscription tls together token wandb webhook write",
+    )
 )
-PASS_OF = frozenset(
-    "admin db email ftp git http https imap key ldap login mail my mysql pg postgres proxy redis root smtp sql ssh sudo "
-    "user vault web wifi".split()
+PASS_OF = _set(
+    "admin db email ftp git http https imap key ldap login mail my mysql pg postgres proxy redis root smtp sql",
+    "ssh sudo user vault web wifi",
 )
-# Before these words a token is a piece of text, a pass a round, and a signature a kind: max_tokens, eos_token, forward_pass.
-ORDINARY = frozenset(
-    "added all append audio avg backward band batch begin bos by class cls completion context count drop end eos extra "
-    "first forward function generated global high image img input key last latent local low mask max mean memory method "
-    "min model multi n new next non num number of one output pad patch per prepend prev previous prompt query reasoning "
-    "register second seen sep single skip source special speech start stop sub summary src target text tgt think thinking "
-    "third three time total train two type unk video vision visual word".split()
+# After these words a token is a piece of text, a pass a round, a signature a kind: max_tokens, eos_token, forward_pass.
+ORDINARY = _set(
+    "added all append audio avg backward band batch begin bos by class cls completion context count drop end eos",
+    "extra first forward function generated global high image img input key last latent local low mask max mean",
+    "memory method min model multi n new next non num number of one output pad patch per prepend prev previous",
+    "prompt query reasoning register second seen sep single skip source special speech start stop sub summary src",
+    "target text tgt think thinking third three time total train two type unk video vision visual word",
 )
 MAY_BE_ORDINARY = {"token", "pass", "signature", "sig", "auth", "cookie"}
 # A number of these is a measure, no secret: sig=0.05, pat=3; so is a number of a plural: tokens=1000.
@@ -68,7 +75,10 @@ FOLLOWED = {
     **dict.fromkeys(("header", "headers"), frozenset({"auth", "authorization", "cookie"})),
 }
 IN_QUERIES = {"key", "code", "sid", "sessionid", "hmac", "x-amz-credential"}  # ?key=X, &code=X
-HINTS = ("pass", "pw", "psw", "secret", "token", "key", "auth", "bearer", "cookie", "cred", "jwt", "sig", "sas", "hook", "dsn", "pat")  # fmt: skip
+HINTS = (
+    "pass", "pw", "psw", "secret", "token", "key", "auth", "bearer", "cookie", "cred", "jwt", "sig", "sas", "hook",
+    "dsn", "pat",
+)  # fmt: skip
 OPEN = {"", "true", "false", "none", "null", "yes", "no", MASK}  # values that are worth reading
 
 
@@ -115,7 +125,7 @@ def _kind_of_word(word: str, before: str) -> str:
             return ""
     if (stem == "key" and not before.endswith(KEY_OF)) or (stem in MAY_BE_ORDINARY and before in ORDINARY):
         return ""
-    return "measure" if stem in MEASURES or word != stem and word.endswith("s") else "secret"
+    return "measure" if stem in MEASURES or (word != stem and word.endswith("s")) else "secret"
 
 
 def _singular(word: str) -> str:
@@ -251,14 +261,15 @@ def _without_logins(text: str) -> str:
     host = r"@(?=[\w\[%-])"
     compact = rf"(ssh|sftp)?://([^\s/?#\"'<>]+){host}"
     # A password with / # ? blanks or quotes in it; http://host:80/@x has none.
-    wide = rf"://(?!\*\*\*@)[^\s/?#\"'<>@:\[\]]*:(?!\d{{1,5}}(?:[/?#\s\"']|$))[^\s][^\n@]{{0,200}}{host}"
-    bare = rf"(?<![\w./%+\\-])([\w.+%-]{{1,64}}):(?!//)([^\s@\"'<>]{{1,128}}(?:@[^\s@\"'<>]{{1,64}}){{0,2}})@(?=[A-Za-z\[]|\d+\.\d+\.)"
+    wide = rf"://[^\s/?#\"'<>@:\[\]]*:(?!\d{{1,5}}(?:[/?#\s\"']|$))[^\s][^\n@]{{0,200}}{host}"
+    password = r"[^\s@\"'<>]{1,128}(?:@[^\s@\"'<>]{1,64}){0,2}"
+    bare = rf"(?<![\w./%+\\-])([\w.+%-]{{1,64}}):(?!//)({password})@(?=[A-Za-z\[]|\d+\.\d+\.)"
     text = re.sub(compact, lambda m: m[0] if m[1] and ":" not in m[2] else f"{m[1] or ''}://{MASK}@", text)
-    text = re.sub(wide, f"://{MASK}@", text)
+    text = re.sub(wide, "://" + MASK + "@", text)
     return re.sub(bare, lambda m: m[0] if _is_address(m) else MASK + "@", text)
 
 
-NO_LOGINS = {"mailto", "from", "to", "cc", "bcc", "author", "by", "contact", "email", "mail", "pkg", "npm", "jsr", "ssh", "sftp"}  # fmt: skip
+NO_LOGINS = _set("mailto from to cc bcc author by contact email mail pkg npm jsr ssh sftp")
 
 
 def _is_address(found: re.Match[str]) -> bool:
@@ -287,7 +298,7 @@ TO_END = r"(?:Digest|AWS4-HMAC-SHA256|OAuth|Signature|Hawk|SharedKey|SharedKeyLi
 # A sign that often ends a value does not when a letter follows that begins no other name: hun,ter2 but a=X,b=Y.
 BARE = r"""(?:[^\s"',;&}\])<>\\] | \\(?!["']) | ["',;&}\])<>](?=\w)(?!\w[\w.-]{0,60}["']?[ ]?(?:[:=]|%3D)))+"""
 CALL_OR_BRACKET = r"(?:[A-Za-z_][\w.]{0,99})?[\[({]"
-STATEMENTS = set("if elif else while for with def class lambda try except case".split())
+STATEMENTS = _set("if elif else while for with def class lambda try except case")
 BLOCK = r"(?:[|>][+-]?\d?)?[ \t]*\r?\n"
 
 
@@ -512,7 +523,7 @@ def _pairs_of(value: Any) -> list[tuple[Any, Any]] | None:
 def _masked_items(items: Iterable[Any], seen: dict[int, tuple[Any, Any]], depth: int) -> list[Any]:
     """The items of a list: what follows ``--password`` is masked, and the second of ``("password", "X")``."""
     result: list[Any] = []
-    after = isinstance(items, tuple) and len(items) == 2 and isinstance(items[0], str) and items[0] or ""
+    after = items[0] if isinstance(items, tuple) and len(items) == 2 and isinstance(items[0], str) else ""
     for number, item in enumerate(items):
         hidden = (number or not after) and after and not str(item).startswith("--") and hides(after, item)
         result.append(MASK if hidden else _masked(item, "", seen, depth))
@@ -604,10 +615,9 @@ def looks_secret(path: str, data: bytes | None = None) -> bool:
 def _says_secret(name: str) -> bool:
     """Whether a data file is named like a secret's value: db-password.txt, api_key, but not tokens.json."""
     stem, _, end = name.lstrip(".").partition(".")
-    return (
-        end in DATA
-        and _kind(stem) == "secret"
-        or (end in DATA and _kind(stem.removesuffix("s")) == "secret" and "token" not in stem)
+    kind = _kind(stem)  # a vocabulary is called tokens, tokens.txt
+    return end in DATA and (
+        kind == "secret" or (kind == "measure" and _kind(stem.removesuffix("s")) == "secret" and "token" not in stem)
     )
 
 
