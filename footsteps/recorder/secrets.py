@@ -184,7 +184,7 @@ FORMS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("AGE-SECRET-KEY-1",), r"AGE-SECRET-KEY-1[A-Z0-9]{20,}"),
     (("hooks.slack.com/",), r"(hooks\.slack\.com/[a-z]+/)[^\s\"'<>)]{8,}"),
     (("/api/webhooks/",), r"(/api/webhooks/)\d+/[\w-]{16,}"),
-    (("webhook.office.com/", "office.com/webhook/"), r"((?:webhook\.office\.com|office\.com/webhook)/)[^\s\"'<>)]{16,}"),
+    (("office.com/",), r"((?:webhook\.office\.com|office\.com/webhook)/)[^\s\"'<>)]{16,}"),
     (("hooks.zapier.com/", "/bot/v2/hook/"), r"((?:hooks\.zapier\.com|/bot/v2/hook)/)[\w/-]{20,}"),
 )  # fmt: skip
 BEGIN_KEY = r"-{4,5} ?BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)? ?-{4,5}"
@@ -262,8 +262,8 @@ def _without_logins(text: str) -> str:
     compact = rf"(ssh|sftp)?://([^\s/?#\"'<>]+){host}"
     # A password with / # ? blanks or quotes in it; http://host:80/@x has none.
     wide = rf"://[^\s/?#\"'<>@:\[\]]*:(?!\d{{1,5}}(?:[/?#\s\"']|$))[^\s][^\n@]{{0,200}}{host}"
-    password = r"[^\s@\"'<>]{1,128}(?:@[^\s@\"'<>]{1,64}){0,2}"
-    bare = rf"(?<![\w./%+\\-])([\w.+%-]{{1,64}}):(?!//)({password})@(?=[A-Za-z\[]|\d+\.\d+\.)"
+    word = r"[^\s@\"'<>]{1,128}(?:@[^\s@\"'<>]{1,64}){0,2}"
+    bare = rf"(?<![\w./%+\\-])([\w.+%-]{{1,64}}):(?!//)({word})@(?=[A-Za-z\[]|\d+\.\d+\.)"
     text = re.sub(compact, lambda m: m[0] if m[1] and ":" not in m[2] else f"{m[1] or ''}://{MASK}@", text)
     text = re.sub(wide, "://" + MASK + "@", text)
     return re.sub(bare, lambda m: m[0] if _is_address(m) else MASK + "@", text)
@@ -461,7 +461,7 @@ DEPTH = 40  # containers further down are "..."
 
 
 def masked(value: Any, name: str = "") -> Any:
-    """The value with ``***`` for every secret in it, for writing: containers anew, an object by its repr if that has one.
+    """The value with ``***`` for every secret in it, for writing: an object by its repr if that has one.
 
     Mappings, namespaces, named tuples and data classes become dictionaries; lists, tuples and sets
     stay what they are; a value within itself is "...". Never raises.
@@ -582,7 +582,8 @@ def _without_noted(argument: str, noted: Collection[str]) -> str:
 
 # Never copied. * stands for anything; a pattern with / is for the end of the path.
 SECRET_NAMES = (
-    ".env", ".env.*", "*.env", ".envrc", "*.pem", "*.key", "*.p12", "*.p8", "*.pfx", "*.jks", "*.keystore", "*.kdbx", "*.ppk",
+    ".env", ".env.*", "*.env", ".envrc", "*.pem", "*.key", "*.p12", "*.p8", "*.pfx", "*.jks", "*.keystore", "*.kdbx",
+    "*.ppk",
     "id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*", "deploy_key*", ".netrc", "_netrc", ".pgpass", "pgpass.conf",
     ".my.cnf", ".mylogin.cnf", ".pypirc", ".npmrc", ".htpasswd", ".git-credentials", ".dockercfg", ".dockerconfigjson",
     ".docker/config.json", ".kube/config", "kubeconfig", "*.kubeconfig", ".s3cfg", ".boto", ".databrickscfg",
@@ -600,7 +601,7 @@ PEM = (".pem", ".key", ".crt")
 
 
 def looks_secret(path: str, data: bytes | None = None) -> bool:
-    """Whether a file is never copied because of its name; ``data`` (its content) clears certificates and public keys."""
+    """Whether a file is never copied because of its name; its content clears certificates and public keys."""
     *folders, name = path.lower().replace("\\", "/").split("/")
     if any(_fits(name, pattern) for pattern in NO_SECRETS):
         return False

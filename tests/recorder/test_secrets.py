@@ -57,7 +57,7 @@ wandb_key WANDB_API_KEY OPENAI_API_KEY SharedAccessKey dbpassword PGPASSWORD sec
 userpass MYSQL_PWD passWord pass_word X-Amz-Signature X-Amz-Security-Token github_pat webhook_url session_cookie
 proxyAuthorization client_secret clientSecret refresh_token id_token bot.token db.password2 smtp_pass SENTRY_DSN
 use_auth_token encryption_key signing-key DB_PASS sas_token secret_value new_password
-""".split()
+"""
 ORDINARY_NAMES = """
 tokenizer max_tokens keypoints pin_memory n_passes author authors sigma key_dim passes monkey keyboard compass
 max_new_tokens num_tokens eos_token pad_token bos_token mask_token special_tokens loss_per_token tokens_per_batch
@@ -65,7 +65,7 @@ token_dim tokenizer_name key keys key_size num_keys sort_key public_key primary_
 password_file token_count secret_santa path pattern patience patch passage bypass forward_pass backward_pass low_pass
 n_pass design signal significance assign sass pwm authority oldpwd turkey lr seed epochs batch_size optimizer
 cookiecutter secretary tokenization monkey_patch attention_key_bias train_tokens model_signature compression
-""".split()
+"""
 
 # %s stands for the secret.
 TEXTS = [
@@ -91,20 +91,24 @@ TEXTS = [
     '<add key="password" value="%s"/>', '{"name": "DB_PASSWORD", "value": "%s"}', "password=['%s']",
     "secret={'value': '%s'}", "credentials={'a': {'b': '%s'}, 'c': ')'}", "Config(password='%s', lr=1)",
     "Namespace(lr=1, api_key='%s')", "[('password', '%s')]", "(b'authorization', b'%s')", "['--password', '%s']",
-    "api key: %s", "Incorrect API key: %s", "password=Secret('%s')", "auth=('u', '%s')", 'os.environ["HF_TOKEN"] = "%s"',
+    "api key: %s", "Incorrect API key: %s", "password=Secret('%s')", "auth=('u', '%s')",
+    'os.environ["HF_TOKEN"] = "%s"',
     'password: str = "%s"', 'password = """%s"""', "password=hun,%s", "password=a&%s", "password=a;%s", "password=a)%s",
-    "password='it'\"'\"'%s'", "password = 'a\\'%s'", "export PGPASSWORD=%s", "PGPASSWORD=%s psql", "&quot;token&quot;:&quot;%s&quot;",
+    "password='it'\"'\"'%s'", "password = 'a\\'%s'", "export PGPASSWORD=%s", "PGPASSWORD=%s psql",
+    "&quot;token&quot;:&quot;%s&quot;",
     "{api_key:%s}", "+db={password:%s,port:1}", "password=%s\tlr=1", "token=%s\r\nlr=1", "x.password2=%s",
 ]  # fmt: skip
 READABLE = [
     "", "a", "train.py", "--lr=0.1", "--tokenizer=bert", "max_tokens=100", "tokens: 1000", "tokens=2.5B", "sig=0.05",
     "https://github.com/a/b.git", "git@github.com:a/b.git", "ssh://git@github.com/a/b", "http://localhost:3000/@vite",
     "https://unpkg.com/react@18.2/umd", "mailto:bob@example.org", "python:3.11@sha256:abcdef", "C:/a/b@c", "a@b.c",
-    "pkg:pypi/django@1.11", "at 12:30@Main", "token=None", "password: null", "--use-auth-token true", "--token", "password",
+    "pkg:pypi/django@1.11", "at 12:30@Main", "token=None", "password: null", "--use-auth-token true",
+    "--token", "password",
     "<eos_token>x</eos_token>", "Total tokens: 512, per token: 0.3", "task-classification-with-long-names-of-things",
     "disk_test_generalization", "mask-" + "abcdef0123" * 4, "keypoints: [1, 2]", "{'key_dim': 64, 'n_passes': 2}",
     "Namespace(lr=0.1, max_tokens=5, tokenizer='bert', author='Ada')", "sha256:" + "ab12" * 16, "--password --lr 1",
-    "-----BEGIN CERTIFICATE-----\nMIIabc\n-----END CERTIFICATE-----", "2024-01-01T12:00:00", "a: b: c", "if token:\n  x()",
+    "-----BEGIN CERTIFICATE-----\nMIIabc\n-----END CERTIFICATE-----", "2024-01-01T12:00:00", "a: b: c",
+    "if token:\n  x()",
     "The password is asked for at the prompt.", "https://h/x?version=3&keypoints=2", "for key, value in pairs: pass",
     "['tokens', 'pos']", "Basic English text", "--pin-memory True --n-passes 3",
 ]  # fmt: skip
@@ -123,7 +127,7 @@ AROUND = [
 ]
 
 
-@pytest.mark.parametrize("name", SECRET_NAMES)
+@pytest.mark.parametrize("name", SECRET_NAMES.split())
 def test_a_name_says_that_it_holds_a_secret(name):
     """By its last word, split at case, digits and signs; plural, numbered, run together."""
     assert is_secret_name(name)
@@ -131,7 +135,7 @@ def test_a_name_says_that_it_holds_a_secret(name):
     assert masked({name: {"deep": [WORD]}}) == {name: "***"}
 
 
-@pytest.mark.parametrize("name", ORDINARY_NAMES)
+@pytest.mark.parametrize("name", ORDINARY_NAMES.split())
 def test_a_hyperparameter_keeps_its_value(name):
     """Words that only look like a secret's: masking them would spoil a record."""
     assert not is_secret_name(name)
@@ -202,7 +206,7 @@ def test_what_follows_a_secret_stays():
     assert mask("--password X --lr 1") == "--password *** --lr 1"
 
 
-Pair = collections.namedtuple("Pair", "lr password")
+Pair = collections.namedtuple("Pair", "lr password")  # noqa: PYI024
 
 
 @dataclasses.dataclass
@@ -309,22 +313,23 @@ SECRET_FILES = """
 a/.aws/credentials .my.cnf secrets a/secrets deploy_key prod.tfvars db-secrets.yaml id_rsa key.pem .ssh/config
 .docker/config.json .kube/config .npmrc .netrc credentials.json api_key.txt db-password.txt wandb_api_key .hf_token
 secrets/db.txt github_token passwords.txt terraform.tfstate service-account-1.json
-""".split()
+"""
 ORDINARY_FILES = """
-tokenizer.json tokens.json tokens.txt added_tokens.json special_tokens_map.json secrets.py tests/test_secrets.py config.json
+tokenizer.json tokens.json tokens.txt added_tokens.json special_tokens_map.json secrets.py tests/test_secrets.py
+config.json
 .env.example id_rsa.pub keypoints.csv train.py .aws/x.py aws/config monkey.txt pass.py docs/passwords.md environment.yml
 keyboard.json a.pem.md model.safetensors author.txt
-""".split()
+"""
 
 
-@pytest.mark.parametrize("path", SECRET_FILES)
+@pytest.mark.parametrize("path", SECRET_FILES.split())
 def test_a_file_named_like_a_secret_is_not_copied(path):
     """Wherever it lies."""
     assert looks_secret(path)
     assert looks_secret("some/where/" + path)
 
 
-@pytest.mark.parametrize("path", ORDINARY_FILES)
+@pytest.mark.parametrize("path", ORDINARY_FILES.split())
 def test_a_file_of_an_ordinary_name_is(path):
     """Vocabularies, sources, examples, public keys."""
     assert not looks_secret(path)
@@ -365,10 +370,14 @@ def test_our_own_files_hold_no_token():
 
 
 TRICKS = [
-    "a", " ", "password", "password=", "password='", 'password="\\"', "password=[", "password=(a", "password: |\n", "<password>",
-    "<password ", "a:", "a:a@", "://", "://u:", "://u:@", "@", "eyJ", "eyJa.", "SG.", "-----BEGIN PRIVATE KEY-----", "BEGIN PRIVATE KEY",
-    "token%3D", "--password ", "password:\n ", "password a", "login u ", "password,", "'password', ", "a.b-c_", "%3A%2F%2F",
-    "\\", '\\"', "password=\\\\\\\"", "password=a,a", "Bearer ", "Basic a", "12345678:", "xoxb-", "sk-", "password='\\", "key ", "\n", "token=f(",
+    "a", " ", "password", "password=", "password='", 'password="\\"', "password=[", "password=(a",
+    "password: |\n", "<password>",
+    "<password ", "a:", "a:a@", "://", "://u:", "://u:@", "@", "eyJ", "eyJa.", "SG.",
+    "-----BEGIN PRIVATE KEY-----", "BEGIN PRIVATE KEY",
+    "token%3D", "--password ", "password:\n ", "password a", "login u ", "password,", "'password', ",
+    "a.b-c_", "%3A%2F%2F",
+    "\\", '\\"', "password=\\\\\\\"", "password=a,a", "Bearer ", "Basic a", "12345678:", "xoxb-", "sk-",
+    "password='\\", "key ", "\n", "token=f(",
 ]  # fmt: skip
 
 
@@ -399,15 +408,14 @@ def test_ordinary_words_import_nothing():
     ]
     program = f"""
 import sys
+sys.path.append({secrets.__file__.rsplit("/", 3)[0]!r})
+import footsteps
 before = set(sys.modules)
 from footsteps.recorder import secrets
 assert secrets.mask_arguments({words}) == {words}
 print(*set(sys.modules) - before)
 """
-    done = subprocess.run([sys.executable, "-S", "-c", f"import sys; sys.path.append({sys.path[0]!r})" + program], capture_output=True, text=True)  # fmt: skip
-    if done.returncode and "No module named" in done.stderr:
-        program = f"import sys; sys.path.append({secrets.__file__.rsplit('/', 3)[0]!r})" + program
-        done = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert not {"re", "typing", "dataclasses", "collections"} & set(done.stdout.split())
 
@@ -471,4 +479,4 @@ def test_detect_secrets_finds_nothing_in_what_is_masked():
         settings.disable_plugins("Base64HighEntropyString", "HexHighEntropyString")
         for text in [*(text % WORD for text in TEXTS), *TOKENS.values(), *KEYS]:
             for line in mask(text).splitlines():
-                assert [found for found in scan_line(line) if found.secret_value not in (None, "***") and "***" not in found.secret_value] == [], line  # fmt: skip
+                assert all("***" in (found.secret_value or "***") for found in scan_line(line)), line
