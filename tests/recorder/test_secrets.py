@@ -376,7 +376,7 @@ TRICKS = [
     "-----BEGIN PRIVATE KEY-----", "BEGIN PRIVATE KEY",
     "token%3D", "--password ", "password:\n ", "password a", "login u ", "password,", "'password', ",
     "a.b-c_", "%3A%2F%2F",
-    "\\", '\\"', "password=\\\\\\\"", "password=a,a", "Bearer ", "Basic a", "12345678:", "xoxb-", "sk-",
+    "\\", '\\"', 'password=\\\\\\"', "password=a,a", "Bearer ", "Basic a", "12345678:", "xoxb-", "sk-",
     "password='\\", "key ", "\n", "token=f(",
 ]  # fmt: skip
 
