@@ -199,6 +199,8 @@ IN_TEXTS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("%40",), r"(?i)(%3A%2F%2F)(?:(?!%40|%3A%2F%2F)[^\s\"'&]){1,300}(?=%40)"),
 )  # fmt: skip
 
+_BEGINNINGS = tuple(hint for hints, _ in (*FORMS, *IN_TEXTS) for hint in hints if hint != ":")
+
 
 def secret_line(data: bytes) -> int | None:
     """The number (from 1) of the first line of a file's content that holds a token's form or a private key, else None.
@@ -236,9 +238,10 @@ def mask(text: str) -> str:
 
 
 def _mask_once(text: str) -> str:
-    for hints, pattern in (*FORMS, *IN_TEXTS):
-        if len(text) > 10 and any(hint in text for hint in hints) and (hints != (":",) or _may_be_telegram(text)):
-            text = _without(pattern, text)
+    if len(text) > 10 and (_may_be_telegram(text) or any(hint in text for hint in _BEGINNINGS)):
+        for hints, pattern in (*FORMS, *IN_TEXTS):
+            if any(hint in text for hint in hints):
+                text = _without(pattern, text)
     if "@" in text and ":" in text[: text.rindex("@")]:
         text = _without_logins(text)
     return _without_named(text) if _may_name(text) else text
@@ -251,7 +254,7 @@ def _without(pattern: str, text: str) -> str:
 
 
 def _may_be_telegram(text: str) -> bool:
-    return len(text) > 40 and any(end[-1:].isdigit() for end in text.split(":")[:-1])
+    return len(text) > 40 and ":" in text and any(end[-1:].isdigit() for end in text.split(":")[:-1])
 
 
 def _without_logins(text: str) -> str:
@@ -280,7 +283,7 @@ def _is_address(found: re.Match[str]) -> bool:
 
 
 # A name and what may stand between it and its value.
-NAME = r"(?<![\w.-])(?P<name>--?\w[\w.-]*|(?<=[<:])\w[\w.-]*(?=[^<>\n]{0,100}>)|\w[\w.-]*(?:[ ]\w[\w.-]*)?)"
+NAME = r"(?<![\w.-])(?P<name>--?\w[\w.-]*|(?<=[<:])\w[\w.-]*(?=[^<>\n]{0,100}>)|\w[\w.-]*(?:[ ]\w[\w.-]*)?)(?![\w.-])"
 BETWEEN = r"""(?P<between>
     (?P<plain>(?:\\*["']|&quot;|&\#39;)?\]?[ \t]{0,8}
         (?::[ ]?(?:str|bytes|Any|SecretStr|Optional\[\w{1,20}\])(?:[ ]?\|[ ]?\w{1,20})?[ ]?=
