@@ -124,7 +124,7 @@ def finish() -> None:
 
 def current() -> Run | None:
     """The run of this process, if there is one yet; never begins one."""
-    return _shared.run if _shared.initialized else None  # type: ignore[no-any-return]
+    return _shared.run if _shared.initialized else None
 
 
 def plot(name: str = "") -> None:

@@ -81,11 +81,13 @@ class Parsed(NamedTuple):
         values = {str(name): stable_value(value, texts) for name, value in raw.items()}
         names = {action.dest: option_names(action) for each in chain for action in each._actions}  # noqa: SLF001
         commands = [name for name, _ in subparsers(parser)]
-        counted = [{n: v for n, v in values.items() if not _is_the_launchers(n, v)}, commands, rest]
+        # A secret enters the id as *** too: it could be guessed from a hash, which is fast and public.
+        shown, others = {n: without_secrets(names.get(n, [n]), v) for n, v in values.items()}, mask_arguments(rest)
+        counted = [{n: v for n, v in shown.items() if not _is_the_launchers(n, v)}, commands, others]
         return cls(
-            {n: without_secrets(names.get(n, [n]), v) for n, v in values.items()},
+            shown,
             commands,
-            mask_arguments(rest),
+            others,
             digest(["arguments", *counted]),
             lambda label: " ".join(map(on_one_line, settings_words(parser, raw, texts, label))),
         )

@@ -50,7 +50,8 @@ from footsteps.recorder.format import (
 )
 from footsteps.recorder.processes import is_multiprocessing_child, process_row
 from footsteps.recorder.ranks import Rendezvous, current_job
-from footsteps.recorder.secrets import is_bytecode, note_secrets
+from footsteps.recorder.repository import is_bytecode
+from footsteps.recorder.secrets import note_secrets
 from footsteps.recorder.steps import COLLECTORS, LISTENERS, note_arguments
 
 from .arguments import (
@@ -192,7 +193,7 @@ class LTParser(argparse.ArgumentParser):
         if isinstance(action, argparse._SubParsersAction) and arg_strings:  # noqa: SLF001
             self._command = arg_strings[0]
         self._given.setdefault(action.dest, []).extend(arg_strings)
-        note_secrets(w for w in arg_strings if str(without_secrets(option_names(action), w)).endswith("***"))
+        note_secrets(w for w in arg_strings if without_secrets(option_names(action), w) != w)
         return super()._get_values(action, arg_strings)
 
     def _get_value(self, action: argparse.Action, arg_string: str) -> Any:

@@ -37,7 +37,7 @@ from footsteps.recorder.git import (
     start_git,
 )
 from footsteps.recorder.git_index import Index, OddIndex
-from footsteps.recorder.secrets import is_bytecode, looks_secret
+from footsteps.recorder.secrets import looks_secret
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -99,6 +99,14 @@ class Budget:
         self.bytes -= size
         self.files -= 1
         return ""
+
+
+def is_bytecode(path: str) -> bool:
+    """Whether Python made this file of another: kept like any other, but no part of a code's identity.
+
+    Its header holds the source's mtime, and it appears with the first run.
+    """
+    return path.endswith((".pyc", ".pyo"))
 
 
 class Tree:
