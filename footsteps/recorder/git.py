@@ -6,7 +6,7 @@ import os
 import time
 
 from footsteps.recorder.format import FootstepsError, printable, text_of
-from footsteps.recorder.secrets import mask
+from footsteps.recorder.secrets import mask, mask_arguments
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ class GitError(FootstepsError):
 
     def __init__(self, argv: Sequence[str], returncode: int | None, stderr: str, hint: str = "") -> None:
         super().__init__(stderr or f"git {argv[0]} ended with {returncode}", hint)
-        self.argv = list(argv)
+        self.argv = mask_arguments(argv)
         self.returncode = returncode
         self.stderr = stderr
 
@@ -327,7 +327,7 @@ def config_of(path: str) -> list[tuple[str, str]]:
 def remotes_of(common: str) -> list[dict[str, str]]:
     """Name and URL of each remote, without credentials; origin first."""
     found = [
-        {"name": key[len("remote.") : -len(".url")], "url": mask(value)}
+        {"name": mask(key[len("remote.") : -len(".url")]), "url": mask(value)}
         for key, value in config_of(os.path.join(common, "config"))
         if key.startswith("remote.") and key.endswith(".url")
     ]

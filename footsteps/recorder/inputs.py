@@ -22,7 +22,7 @@ import sys
 from time import monotonic, time
 from types import BuiltinFunctionType, ModuleType
 
-from footsteps.recorder.format import RECORD, RUN_JSON, append, append_line, from_json, json_text, say
+from footsteps.recorder.format import RECORD, RUN_JSON, append, append_line, content_of, from_json, json_text, say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -643,6 +643,7 @@ INSTALLED = (
 FONTS = (".fonts", ".local/share/fonts", "Library/Fonts")  # below the user's home
 KEPT_BY_TOOLS = ("/.git/", "/__pycache__/", "/matplotlib/fontlist-", "/matplotlib/tex.cache/")
 REGULAR, LINK = 0o100000, 0o120000
+LARGEST_FACTS = 16 << 20  # bytes of a run.json that a program waits for when it opens a file beside it
 
 
 def name_text(name: Any) -> str:
@@ -690,10 +691,7 @@ def facts_of(directory: str) -> dict[str, Any]:
     """The run.json of a run's directory; empty where it can't be read."""
     name = os.path.join(directory, RECORD, RUN_JSON)
     try:
-        if stat_kind(os.stat(name)) != REGULAR:  # a pipe would be waited for
-            return {}
-        with _open(name, "rb") as file:
-            return dict(from_json(file.read().decode()))
+        return dict(from_json(content_of(name, LARGEST_FACTS).decode()))
     except (OSError, ValueError, TypeError, RecursionError):
         return {}
 

@@ -7,6 +7,7 @@
     mask_arguments(argv)    the command line with *** in it
     looks_secret(path)      whether a file is never copied because of its name
     secret_line(data)       the line of a file's content that holds a token or a private key
+    why_secret(path, data)  why a file is left out, by its name or its content
 
 Everything takes time linear in its input. A text that holds no hint of a secret costs a few
 searches in C and does not import re: this runs at the start of every program.
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 MASK = "***"
+KEEP_VARIABLE = "FOOTSTEPS_KEEP_SECRETS"
 
 
 def _set(*lines: str) -> frozenset[str]:
@@ -208,7 +210,8 @@ def secret_line(data: bytes) -> int | None:
     Placeholders are none: AWS's ...EXAMPLE, and ghp_xxxx.
     """
     text = data.decode("latin-1")
-    rows = [*FORMS, (("PRIVATE KEY", "PuTTY-User-Key-File-"), KEY_IN_FILE)]
+    forms = [row for row in FORMS if row[0] != (":",) or _may_be_telegram(text)]
+    rows = [*forms, (("PRIVATE KEY", "PuTTY-User-Key-File-"), KEY_IN_FILE)]
     found = [at for hints, pattern in rows if any(hint in text for hint in hints) for at in _places(pattern, text)]
     return text.count("\n", 0, min(found)) + 1 if found else None
 
@@ -254,7 +257,7 @@ def _without(pattern: str, text: str) -> str:
 
 
 def _may_be_telegram(text: str) -> bool:
-    return len(text) > 40 and ":" in text and any(end[-1:].isdigit() for end in text.split(":")[:-1])
+    return len(text) > 40 and ":" in text and any(end[-8:].isdigit() and len(end) > 7 for end in text.split(":")[:-1])
 
 
 def _without_logins(text: str) -> str:
@@ -512,7 +515,7 @@ def _masked_parts(value: Any, seen: dict[int, tuple[Any, Any]], depth: int) -> A
 
 def _pairs_of(value: Any) -> list[tuple[Any, Any]] | None:
     """The named values of a mapping, namespace, named tuple or data class; None of others."""
-    from collections.abc import Mapping
+    from _collections_abc import Mapping  # collections itself takes a millisecond to import
 
     kind = type(value)
     if isinstance(value, Mapping):
@@ -617,6 +620,19 @@ def looks_secret(path: str, data: bytes | None = None) -> bool:
         return True
     ends = "/".join([*folders[-1:], name])
     return any(_fits(ends if "/" in p else name, p) for p in SECRET_NAMES) or _says_secret(name)
+
+
+def why_secret(path: str, data: bytes | None = None) -> str:
+    """Why a file of this name and content is left out of a record, "" if it is not.
+
+    Of a text's content the first mebibyte is looked at; FOOTSTEPS_KEEP_SECRETS=1 keeps files whatever they hold.
+    """
+    if looks_secret(path, data):
+        return "its name looks like a secret's"
+    if data is None or os.environ.get(KEEP_VARIABLE, "0") not in ("", "0") or b"\0" in data[:8000]:
+        return ""
+    line = secret_line(data[: 1 << 20])
+    return f"line {line} holds a token or a private key ({KEEP_VARIABLE}=1 would keep it)" if line else ""
 
 
 def _says_secret(name: str) -> bool:

@@ -37,6 +37,7 @@ from footsteps.recorder.format import (
     printable,
     quietly,
     quote,
+    replace,
     say,
     sha256,
     shared,
@@ -65,7 +66,7 @@ from footsteps.recorder.processes import (
 )
 from footsteps.recorder.program import main_program, program_name
 from footsteps.recorder.repository import MAX_FILE
-from footsteps.recorder.secrets import looks_secret, mask, mask_arguments
+from footsteps.recorder.secrets import mask_arguments, masked, why_secret
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ COLLECTORS: list[tuple[str, Callable[[], Any]]] = [
     ("python", python_facts),
     ("platform", platform_facts),
     ("hardware", hardware_facts),
-    ("environment", lambda: {name: mask(os.environ[name]) for name in ENVIRONMENT if name in os.environ}),
+    ("environment", lambda: masked({name: os.environ[name] for name in ENVIRONMENT if name in os.environ})),
     ("packages", known_packages),
     ("parsed_argv", inputs.given_arguments),
 ]
@@ -101,7 +102,7 @@ def note_arguments(values: Mapping[str, object], **facts: object) -> None:
 
     Before a run has begun they wait for it and enter run.json; afterwards they are appended.
     """
-    _arguments[:] = [(dict(values), dict(facts))]
+    _arguments[:] = [(masked(dict(values)), masked(dict(facts)))]
     run = shared().run if shared() is not None else None
     if run is not None and hasattr(run, "record"):
         append_line(run.record, "arguments", {"arguments": dict(values), **facts})
@@ -160,7 +161,7 @@ def fill(run: Any) -> None:
     facts["cost"] = {"code": round(code.seconds, 4), "all": round(time.monotonic() - run.capture.began, 4)}
     facts["problems"] = [printable(p) for p in dict.fromkeys([*problems, *code.problems, *stale])]  # said once
     run.facts, run.code = facts, code
-    write(os.path.join(run.record, RUN_JSON), as_json(facts))
+    replace(os.path.join(run.record, RUN_JSON), as_json(facts))
     run.sections.pop("Not recorded:", None)  # what the core module says where we are not
     run.sections.update(_sections(facts, code))
 
@@ -175,7 +176,9 @@ def _facts(run: Any, problems: list[str]) -> dict[str, Any]:
     facts["arguments"], facts["argument_facts"] = _arguments[0] if _arguments else (None, None)
     facts["parent"] = collected("parent", inherited_run, problems)
     facts["outcome_expected"] = not is_multiprocessing_child()
-    facts["script"] = collected("script", lambda: _copied_script(run), problems)
+    facts["script"] = script = collected("script", lambda: _copied_script(run), problems)
+    if script and script.get("reason"):
+        problems.append(f"{script['path']} is not copied: {script['reason']}")
     return facts
 
 
@@ -199,9 +202,10 @@ def end(run: Any) -> None:
 def _make_bundles(run: Any) -> None:
     bundles = run.code.bundles()
     if bundles:
-        from footsteps.recorder.bundle import make_in_background
+        from footsteps.recorder.bundle import make_in_background, say_what_is_left_out
 
         make_in_background(run.record, run.root, bundles)
+        run.endings.append(lambda: say_what_is_left_out(run.record))
 
 
 def _copied_script(run: Any) -> dict[str, Any] | None:
@@ -212,9 +216,11 @@ def _copied_script(run: Any) -> dict[str, Any] | None:
         if main["kind"] == "script" and not os.path.exists(path) and not hasattr(sys, "frozen"):
             raise FileNotFoundError(f"{path} is not there any more")
         return None
-    if looks_secret(path) or os.path.getsize(path) > MAX_FILE:
+    if os.path.getsize(path) > MAX_FILE:
         return {"path": path, "stored": None, "sha256": None}
     data, name = bytes_of(path), os.path.basename(path)
+    if reason := why_secret(path, data):
+        return {"path": path, "stored": None, "sha256": None, "reason": reason}
     stored = f"script-{name}" if name.lower() in (INFO, PACKAGES, RECORD) else name
     write(os.path.join(run.directory, stored), data)
     return {"path": path, "stored": stored, "sha256": sha256(data)}
@@ -229,7 +235,7 @@ def _say_what_is_missing(facts: Mapping[str, Any]) -> None:
     left_out = [row for repository in facts["repositories"] for row in repository["left_out"]]
     if left_out:
         count = sum(row.get("count", 1) for row in left_out)
-        why = "too large, unreadable, or named like a secret"
+        why = "too large, unreadable, or confidential"
         say(f"{count} file{'s'[: count != 1]} left out of the record ({why}); see {INFO}")
 
 
