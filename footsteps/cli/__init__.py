@@ -42,6 +42,9 @@ def exit_status_of(argv: Sequence[str] | None) -> int:
         where = f": {error.filename}" if error.filename else ""
         render.talk(render.escaped(f"footsteps: {error.strerror or error}{where}"))
         return TROUBLE
+    except MemoryError:
+        render.talk("footsteps: the memory of this machine is not enough for that")
+        return TROUBLE
     except Exception:
         return report_bug()
     return status

@@ -10,14 +10,28 @@ from __future__ import annotations
 import os
 from io import FileIO
 
-from footsteps.recorder.format import FORMAT, INFO, PACKAGES, RECORD, RUN_JSON, SECTIONS, from_json, hasher
+from footsteps.recorder import format as recorded
+from footsteps.recorder.format import (
+    FORMAT,
+    INFO,
+    PACKAGES,
+    RECORD,
+    RUN_JSON,
+    SECTIONS,
+    TOO_LARGE,
+    content_of,
+    from_json,
+    hasher,
+)
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
-USUAL = 1 << 15  # bytes that hold most files of a record
+DEEPEST = 100  # lists and objects within each other in a record's JSON
+DEEPEST_FOLDER = 1000  # folders within each other; deeper ones could not be removed again
+LONGEST_NUMBER = 1000  # digits
 LT_FACTS = ("hash_code", "base_hash_code", "git_label")  # added to the arguments by LTParser
 # kinds of problems, worded so that "<kind>: <path>" reads well
 DAMAGED = "could not be read whole"
@@ -91,7 +105,7 @@ def version_key(version: str) -> tuple[tuple[int, int, str], ...]:
 
     ranks = {"dev": -4, "a": -3, "alpha": -3, "b": -2, "beta": -2, "c": -1, "rc": -1, "post": 1}
     words = re.findall(r"\d+|[a-z]+", version.partition("+")[0].lower().lstrip("v"))
-    parts = [(2, int(w), "") if w.isdigit() else (ranks.get(w, 0), 0, w) for w in words]
+    parts = [(2, int(w[:LONGEST_NUMBER]), "") if w.isdigit() else (ranks.get(w, 0), 0, w) for w in words]
     while parts and parts[-1] == (2, 0, ""):
         parts.pop()
     return (*parts, (0, 0, ""))
@@ -127,23 +141,18 @@ def iso_time(epoch: float) -> str:
 def read_bytes(path: str, damage: list[Problem]) -> bytes:
     """The file's bytes; b"" if it is not there, b"" and a problem if it can't be read."""
     try:
-        with plain_file(path) as file:  # records are read by the thousand: most in one call, no buffer
-            start = file.read(USUAL)
-            return start + file.readall() if len(start) == USUAL else start
+        return content_of(path)
     except (FileNotFoundError, NotADirectoryError):
         return b""
     except OSError as error:
-        damage.append(Problem(CLOSED, path, error.strerror or str(error)))
+        kind = DAMAGED if error.errno == TOO_LARGE else CLOSED
+        damage.append(Problem(kind, path, error.strerror or str(error)))
         return b""
 
 
 def plain_file(path: str | bytes) -> FileIO:
-    """The file, opened for reading; an OSError where a pipe would be waited for, or a device read for ever."""
-    file = FileIO(path, opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0)))
-    if os.fstat(file.fileno()).st_mode & 0o170000 != 0o100000:
-        file.close()
-        raise OSError(22, "no plain file")
-    return file
+    """The file, or what it links to, opened for reading; an OSError where a pipe would be waited for, or a device."""
+    return FileIO(recorded.plain_file(path, links=True))
 
 
 def sha256_of(path: str | bytes) -> str:
@@ -166,7 +175,7 @@ def read_object(path: str, damage: list[Problem]) -> dict[str, Any] | None:
     """The JSON object in a file; None, and a problem unless it is missing, where it holds none."""
     data = read_bytes(path, damage)
     try:
-        value = from_json(data.decode("utf-8-sig", "surrogatepass")) if data else None
+        value = value_of(data) if data else None
     except (ValueError, RecursionError) as error:
         damage.append(Problem(DAMAGED, path, str(error)))
         return None
@@ -177,12 +186,44 @@ def read_object(path: str, damage: list[Problem]) -> dict[str, Any] | None:
     return None
 
 
+def value_of(data: bytes) -> Any:
+    """The value that JSON says. Raises ValueError: it says none, or one so deep that others would stumble over it."""
+    value = from_json(data.decode("utf-8-sig", "surrogatepass"))
+    if data.count(b"[") + data.count(b"{") > DEEPEST and is_deep(data, value):
+        raise ValueError(f"deeper than {DEEPEST} lists and objects within each other")
+    return value
+
+
+def is_deep(data: bytes, value: Any) -> bool:
+    """Whether a JSON value is deeper than DEEPEST, by its text where that is enough."""
+    brackets = data.translate(None, NO_BRACKETS)
+    for _ in range(DEEPEST // 2):  # each turn takes at least the innermost ones away
+        fewer = brackets.replace(b"[]", b"").replace(b"{}", b"")
+        if not fewer:
+            return False
+        if len(fewer) == len(brackets):  # some stand in texts
+            break
+        brackets = fewer
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [inner for one in level if isinstance(one, (dict, list)) for inner in values_in(one)]
+    return bool(level)
+
+
+NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+
+
+def values_in(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    """The values within an object or list."""
+    return value.values() if isinstance(value, dict) else value
+
+
 def read_lines(path: str, damage: list[Problem]) -> list[dict[str, Any]]:
     """The JSON objects of a file with one a line; a problem for the lines that are none."""
     found, bad = [], 0
     for line in read_bytes(path, damage).splitlines():
         try:
-            value = from_json(line.decode("utf-8", "surrogatepass"))
+            value = value_of(line)
         except (ValueError, RecursionError):
             value = None
         if isinstance(value, dict):
@@ -199,17 +240,24 @@ def merged_repositories(
 ) -> list[dict[str, Any]]:
     """run.json's repositories with the files found later and the bundles made later."""
     merged = []
+    later, made = by_name(late.get("repositories"), "name"), by_name(bundles.get("bundles"), "repository")
     for repository in objects(facts.get("repositories")):
-        name = repository.get("name")
-        more = [r for r in objects(late.get("repositories")) if r.get("name") == name]
+        name = repr(repository.get("name"))
         entry = {**repository}
         for key in ("files", "left_out"):
-            listed = [item for part in [repository, *more] for item in objects(part.get(key))]
+            listed = [item for part in [repository, *later.get(name, [])] for item in objects(part.get(key))]
             entry[key] = unique(listed, "path")
-        made = objects(bundles.get("bundles"))
-        entry["bundles"] = [bundle for bundle in made if bundle.get("repository") == name]
+        entry["bundles"] = made.get(name, [])
         merged.append(entry)
     return merged
+
+
+def by_name(rows: object, key: str) -> dict[str, list[dict[str, Any]]]:
+    """The objects in a list, grouped by the repr of one of their values."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in objects(rows):
+        groups.setdefault(repr(row.get(key)), []).append(row)
+    return groups
 
 
 def merged_inputs(record: str, damage: list[Problem]) -> list[dict[str, Any]]:
@@ -246,11 +294,31 @@ def differs_from_commit(repository: Mapping[str, Any]) -> bool:
     )
 
 
+def folders_below(top: str, skip: str = "") -> Iterator[tuple[str, list[str]]]:
+    """Each folder at and below another one, links not followed, with the names of what lies in it and is no folder.
+
+    (os.walk recurses before Python 3.12, and a stranger's folders may be any number of times within each other.)
+    """
+    waiting = [(top, 0)]
+    while waiting:
+        folder, depth = waiting.pop()
+        folders: list[str] = []
+        names: list[str] = []
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    (folders if entry.is_dir(follow_symlinks=False) else names).append(entry.name)
+        except OSError:
+            continue
+        yield folder, sorted(names)
+        inner = sorted(folders, reverse=True) if depth < DEEPEST_FOLDER else []
+        waiting += [(os.path.join(folder, name), depth + 1) for name in inner if name != skip]
+
+
 def files_below(directory: str) -> Iterator[tuple[str, os.stat_result]]:
     """Regular files below a directory, no links followed, `.footsteps` folders left out."""
-    for folder, folders, names in os.walk(directory):
-        folders[:] = sorted(name for name in folders if name != RECORD)
-        for name in sorted(names):
+    for folder, names in folders_below(directory, skip=RECORD):
+        for name in names:
             path = os.path.join(folder, name)
             try:
                 info = os.lstat(path)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from footsteps.reader.runs import Run
 
+MAX_REPOSITORIES = 1000
 MAX_DEPTH = 300  # folders above a file; removing deeper ones again would end in a RecursionError
 
 
@@ -68,7 +69,7 @@ def why_no_url(url: str) -> str:
         return "is an option to git"
     if transport(url) in ("ext", "fd"):
         return "names a program"
-    return "is no address" if not url or any(c < " " for c in url) else ""
+    return "is no address" if not url or any(c < " " for c in url) or not is_encodable(url) else ""
 
 
 def transport(url: str) -> str:
@@ -139,6 +140,7 @@ class Repositories:
 
     def check_names(self) -> None:
         """Each repository has one name, which can be a folder's."""
+        self.require(len(self.names) <= MAX_REPOSITORIES, f"it names {len(self.names)} repositories")
         for name in self.names:
             self.require(not why_unsafe(name) and "/" not in name, f"the repository name {name!r}")
             self.require(self.names.count(name) == 1, f"two repositories are called {name!r}")
@@ -207,10 +209,9 @@ class Repositories:
 
     def check_copies(self) -> None:
         """Nothing among the copies is named so that git would take it for its own."""
-        for folder, folders, names in os.walk(os.path.join(self.run.record, CODE)):
-            for name in (*folders, *names):
-                path = os.path.relpath(os.path.join(folder, name), self.run.record)
-                self.require(not acts_as_git(name), f"{path!r} would act as git's own")
+        for folder, names in formats.folders_below(os.path.join(self.run.record, CODE)):
+            for name in (os.path.basename(folder), *names):
+                self.require(not acts_as_git(name), f"{os.path.join(folder, name)!r} would act as git's own")
 
     def sources_for(self, row: dict[str, Any]) -> list[str]:
         """The sources that the user names for a repository."""

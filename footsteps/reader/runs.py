@@ -19,6 +19,7 @@ from functools import cached_property
 
 from footsteps.reader.formats import (
     CLOSED,
+    DAMAGED,
     READERS,
     Problem,
     differs_from_commit,
@@ -52,7 +53,7 @@ from footsteps.recorder.machine import host_name
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
 LT_RECORDS = "lt_records"
@@ -69,6 +70,30 @@ LOOP = "not followed, a link back to a folder above it"
 # ---------------------------------------------------------------------------------------------
 # One run
 # ---------------------------------------------------------------------------------------------
+
+
+EMPTY: dict[str, Callable[[], object]] = {
+    "str": str, "float": float, "bytes": bytes, "bool | None": lambda: None, "dict[str, Any]": dict,
+    "dict[str, str]": dict, "list[dict[str, Any]]": list,
+}  # fmt: skip
+if TYPE_CHECKING:
+    told = cached_property
+else:
+
+    class told(cached_property):  # noqa: N801 - it is used as cached_property is
+        """A property of a run, had once; where the record is damaged so that it can't be had, empty, and a problem.
+
+        So one bad record is a row among others, and never the end of what was asked of all.
+        """
+
+        def __get__(self, run: Run | None, owner: type | None = None) -> Any:
+            """The value, from the record or from before."""
+            try:
+                return super().__get__(run, owner)
+            except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+                run.damage.append(Problem(DAMAGED, run.directory, f"{self.attrname}: {error}"))
+                value = "unknown" if self.attrname == "status" else EMPTY[self.func.__annotations__["return"]]()
+                return vars(run).setdefault(self.attrname, value)
 
 
 class Run:
@@ -102,7 +127,7 @@ class Run:
         """The absolute path of the `.footsteps` folder (which older formats do not have)."""
         return os.path.join(self.directory, RECORD)
 
-    @cached_property
+    @told
     def root(self) -> str:
         """The output root: where `find` met the run, else what its recorded name leaves over."""
         if self._root:
@@ -112,7 +137,7 @@ class Run:
             return self.directory[: -len(tail)] or os.sep
         return os.path.dirname(self.directory)
 
-    @cached_property
+    @told
     def name(self) -> str:
         """The directory below the root, with slashes: `exp/unet-3`."""
         if self.directory == self.root:
@@ -121,7 +146,7 @@ class Run:
             return self.directory[len(self.root) + 1 :].replace(os.sep, "/")
         return os.path.relpath(self.directory, self.root).replace(os.sep, "/")
 
-    @cached_property
+    @told
     def kind(self) -> str:
         """What wrote it: "run", "arguments", "footsteps 0.1" or "lite_tracer"."""
         kind = self._kind or kind_of(self.directory) or "run"
@@ -129,18 +154,18 @@ class Run:
 
     # what was recorded
 
-    @cached_property
+    @told
     def facts(self) -> dict[str, Any]:
         """The content of run.json, or the same keys as far as an older format knew them."""
         kind = self._kind or kind_of(self.directory) or "run"
         return READERS[kind](self.directory, self.damage)
 
-    @cached_property
+    @told
     def outcome(self) -> dict[str, Any]:
         """How it ended and what it made (outcome.json); empty if it has not, or did not say."""
         return read_object(os.path.join(self.record, OUTCOME_JSON), self.damage) or {}
 
-    @cached_property
+    @told
     def log(self) -> list[dict[str, Any]]:
         """The lines of recorded.jsonl in order: {"time", "kind", "pid", "values"}."""
         return read_lines(os.path.join(self.record, RECORDED), self.damage)
@@ -153,26 +178,26 @@ class Run:
                 merged.update(mapping(line.get("values")))
         return merged
 
-    @cached_property
+    @told
     def recorded(self) -> dict[str, Any]:
         """What the program recorded with `footsteps.record`, the last value of each name."""
         return self.logged("recorded")
 
-    @cached_property
+    @told
     def arguments(self) -> dict[str, Any]:
         """The parsed arguments by name, as a parser said or the command line itself; {} where there are none."""
         late, parsed = self.logged("arguments"), self.facts.get("arguments")
         early = parsed if parsed is not None else self.facts.get("parsed_argv")
         return {**mapping(early), **mapping(late.get("arguments", late))}
 
-    @cached_property
+    @told
     def argument_facts(self) -> dict[str, Any]:
         """LTParser's own: hash_code, base_hash_code, git_label ...; {} without LTParser."""
         late = self.logged("arguments")
         later = {key: late[key] for key in late if key != "arguments" and "arguments" in late}
         return {**mapping(self.facts.get("argument_facts")), **later}
 
-    @cached_property
+    @told
     def repositories(self) -> list[dict[str, Any]]:
         """The recorded repositories, with what late.json and bundles.json add.
 
@@ -183,23 +208,23 @@ class Run:
         bundles = read_object(os.path.join(self.record, BUNDLES_JSON), self.damage) or {}
         return merged_repositories(self.facts, late, bundles)
 
-    @cached_property
+    @told
     def packages(self) -> dict[str, str]:
         """Installed packages: version by name, names as they were written."""
         listed = objects(self.facts.get("packages"))
         return {text(p.get("name")): text(p.get("version")) for p in listed}
 
-    @cached_property
+    @told
     def artifacts(self) -> list[dict[str, Any]]:
         """The manifest at the end: {path (below the directory), size, mtime_ns, sha256 or None}."""
         return [a for a in objects(self.outcome.get("artifacts")) if text(a.get("path"))]
 
-    @cached_property
+    @told
     def inputs(self) -> list[dict[str, Any]]:
         """Files read: {path (absolute), size, mtime_ns, sha256 or None} or {directory, count}."""
         return merged_inputs(self.record, self.damage)
 
-    @cached_property
+    @told
     def parents(self) -> list[dict[str, Any]]:
         """The runs that launched this one or whose artifacts it read: {id, name, directory}."""
         late = [line.get("values") for line in self.log if line.get("kind") == "parent"]
@@ -207,22 +232,22 @@ class Run:
 
     # what follows from it
 
-    @cached_property
+    @told
     def id(self) -> str:
         """The run's own id, or "" in older formats."""
         return text(self.facts.get("id"))
 
-    @cached_property
+    @told
     def code_id(self) -> str:
         """The id of the exact code, hex, or "" in older formats."""
         return text(self.facts.get("code_id"))
 
-    @cached_property
+    @told
     def hash_code(self) -> str:
         """LTParser's `hash_code`, or ""."""
         return text(self.argument_facts.get("hash_code"))
 
-    @cached_property
+    @told
     def repository(self) -> dict[str, Any]:
         """The working directory's repository, else the first recorded one, else {}."""
         own = [r for r in self.repositories if r.get("role") == "cwd"]
@@ -233,7 +258,7 @@ class Run:
         """The working directory's commit: full in format 1, as recorded in older ones, or ""."""
         return text(self.repository.get("commit"))
 
-    @cached_property
+    @told
     def changed(self) -> bool | None:
         """Whether the code differed from its commit; None where there was no commit."""
         if not any(r.get("commit") for r in self.repositories):
@@ -250,12 +275,12 @@ class Run:
         """When it began, ISO 8601 with zone; from the file's time in older formats."""
         return text(self.facts.get("started"))
 
-    @cached_property
+    @told
     def start(self) -> float:
         """When it began, seconds since 1970; 0.0 if the record does not say."""
         return seconds(self.started)
 
-    @cached_property
+    @told
     def status(self) -> str:
         """finished, failed, interrupted, exited, running, died, or unknown (from here).
 
@@ -282,14 +307,14 @@ class Run:
 
         return max(0.0, time.time() - self.start)
 
-    @cached_property
+    @told
     def diff(self) -> bytes:
         """The uncommitted changes as a patch, as git gave it; b"" if there were none."""
         if self.kind == "lite_tracer" or (self.kind == "arguments" and self.patch_file):
             return read_bytes(self.patch_file, self.damage)
         return info_sections(os.path.join(self.directory, INFO), self.damage)[4]
 
-    @cached_property
+    @told
     def patch_file(self) -> str:
         """The path of LiteTracer's diff.patch, or "" where there is none."""
         path = os.path.join(self.directory, "diff.patch")
@@ -337,7 +362,7 @@ def same_process(pid: int, process: Mapping[str, Any]) -> bool:
     """Whether the process with this pid is the recorded one and not a later one with its number."""
     ticks = process.get("ticks")
     if ticks is not None and sys.platform == "linux":  # unlike created, not moved by the clock
-        return start_ticks(pid) == int(ticks) if isinstance(ticks, (int, float)) else False
+        return bool(start_ticks(pid) == ticks)
     import psutil
 
     try:

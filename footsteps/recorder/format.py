@@ -82,27 +82,38 @@ def plain_file(path: str | bytes, flags: int = os.O_RDONLY, *, links: bool = Fal
         OSError: it is no plain file, or can't be opened.
     """
     if not links and not _NO_LINK and os.path.islink(path):  # Windows
-        raise OSError(22, "a link, which is not followed")
-    descriptor = os.open(path, flags | _NO_WAITING | (0 if links else _NO_LINK), 0o666)
+        raise OSError(40, LINKED)
+    try:
+        descriptor = os.open(path, flags | _NO_WAITING | (0 if links else _NO_LINK), 0o666)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        if not links and os.path.islink(path):
+            raise OSError(error.errno, LINKED) from None
+        raise
     if os.fstat(descriptor).st_mode & 0o170000 != 0o100000:
         os.close(descriptor)
         raise OSError(22, "no plain file")
     return descriptor
 
 
+LINKED = "a link, which is not followed"
+TOO_LARGE = 27  # EFBIG, of which errno would be imported
+
+
 def content_of(path: str | bytes, most: int = LARGEST, *, links: bool = False) -> bytes:
     """The bytes of a plain file. Raises OSError: it is none, can't be read, or holds more than ``most`` bytes."""
-    descriptor = plain_file(path, links=links)
+    pieces: list[bytes] = []
+    descriptor, left = plain_file(path, links=links), most + 1
     try:
-        pieces, size = [], 0
-        while piece := os.read(descriptor, min(most + 1 - size, max(1 << 15, os.fstat(descriptor).st_size - size + 1))):
+        while left > 0 and (piece := os.read(descriptor, min(left, MIB if pieces else 1 << 15))):
             pieces.append(piece)
-            size += len(piece)
-            if size > most:
-                raise OSError(27, f"larger than {most // MIB} MiB" if most >= MIB else f"larger than {most} bytes")
-        return b"".join(pieces)
+            left -= len(piece)
     finally:
         os.close(descriptor)
+    if left <= 0:
+        raise OSError(TOO_LARGE, f"larger than {most // MIB} MiB" if most >= MIB else f"larger than {most} bytes")
+    return b"".join(pieces)
 
 
 def text_of(path: str) -> str:
@@ -211,7 +222,7 @@ def _refuse_linked_record(path: str) -> None:
     """Raises OSError where the folder .footsteps has become a link to somewhere else."""
     folder = os.path.dirname(path)
     if folder.endswith(RECORD) and os.path.islink(folder):
-        raise OSError(40, f"{folder} is a link, which is not followed")
+        raise OSError(40, f"{folder} is {LINKED}")
 
 
 def append_line(record: str, kind: str, values: Mapping[str, object]) -> None:
