@@ -39,18 +39,15 @@ __all__ = ["FootstepsError", "Run", "__version__", "current", "finish", "initial
 
 OUTPUT_ROOT = "results/"
 NAME_VARIABLE = "FOOTSTEPS_NAME"
-INFO = "info.txt"
-PACKAGES = "package_versions.txt"
+INFO, PACKAGES = "info.txt", "package_versions.txt"
 QUESTION = "Input name of experiment:"
 MAX_DIFF = 2**20  # bytes of the uncommitted changes that info.txt shows
 TIMEOUT = 20.0  # seconds that git or pip may take
 
 # What takes part in a run: names of modules, or objects; a module that is not installed is passed over.
 EXTENSIONS: list[Any] = ["footsteps.recorder"]
-
 # Options whose values are written as ***.
 SECRETS = ("token", "password", "passwd", "secret", "key", "credentials")
-
 # How processes that this one starts know its run; see `Run.handle`.
 RUN_VARIABLE = "FOOTSTEPS_RUN"
 
@@ -344,8 +341,7 @@ def package_list() -> bytes:
     except (OSError, subprocess.SubprocessError):  # no pip, or it takes too long
         from importlib.metadata import distributions
 
-    found = {d.metadata["Name"]: d.version for d in reversed(list(distributions()))}
-    rows = [f"{name} {found[name]}\n" for name in sorted(found, key=lambda name: str(name).lower())]
+    rows = sorted({f"{d.metadata['Name']} {d.version}\n" for d in distributions()}, key=str.lower)
     return "".join(["Package Version\n------- -------\n", *rows]).encode()
 
 

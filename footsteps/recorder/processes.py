@@ -135,6 +135,7 @@ def program_of(pid: int) -> str:
 
 
 def command_of(pid: int) -> list[str]:
+    """The command line of a process; [] if it can't be read."""
     try:
         return [os.fsdecode(part) for part in bytes_of(f"/proc/{pid}/cmdline").split(b"\0")[:-1]]
     except OSError:

@@ -39,18 +39,15 @@ __all__ = ["FootstepsError", "Run", "__version__", "current", "finish", "initial
 
 OUTPUT_ROOT = "results/"
 NAME_VARIABLE = "FOOTSTEPS_NAME"
-INFO = "info.txt"
-PACKAGES = "package_versions.txt"
+INFO, PACKAGES = "info.txt", "package_versions.txt"
 QUESTION = "Input name of experiment:"
 MAX_DIFF = 2**20  # bytes of the uncommitted changes that info.txt shows
 TIMEOUT = 20.0  # seconds that git or pip may take
 
 # What takes part in a run: names of modules, or objects; a module that is not installed is passed over.
 EXTENSIONS: list[Any] = ["footsteps.recorder"]
-
 # Options whose values are written as ***.
 SECRETS = ("token", "password", "passwd", "secret", "key", "credentials")
-
 # How processes that this one starts know its run; see `Run.handle`.
 RUN_VARIABLE = "FOOTSTEPS_RUN"
 
@@ -124,7 +121,7 @@ def finish() -> None:
 
 def current() -> Run | None:
     """The run of this process, if there is one yet; never begins one."""
-    return _shared.run if _shared.initialized else None  # type: ignore[no-any-return]
+    return _shared.run if _shared.initialized else None
 
 
 def plot(name: str = "") -> None:
@@ -337,13 +334,14 @@ def package_list() -> bytes:
     import subprocess
 
     words = [sys.executable, "-m", "pip", "--disable-pip-version-check", "list"]
-    done = subprocess.run(words, cwd=os.path.abspath(os.sep), capture_output=True, check=False, timeout=TIMEOUT)
-    if done.returncode == 0:
-        return done.stdout
-    from importlib.metadata import distributions
+    try:
+        return subprocess.run(
+            words, cwd=os.path.abspath(os.sep), capture_output=True, check=True, timeout=TIMEOUT
+        ).stdout
+    except (OSError, subprocess.SubprocessError):  # no pip, or it takes too long
+        from importlib.metadata import distributions
 
-    found = {d.metadata["Name"]: d.version for d in reversed(list(distributions()))}
-    rows = [f"{name} {found[name]}\n" for name in sorted(found, key=lambda name: str(name).lower())]
+    rows = sorted({f"{d.metadata['Name']} {d.version}\n" for d in distributions()}, key=str.lower)
     return "".join(["Package Version\n------- -------\n", *rows]).encode()
 
 
