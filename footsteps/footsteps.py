@@ -576,7 +576,8 @@ def _made_directory(root: str, name: str) -> tuple[str, str]:
         way = os.path.dirname(base)
         while way and not os.path.lexists(way):
             way = os.path.dirname(way)
-        why = f"{way!r} is a file or a broken link" if way and not os.path.isdir(way) else error.strerror or error
+        kind = "file" if os.path.exists(way) else "broken link"
+        why = f"{way!r} is a {kind}" if way and not os.path.isdir(way) else error.strerror or error
         reason = f"can't make the run's directory {base!r}: {why}"
         raise DirectoryError(reason, hint, error.errno) from None
 
