@@ -198,6 +198,7 @@ class Bundle:
             remove(self.bare)
 
     def git(self, *args: str) -> bytes:
+        """What git prints in the bare repository, which it is not to look for itself."""
         named = {**OFFLINE, "GIT_DIR": self.bare}  # safe.bareRepository=explicit forbids git to find it by itself
         return git("-c", "protocol.allow=never", *args, cwd=self.bare, env=named, timeout=600)
 
@@ -218,6 +219,7 @@ class Bundle:
                 write(os.path.join(self.bare, *name.split("/")), encoded(text))
 
     def packed(self) -> dict[str, Any]:
+        """A row of bundles.json, once the bare repository is there."""
         bases = self.bases()
         if bases is None:
             return {"repository": self.row["repository"], "commit": self.commit, "pushed": True}
@@ -249,6 +251,7 @@ class Bundle:
         return found
 
     def holds(self, tip: str) -> bool:
+        """Whether a commit at the tip of a remote's branch has ours among its ancestors."""
         try:
             self.git("merge-base", "--is-ancestor", self.commit, tip)
         except GitError:
@@ -288,17 +291,10 @@ class Bundle:
         return looks_secret(name, self.git("cat-file", "blob", blob)[:MIB])
 
     def bundle(self, kind: str, bases: Sequence[str], shallow: Sequence[str]) -> dict[str, Any]:
-        # One thread: the same commits are the same bytes, which runs can share.
-        self.git(
-            "-c",
-            "pack.threads=1",
-            "bundle",
-            "create",
-            "--quiet",
-            "made.bundle",
-            BUNDLE_REF,
-            *(f"^{base}" for base in bases),
-        )
+        """Write the bundle; its row of bundles.json."""
+        one_thread = ("-c", "pack.threads=1")  # so that the same commits are the same bytes, which runs can share
+        wanted = (BUNDLE_REF, *(f"^{base}" for base in bases))
+        self.git(*one_thread, "bundle", "create", "--quiet", "made.bundle", *wanted)
         data = bytes_of(os.path.join(self.bare, "made.bundle"))
         replace(os.path.join(self.record, self.row["file"]), data)
         return {
