@@ -8,6 +8,6 @@ import sys
 if not sys.flags.isolated and not getattr(sys.flags, "safe_path", False):
     del sys.path[0]
 
-from footsteps.cli import main  # noqa: E402 - after that
+from footsteps.cli import main
 
 raise SystemExit(main())

@@ -504,7 +504,14 @@ def has_changes(directory: str) -> bool:
         patch = os.path.getsize(os.path.join(directory, "diff.patch")) > 0
     except OSError:
         patch = False
-    return patch or any(True for _ in files_below(os.path.join(directory, "untracked")))
+    return patch or any(True for _ in untracked_in(directory))
+
+
+def untracked_in(directory: str) -> Iterator[tuple[str, str]]:
+    """LiteTracer's copies of untracked files: the path of each, and where the copy is; none behind a link."""
+    top = os.path.join(directory, "untracked")
+    for path, _ in files_below(top) if not os.path.islink(top) else ():
+        yield path, os.path.join(top, *path.split("/"))
 
 
 READERS = {
@@ -526,8 +533,10 @@ def kind_of(directory: str) -> str | None:
         pass
     else:
         return "run"
+    if os.path.isdir(os.path.join(directory, RECORD)):  # of a run that was killed while it started, maybe all there is
+        return "run"
     if begins_like_info(os.path.join(directory, INFO)):
-        return "run" if os.path.isdir(os.path.join(directory, RECORD)) else "footsteps 0.1"
+        return "footsteps 0.1"
     return "lite_tracer" if settings_file(directory) else None
 
 

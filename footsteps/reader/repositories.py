@@ -10,7 +10,8 @@ import os
 
 from footsteps.reader import formats
 from footsteps.reader.formats import mapping, objects, text
-from footsteps.recorder.format import CODE, INFO, RECORD, RUN_JSON, FootstepsError, quote
+from footsteps.recorder.format import CODE, INFO, RECORD, RUN_JSON, FootstepsError, quote, sha256
+from footsteps.recorder.repository import is_bytecode
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
@@ -223,6 +224,30 @@ class Repositories:
             elif row is self.main:
                 found.append(source)
         return [os.path.abspath(s) if os.path.exists(s) else s for s in found]
+
+
+def identity_of(facts: Mapping[str, Any]) -> list[str]:
+    """The lines of which a record's code id is the hash (see recorder/code.py), from what its run.json names."""
+    lines = []
+    for row in sorted(objects(facts.get("repositories")), key=lambda row: str(row.get("name"))):
+        files = [line_of(file) for file in objects(row.get("files")) if not is_bytecode(text(file.get("path")))]
+        left_out = [f"{file.get('path')}\0left out\0{file.get('size')}" for file in objects(row.get("left_out"))]
+        lines += [f"{row.get('name')}\0{row.get('commit')}", *sorted([*files, *left_out])]
+    return lines
+
+
+def line_of(file: Mapping[str, Any]) -> str:
+    """The line of a file that differs from the commit."""
+    what = file.get("sha256") or file.get("target") or ""
+    return f"{file.get('path')}\0{file.get('kind')}\0{int(bool(file.get('executable')))}\0{what}"
+
+
+def code_id_of(facts: Mapping[str, Any]) -> str:
+    """The code id computed again; "" where it can't be, as files were left out, of which it holds unrecorded hashes."""
+    rows = objects(facts.get("repositories"))
+    if not text(facts.get("code_id")) or any(row.get("left_out") for row in rows):
+        return ""
+    return sha256("\n".join(identity_of(facts)).encode("utf-8", "surrogatepass"))[:32]
 
 
 GONE = ("deleted", "absent")

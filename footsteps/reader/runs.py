@@ -46,6 +46,7 @@ from footsteps.recorder.format import (
     OUTPUT_ROOT,
     RECORD,
     RECORDED,
+    RUN_JSON,
     FootstepsError,
     quote,
 )
@@ -64,6 +65,7 @@ READ = (
     "name", "directory", "kind", "status", "started", "duration", "changed", "arguments",
     "argument_facts", "recorded", "repositories", "outcome", "inputs", "parents",
 )  # fmt: skip
+STARTING = 60.0  # seconds in which a run's record comes into its directory
 LOOP = "not followed, a link back to a folder above it"
 
 
@@ -282,7 +284,7 @@ class Run:
 
     @told
     def status(self) -> str:
-        """finished, failed, interrupted, exited, running, died, or unknown (from here).
+        """finished, failed, interrupted, exited, running, died, did not start, or unknown (from here).
 
         "running" is said only while the recorded process, by its pid and creation time on this
         host and boot, is alive; so it is never said for ever.
@@ -290,6 +292,8 @@ class Run:
         said = self.outcome.get("status")
         if said in OUTCOMES:
             return str(said)
+        if not self.facts and did_not_start(self.directory):
+            return "did not start"
         lives = is_alive(self.facts)
         if lives or lives is None or self.facts.get("outcome_expected") is not True:
             return "running" if lives else "unknown"
@@ -334,6 +338,19 @@ class Run:
 # ---------------------------------------------------------------------------------------------
 # Is it still alive?
 # ---------------------------------------------------------------------------------------------
+
+
+def did_not_start(directory: str) -> bool:
+    """Whether a run's directory was made, and no record came into it within a minute: it was killed meanwhile."""
+    import time
+
+    record = os.path.join(directory, RECORD)
+    try:
+        began = os.stat(record).st_mtime
+    except OSError:
+        return False
+    named = any(os.path.lexists(path) for path in (os.path.join(record, RUN_JSON), os.path.join(directory, INFO)))
+    return not named and time.time() - began > STARTING
 
 
 def is_alive(facts: Mapping[str, Any]) -> bool | None:

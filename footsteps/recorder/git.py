@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 GIT_TIMEOUT = 20.0  # seconds; git is slow on a cold network disk
+LONGEST = 600.0  # seconds for a command of which nothing else is said
 
 
 class GitError(FootstepsError):
@@ -60,14 +61,14 @@ def git(
     cwd: str | os.PathLike[str],
     stdin: bytes | None = None,
     env: Mapping[str, str] | None = None,
-    timeout: float | None = None,
+    timeout: float = LONGEST,
 ) -> bytes:
     """What ``git ARGS`` prints, run in ``cwd``.
 
     Args:
         stdin: what it reads; None: nothing.
         env: environment variables to add.
-        timeout: seconds; None: as long as it takes.
+        timeout: seconds.
 
     Raises:
         GitError: it ended with another status than 0, took too long, or is not there.

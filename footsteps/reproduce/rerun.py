@@ -122,6 +122,7 @@ class Rerun:
 
     def require_room(self, *, environment: bool) -> None:
         """Raises FootstepsError unless all that will be made has a free place."""
+        restore.clear_after_killed(os.path.dirname(os.path.abspath(self.directory)), self.directory)
         for path in (self.directory, restore.beside(self.directory)):
             restore.require_free(path, self.run, "rerun")
         if environment:
@@ -284,6 +285,10 @@ class Rerun:
         try:
             status = process.wait()
         except KeyboardInterrupt:  # it has had the terminal's Ctrl-C too, and may want to end in order
+            process.wait()
+            raise
+        except SystemExit:  # SIGTERM or SIGHUP, which it has not had
+            process.terminate()
             process.wait()
             raise
         self.status = 128 - status if status < 0 else status
