@@ -31,6 +31,7 @@ LARGEST_IMAGE = 1 << 24  # pixels of a frame
 LARGEST_FILM = 1 << 27  # pixels of all frames
 MOST_VALUES = 1 << 20  # cells and words of a text
 MOST_FRAMES = 1000
+MOST_PARTS = 100_000  # of a drawing that may tell of its making
 MOST_TEXTS = 1000  # of a PNG file
 DEEPEST_ARCHIVE = 3  # archives within each other
 
@@ -473,10 +474,13 @@ def without(data: bytes, about: Sequence[tuple[bytes, bytes]]) -> bytes:
     """
     import re
 
-    kept, at, ends = [], 0, dict(about)
+    kept: list[bytes] = []
+    at, ends = 0, dict(about)
     beginnings = re.compile(b"|".join(re.escape(begin) for begin, _ in sorted(about, key=lambda pair: -len(pair[0]))))
     gone: set[bytes] = set()  # ends that do not come any more
     while found := beginnings.search(data, at):
+        if len(kept) > MOST_PARTS:
+            raise TooLarge(f"more than {MOST_PARTS} parts")
         end = ends[found[0]]
         looks = end not in gone and (found[0] != b"<<" or tells_of_making(data, found.end()))
         stop = data.find(end, found.end()) if looks else -1
