@@ -64,7 +64,7 @@ from footsteps.recorder.processes import (
     process_row,
 )
 from footsteps.recorder.program import main_program, program_name
-from footsteps.recorder.repository import MAX_FILE
+from footsteps.recorder.repository import MAX_FILE, UncommittedFiles
 from footsteps.recorder.secrets import looks_secret, mask, mask_arguments
 
 TYPE_CHECKING = False
@@ -113,7 +113,16 @@ def note_arguments(values: Mapping[str, object], **facts: object) -> None:
 def meet(run: Any) -> None:
     """Join the run of the parent or of the other ranks, or make one."""
     run.endings, run.job, run.facts, run.default_name = [], None, {}, program_name
-    run.begun_at = f" (begun at {_caller()})"
+    uncommitted = UncommittedFiles(run.root)
+    run.begun_at, run.remark = f" (begun at {_caller()})", uncommitted.told
+    try:
+        _join_or_make(run)
+    finally:
+        uncommitted.stop()
+    run.handle_lines = handle_lines(run.id, run.name, run.maker)
+
+
+def _join_or_make(run: Any) -> None:
     handle = parents_run()
     if handle is not None:
         join(run, handle)
@@ -123,7 +132,6 @@ def meet(run: Any) -> None:
         meet_others(run)
     else:
         run.make()
-    run.handle_lines = handle_lines(run.id, run.name, run.maker)
 
 
 def _caller() -> str:
