@@ -25,6 +25,7 @@ import atexit
 import importlib
 import os
 import sys
+import time
 from types import ModuleType
 
 TYPE_CHECKING = False  # importing typing takes 4 ms
@@ -161,6 +162,8 @@ def _begin(name: str | None, root: str | os.PathLike[str], options: dict[str, An
         if not run.directory:
             run.meet()
         _shared.run, _shared.initialized, _shared.output_dir_impl = run, True, run.shown
+    except (KeyboardInterrupt, FootstepsError) as error:  # where it arose in here tells the program nothing
+        raise error.with_traceback(None) from None
     finally:
         _shared.beginning = None
     os.environ[RUN_VARIABLE] = run.handle()
@@ -188,8 +191,7 @@ class Run:
     def __init__(self, name: str | None, root: str, options: dict[str, Any]) -> None:
         self.name, self.root, self.options = name, root, options
         self.directory, self.shown, self.cwd = "", "", _cwd() or ""
-        self.process = os.getpid()
-        self.made_here, self.ended, self.begun_at = False, False, ""
+        self.process, self.made_here, self.ended, self.begun_at = os.getpid(), False, False, ""
         self.sections: dict[str, Any] = dict(SECTIONS)
         self.default_name, self.remark = script_name, str
         self.handle_lines: list[str] = []
@@ -237,10 +239,7 @@ class Run:
         self.shown = shown if cwd == _cwd() else directory
 
     def make(self) -> None:
-        """Choose the name, make the directory, describe the run in it, and say where it is.
-
-        Raises InvalidName or DirectoryError; then nothing is left behind.
-        """
+        """Choose the name, make the directory, describe the run in it, say where it is; or raise and leave nothing."""
         self.name = _chosen_name(self)
         self.call("start")
         try:
@@ -429,7 +428,7 @@ def name_problem(name: str, root: str = OUTPUT_ROOT) -> str:
     except UnicodeEncodeError:  # an ASCII or Latin-1 locale
         sizes = []
     table = (
-        (_has_control(text), "has a control character in it", better),
+        (not text.encode("utf-8", "replace").decode().isprintable(), "has a control character in it", better),
         (all(set(part) <= {"."} for part in parts), f"is {'only dots' if parts else 'empty'}", better),
         (text.startswith(("/", "~/")), "leaves the output root", f"{better}, or output_root="),
         (text.endswith("/") and not root.endswith("/"), "looks like an output root", swapped),
@@ -443,11 +442,6 @@ def name_problem(name: str, root: str = OUTPUT_ROOT) -> str:
     return next((f"{problem}; {remedy}" for wrong, problem, remedy in table if wrong), "")
 
 
-def _has_control(text: str) -> bool:
-    """Whether it has a character that can't be printed, bytes of no encoding aside."""
-    return any(not c.isprintable() and not "\udc80" <= c <= "\udcff" for c in text)
-
-
 def as_name(text: str) -> str:
     """The text without what can't stand in a directory's name."""
     return "".join(c if c.isprintable() and c not in '/\\:*?"<>|' else "_" for c in text).strip(". ")[:100] or "run"
@@ -457,7 +451,7 @@ def _checked_root(root: str | os.PathLike[str]) -> str:
     """The output root as text. Raises InvalidName."""
     path = isinstance(root, (bytes, os.PathLike))
     text = os.path.join(os.fsdecode(root), "") if path else root if isinstance(root, str) else "\0"
-    if _has_control(text):
+    if not text.encode("utf-8", "replace").decode().isprintable():
         raise InvalidName(f"output_root {root!r} can't be a directory", f"use one such as {OUTPUT_ROOT!r}")
     return text
 
@@ -476,7 +470,11 @@ def _ask_at_terminal(run: Run) -> str:
     try:  # in a thread it leaves an event loop and signal handlers alone
         return str(session.prompt(in_thread=True)) if session is not None else _ask_plainly(run)
     except KeyboardInterrupt:
-        raise KeyboardInterrupt from None  # without prompt_toolkit's frames
+        if session is not None and session.app.is_running:  # `kill -INT`: the terminal is given back
+            session.app.loop.call_soon_threadsafe(session.app.exit)
+            while session.app.is_running:
+                time.sleep(0.01)
+        raise
     except EOFError:
         raise SystemExit("footsteps: no name given, nothing was made") from None
 
@@ -502,16 +500,12 @@ def _terminal() -> Any:
 
 
 def _prompt_session(run: Run) -> Any:
-    from prompt_toolkit import PromptSession
-    from prompt_toolkit.completion import Completer, Completion
-    from prompt_toolkit.filters import to_filter
-    from prompt_toolkit.output import create_output
-    from prompt_toolkit.validation import Validator
+    from prompt_toolkit import PromptSession, completion, filters, output, validation
 
-    class Runs(Completer):
+    class Runs(completion.Completer):
         def get_completions(self, document: Any, _: object) -> Iterator[Any]:
             for name in completions(document.text_before_cursor, run.root):
-                yield Completion(name, start_position=-len(document.text_before_cursor))
+                yield completion.Completion(name, start_position=-len(document.text_before_cursor))
 
     def below() -> str:
         name = session.default_buffer.text.strip() or run.default_name()
@@ -522,19 +516,21 @@ def _prompt_session(run: Run) -> Any:
             problem = str(error)
         return f" this name {problem}" if problem else f" {path}/{run.remark()}"
 
+    def fits(text: str) -> bool:
+        return not (text.strip() and name_problem(text, run.root))
+
     session: Any = PromptSession(
         f"{QUESTION}\n",
         completer=Runs(),
         complete_while_typing=False,
-        validator=Validator.from_callable(lambda text: not text.strip() or not name_problem(text, run.root), "no name"),
+        validator=validation.Validator.from_callable(fits, "no name", move_cursor_to_end=True),
         validate_while_typing=False,
         bottom_toolbar=below,
-        reserve_space_for_menu=6,
         refresh_interval=0.5,
-        output=create_output(stdout=_terminal()),
+        output=output.create_output(stdout=_terminal()),
     )
     for window in session.layout.find_all_windows():
-        window.wrap_lines = to_filter(True)  # why a name is refused is read to its end
+        window.wrap_lines = filters.to_filter(True)  # why a name is refused is read to its end
     return session
 
 

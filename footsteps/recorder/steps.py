@@ -117,6 +117,9 @@ def meet(run: Any) -> None:
     run.begun_at, run.remark = f" (begun at {_caller()})", uncommitted.told
     try:
         _join_or_make(run)
+    except (KeyboardInterrupt, SystemExit):
+        _end_program()
+        raise
     finally:
         uncommitted.stop()
     run.handle_lines = handle_lines(run.id, run.name, run.maker)
@@ -132,6 +135,18 @@ def _join_or_make(run: Any) -> None:
         meet_others(run)
     else:
         run.make()
+
+
+def _end_program() -> None:
+    """After Ctrl-C at a question from a second thread, which alone would end: the main thread gets it too."""
+    import signal
+    import threading
+
+    main = threading.main_thread()
+    if threading.current_thread() is not main and hasattr(signal, "pthread_kill"):
+        say("no name given, nothing was made")  # of a thread's SystemExit nothing is shown
+        signal.pthread_kill(main.ident or 0, signal.SIGINT)
+        raise SystemExit from None
 
 
 def _caller() -> str:
