@@ -21,8 +21,8 @@ from conftest import snapshot
 from hypothesis import given
 from hypothesis import strategies as st
 
-from footsteps.reader import runs
 from footsteps.arguments import ADDED, LTParser
+from footsteps.reader import runs
 
 HASH_CODE = re.compile(r"LT_delta-[0-9a-f]{16,}_base-[0-9a-f]{16,}_LT")
 PROGRAM = """\

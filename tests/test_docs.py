@@ -19,7 +19,7 @@ import pexpect
 import pytest
 
 import footsteps
-from footsteps import cli
+from footsteps.cli import parsers
 
 PACKAGE = Path(footsteps.__file__).parent
 README = Path(__file__).resolve().parent.parent / "README.md"
@@ -183,7 +183,7 @@ def test_the_readme_lists_every_file_of_the_package():
     assert sorted(listed) == sorted([*inner, *(path.name for path in PACKAGE.glob("*.py"))])
 
 
-@pytest.mark.parametrize("command", [name for name in cli.COMMANDS if name != "complete"])
+@pytest.mark.parametrize("command", [name for name in parsers.COMMANDS if name != "complete"])
 def test_the_readme_tells_of_every_command(command):
     """What is not told is not found."""
     assert re.search(rf"`?(footsteps )?{command}\b", README.read_text(encoding="utf-8"))

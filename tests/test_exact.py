@@ -20,8 +20,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from footsteps import footsteps
-from footsteps.reproduce import restore
 from footsteps.reader import runs
+from footsteps.reproduce import restore
 
 SCRIPT = "import footsteps\nfootsteps.initialize('x')\n"
 TEXT = "".join(f"line {n}\n" for n in range(40))

@@ -15,17 +15,18 @@ from __future__ import annotations
 
 import os
 
+from footsteps.footsteps import FootstepsError, hasher
 from footsteps.reader import search
 from footsteps.reader.compare import artifacts_of
-from footsteps.footsteps import FootstepsError, hasher
-from footsteps.reader.runs import Run, kind_of
+from footsteps.reader.formats import kind_of
+from footsteps.reader.runs import Run
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
-    from footsteps.reader.runs import Problem
+    from footsteps.reader.formats import Problem
 
 __all__ = ["Origin", "Trace", "told_by_file", "told_by_name", "trace"]
 
@@ -194,7 +195,7 @@ def told_by_png(data: bytes) -> dict[str, str]:
     """The same of a PNG file, out of its texts; an id that is none of ours is no word about a run."""
     import re
 
-    from footsteps.reader.compare import chunks
+    from footsteps.reader.measure import chunks
 
     texts = dict(text_of(kind, content) for kind, content in chunks(data) if kind in TEXTS)
     tags = {"name": "run", "id": "id", "code_id": "code_id"}

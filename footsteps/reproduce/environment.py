@@ -15,9 +15,10 @@ from __future__ import annotations
 import os
 import sys
 
-from footsteps.reproduce import restore
 from footsteps.footsteps import FootstepsError, quote
-from footsteps.reader.runs import mapping, objects, text
+from footsteps.reader import repositories
+from footsteps.reader.formats import mapping, objects, text
+from footsteps.reproduce import restore
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
@@ -339,7 +340,7 @@ def is_word(word: str) -> bool:
 def is_url(url: str) -> bool:
     """Whether it may be an address in a list of requirements, and nothing else there."""
     plain = url.isascii() and url.isprintable() and not set(url) & set(" ;#$`\\\"'")
-    return plain and "://" in url and not restore.why_no_url(url)
+    return plain and "://" in url and not repositories.why_no_url(url)
 
 
 def percent(path: str) -> str:

@@ -18,7 +18,9 @@ from __future__ import annotations
 import os
 import sys
 
-from footsteps.reader import compare, runs
+from footsteps.footsteps import RUN_VARIABLE, FootstepsError, quote
+from footsteps.reader import commits, compare, formats, measure, runs
+from footsteps.reader.formats import mapping, text
 from footsteps.reproduce import restore
 from footsteps.reproduce.environment import (
     SITE,
@@ -32,8 +34,6 @@ from footsteps.reproduce.environment import (
     version_of,
     versions_in,
 )
-from footsteps.footsteps import RUN_VARIABLE, FootstepsError, quote
-from footsteps.reader.runs import mapping, text
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
@@ -352,7 +352,7 @@ def state_of(path: str, entry: Mapping[str, Any]) -> str:
         return "unchanged"
     if not entry.get("sha256"):
         return "unknown"
-    return "unchanged" if restore.sha256_of(os.fsencode(path)) == entry["sha256"] else "changed"
+    return "unchanged" if commits.sha256_of(os.fsencode(path)) == entry["sha256"] else "changed"
 
 
 def parent_ticket(run: Run) -> str:
@@ -405,7 +405,7 @@ def command_of(run: Run, python: str, moved: Mapping[str, str], *, stays: bool) 
     if why:
         raise FootstepsError(f"{run.name!r} can't be run again: {why}", hint=f"footsteps restore {quote([run.name])}")
     words = with_own_script(run, restore.words_of(run, moved, stays=stays), python)
-    words = words or [restore.new_place(word, moved) or word for word in runs.shell_words(run.command)]
+    words = words or [restore.new_place(word, moved) or word for word in formats.shell_words(run.command)]
     if not words:
         raise FootstepsError(f"{run.name!r} can't be run again: no command was recorded")
     launcher = mapping(mapping(run.facts.get("process")).get("launcher"))
@@ -427,7 +427,7 @@ def with_own_script(run: Run, words: list[str], python: str) -> list[str]:
 def launched(run: Run, launcher: Mapping[str, Any], python: str, words: list[str]) -> list[str]:
     """The launcher's words with the program in it at its new place; its options as they were recorded."""
     ranks = str(mapping(run.facts.get("process")).get("world_size") or 1)
-    said = runs.shell_words(text(launcher.get("command")))
+    said = formats.shell_words(text(launcher.get("command")))
     own, script = recorded_words(run)
     before = before_program(said, own, script)
     if launcher.get("kind") == "torchrun":
@@ -564,16 +564,16 @@ def artifact_verdict(
     """How one artifact came out the second time."""
     if before is None or after is None:
         word = "new" if before is None else "missing"
-        return compare.verdict(word, "it was not made then" if before is None else "it was not made now")
+        return measure.verdict(word, "it was not made then" if before is None else "it was not made now")
     places = [compare.present(run, entry) for run, entry in ((old, before), (new, after))]
     if all(places):
-        return compare.measure(*places)
+        return measure.measure(*places)
     same = compare.same_file(before, after)
     if any(entry.get("target") is not None for entry in (before, after)):
-        return compare.verdict("identical" if same else "different", "by where the link leads; it was not followed")
+        return measure.verdict("identical" if same else "different", "by where the link leads; it was not followed")
     if same is None:
-        return compare.verdict("different", "the recorded one is gone, and has no hash")
-    return compare.verdict("identical" if same else "different", "by its recorded hash; the file is gone")
+        return measure.verdict("different", "the recorded one is gone, and has no hash")
+    return measure.verdict("identical" if same else "different", "by its recorded hash; the file is gone")
 
 
 # ---------------------------------------------------------------------------------------------

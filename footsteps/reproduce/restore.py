@@ -18,9 +18,27 @@ from __future__ import annotations
 
 import os
 
-from footsteps.reader import runs
-from footsteps.footsteps import BUNDLE_REF, CODE, INFO, RECORD, RUN_JSON, FootstepsError, GitError, git, mask, quote
-from footsteps.reader.runs import mapping, objects, text
+from footsteps.footsteps import FootstepsError, GitError, quote
+from footsteps.reader import formats
+from footsteps.reader.commits import (
+    ALL_BRANCHES,
+    CommitFetcher,
+    Unobtainable,
+    blocks_of,
+    sha256_of,
+)
+from footsteps.reader.formats import mapping, text
+from footsteps.reader.repositories import (
+    GONE,
+    OLDER,
+    Repositories,
+    as_bytes,
+    holder_of,
+    link_on,
+    refuse,
+    urls_of,
+    why_unsafe,
+)
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
@@ -29,48 +47,8 @@ if TYPE_CHECKING:
 
     from footsteps.reader.runs import Run
 
-    Say = Callable[[str], object]
     Entries = dict[bytes, tuple[str, str]]  # a commit's: path -> (mode, id)
-
-__all__ = ["Refused", "Restored", "restore", "verify"]
-
-BUNDLE_WAIT = 60.0  # seconds after a run's start in which its bundle may still be in the making
-BLOCK = 2**20  # bytes read at once
-MAX_DEPTH = 300  # folders above a file; removing deeper ones again would end in a RecursionError
-ALL_BRANCHES = ("+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*")
-PROTOCOLS = {"GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh", "GIT_NO_LAZY_FETCH": "1"}  # no ext::
-TRANSPORTS = ("", "file", "git", "http", "https", "ssh", "git+ssh", "ssh+git")
-OFFLINE = {"GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1"}
-# The bytes on disk are the commit's, whatever attributes say. (!, since git dies of -w-t-encoding.)
-RAW_ATTRIBUTES = "* -text -crlf !eol -filter -ident !working-tree-encoding\n"
-SAFE = tuple(
-    word
-    for setting in (
-        f"core.hooksPath={os.devnull}",
-        "core.autocrlf=false",
-        "core.symlinks=true",
-        "core.fileMode=true",
-        "core.protectHFS=true",
-        "core.protectNTFS=true",
-        "core.sparseCheckout=false",
-        "core.longPaths=true",
-        "protocol.version=2",  # an older one only gives what a branch or tag names
-        "fetch.fsckObjects=false",  # what GitHub took years ago, a strict reader refuses
-        "transfer.fsckObjects=false",
-        "fetch.recurseSubmodules=no",
-        "fetch.prune=false",
-        "fetch.writeCommitGraph=false",
-        "gc.auto=0",
-        "maintenance.auto=false",
-        "http.lowSpeedLimit=1000",
-        "http.lowSpeedTime=60",
-    )
-    for word in ("-c", setting)
-)
-
-
-class Refused(FootstepsError):
-    """A record that would write where it must not, or is made to mislead; nothing was made."""
+    Say = Callable[[str], object]
 
 
 class Restored:
@@ -247,187 +225,11 @@ def move(own: str, place: str) -> None:
             os.chmod(target, 0o777 & ~umask)
 
 
-# ---------------------------------------------------------------------------------------------
-# What a record may say: all of it is checked here, before anything is written
-# ---------------------------------------------------------------------------------------------
-
-
-def refuse(run: Run, what: str) -> Refused:
-    """The refusal of a run's record, with its reason."""
-    return Refused(f"the record of {run.name!r} is refused: {what}", hint=f"footsteps show {quote([run.directory])}")
-
-
-def why_unsafe(path: str) -> str:
-    """Why a recorded path must not be written below the destination; "" if it may."""
-    if not path or "\0" in path or not is_encodable(path):
-        return "is no path"
-    if path.startswith("/") or os.path.isabs(path):
-        return "is absolute"
-    if path.count("/") > MAX_DEPTH:
-        return "is deeper than any file"
-    for part in path.split("/"):
-        if part in ("", ".", ".."):
-            return "leads elsewhere"
-        if os.name == "nt" and set(part) & set('\\:*?"<>|'):
-            return "can't be a file's name here"
-        if acts_as_git(part):
-            return "would act as git's own"
-    return ""
-
-
-def acts_as_git(part: str) -> bool:
-    """Whether some file system takes this name for .git: by case, git~1, ignored characters, streams."""
-    ignored = "\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u206a\u206b\u206c\u206d\u206e\u206f\ufeff"
-    name = "".join(c for c in part if c not in ignored).partition(":")[0].rstrip(". ").lower()
-    pieces = [piece.rstrip(". ") for piece in name.split("\\")]
-    return any(p == ".git" or (p.startswith("git~") and p[4:].isdigit()) for p in pieces)
-
-
-def why_no_url(url: str) -> str:
-    """Why git must not be given this address; "" if it may."""
-    if url.startswith("-"):
-        return "is an option to git"
-    if transport(url) in ("ext", "fd"):
-        return "names a program"
-    return "is no address" if not url or any(c < " " for c in url) else ""
-
-
-def transport(url: str) -> str:
-    """What git takes before :// or :: for a transport, "" where it is a path or a host (which may be [fe80::1])."""
-    word = url.partition(":")[0]
-    plain = all(c.isalnum() or c in "+-." for c in word)
-    return word.lower() if plain and url[len(word) :].startswith(("://", "::")) else ""
-
-
-def is_id(value: object, length: int = 0) -> bool:
-    """Whether a value is the full hexadecimal id of an object."""
-    lengths = (length,) if length else (40, 64)
-    return isinstance(value, str) and len(value) in lengths and not set(value) - set("0123456789abcdef")
-
-
-def as_bytes(path: str) -> bytes:
-    """A recorded path as the bytes of the file's name."""
-    return path.encode("utf-8", "surrogateescape" if is_encodable(path) else "surrogatepass")
-
-
-def is_encodable(path: str) -> bool:
-    """Whether some file could be called so: JSON can hold halves of characters that nothing can."""
-    try:
-        path.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-class Plan:
-    """What has to be made for a run: its repositories, each checked, and where each belongs.
+class Plan(Repositories):
+    """What has to be made for a run: its repositories, and where each belongs.
 
     Raises Refused for a record that can't be trusted, FootstepsError for one that holds no code.
     """
-
-    def __init__(self, run: Run, sources: Iterable[str] = ()) -> None:
-        self.run = run
-        rows = older_repositories(run) if run.kind in OLDER else [*map(without_own_words, run.repositories)]
-        self.require_readable()
-        if not rows:
-            hint = f"cat {quote([os.path.join(run.directory, INFO)])}"
-            raise FootstepsError(f"the record of {run.name!r} holds no code", hint=hint)
-        self.names = [text(row.get("name")) for row in rows]
-        self.main = main_of(rows)
-        self.sources = list(sources)
-        self.check_names()
-        self.rows = self.in_order(rows)
-        self.check_copies()
-        for row in self.rows:
-            self.check(row)
-
-    def require_readable(self) -> None:
-        """Raises FootstepsError where run.json is damaged: what info.txt tells in its place is for people."""
-        path = os.path.join(self.run.record, RUN_JSON)
-        damage = [p for p in self.run.damage if p.path == path and p.kind in (runs.DAMAGED, runs.CLOSED)]
-        if damage:
-            hint = f"ls -R {quote([os.path.join(self.run.record, CODE)])} shows what was kept"
-            raise FootstepsError(f"{path!r} {damage[0].kind}: {damage[0].detail}", hint=hint)
-
-    def require(self, holds: object, what: str) -> None:
-        """Refuse the record unless something holds."""
-        if not holds:
-            raise refuse(self.run, what)
-
-    def check_names(self) -> None:
-        """Each repository has one name, which can be a folder's."""
-        for name in self.names:
-            self.require(not why_unsafe(name) and "/" not in name, f"the repository name {name!r}")
-            self.require(self.names.count(name) == 1, f"two repositories are called {name!r}")
-
-    def in_order(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The repositories, those that hold others first."""
-        placed: list[dict[str, Any]] = []
-        left, waiting = list(rows), set(self.names)
-        for _ in range(MAX_DEPTH):
-            free = [row for row in left if holder_of(row) not in waiting]
-            left = [row for row in left if holder_of(row) in waiting]
-            waiting -= {text(row.get("name")) for row in free}
-            placed += free
-        self.require(not left, "its repositories lie in each other")
-        return placed
-
-    def check(self, row: dict[str, Any]) -> None:
-        """One repository: its place, commit, addresses, files."""
-        if holder_of(row):
-            path = text(mapping(row.get("inside")).get("path"))
-            self.require(not why_unsafe(path), f"{path!r} {why_unsafe(path)}")
-        wanted = row.get("commit")
-        length = {"sha1": 40, "sha256": 64}.get(text(row.get("object_format") or "sha1"), -1)
-        self.require(length > 0, f"the object format {row.get('object_format')!r}")
-        self.require(wanted is None or row.get("revision") or is_id(wanted, length), f"the commit {wanted!r}")
-        for url in urls_of(row):
-            self.require(not why_no_url(url), f"the remote {url!r} {why_no_url(url)}")
-        for bundle in objects(row.get("bundles")):
-            self.check_bundle(bundle, length)
-        self.check_files(row)
-
-    def check_bundle(self, bundle: dict[str, Any], length: int) -> None:
-        """A bundle lies in the record under a plain name; the ids that belong to it are ids."""
-        name = text(bundle.get("file"))
-        self.require(not name or ("/" not in name and not why_unsafe(name)), f"the bundle {name!r}")
-        for key in ("prerequisites", "shallow"):
-            ids = bundle.get(key) or []
-            self.require(isinstance(ids, list) and all(is_id(i, length) for i in ids), f"the {key} of {name!r}")
-
-    def check_files(self, row: dict[str, Any]) -> None:
-        """No path leads out, none lies below a file or a link, and every copy lies in the record."""
-        kinds: dict[str, str] = {}
-        for file in row["files"]:
-            path, kind = text(file.get("path")), text(file.get("kind"))
-            why = why_unsafe(path)
-            self.require(not why, f"{path!r} {why}")
-            self.require(kind in LAYERS, f"{path!r} is of the kind {kind!r}")
-            kinds[path] = kind
-            if kind == "file":
-                self.check_stored(path, file)
-            target = file.get("target")
-            leads = text(target) and "\0" not in text(target) and is_encodable(text(target))
-            self.require(kind != "link" or leads, f"the link {path!r}")
-        for path in (p for p, kind in kinds.items() if kind not in GONE):
-            for above in parents_of(path):
-                self.require(kinds.get(above, "deleted") in GONE, f"{path!r} lies below {above!r}, which is no folder")
-
-    def check_stored(self, path: str, file: dict[str, Any]) -> None:
-        """A copy lies in the record's code folder, reached through no link."""
-        stored = text(file.get("stored"))
-        why = why_unsafe(stored)
-        self.require(not why, f"the copy {stored!r} of {path!r} {why}")
-        self.require(stored.startswith(CODE + "/"), f"the copy {stored!r} of {path!r} leads elsewhere")
-        link = link_on(os.fsencode(self.run.directory), as_bytes(f"{RECORD}/{stored}"), last=True)
-        self.require(not link, f"the copy {stored!r} of {path!r} is behind a link")
-
-    def check_copies(self) -> None:
-        """Nothing among the copies is named so that git would take it for its own."""
-        for folder, folders, names in os.walk(os.path.join(self.run.record, CODE)):
-            for name in (*folders, *names):
-                path = os.path.relpath(os.path.join(folder, name), self.run.record)
-                self.require(not acts_as_git(name), f"{path!r} would act as git's own")
 
     def require_room(self, folder: str) -> None:
         """Raises FootstepsError if the kept files can't fit on the disk of a folder."""
@@ -456,17 +258,6 @@ class Plan:
             made[name] = Tree(self.run, row, folder, holder, self.sources_for(row))
             made[name].required = row is self.main
         return list(made.values())
-
-    def sources_for(self, row: dict[str, Any]) -> list[str]:
-        """The sources that the user names for a repository."""
-        found = []
-        for source in self.sources:
-            name, equals, url = source.partition("=")
-            if equals and name in self.names:
-                found += [url] if name == row.get("name") else []
-            elif row is self.main:
-                found.append(source)
-        return [os.path.abspath(s) if os.path.exists(s) else s for s in found]
 
     def describe(self, trees: list[Tree], done: Restored, own: str, place: str) -> None:
         """Add the command, where to run it, and what a person should know."""
@@ -509,87 +300,20 @@ class Plan:
             write(os.fsencode(os.path.join(folder, "WHERE.txt")), [as_bytes(f"{line}\n") for line in lines])
 
 
-GONE = ("deleted", "absent")
-LAYERS = ("deleted", "absent", "file", "link", "crlf")
-
-
-def main_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """The repository that the destination becomes: the working directory's, else the script's."""
-    ranks = {"cwd": 0, "script": 1, "loose": 2}
-    return min(rows, key=lambda row: ranks.get(text(row.get("role")), 3))
-
-
-def without_own_words(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A recorded repository without the words that only `older_repositories` may say."""
-    return {key: value for key, value in row.items() if key not in ("revision", "clones")}
-
-
-def holder_of(row: Mapping[str, Any]) -> str:
-    """The name of the repository that a repository lies in, or ""."""
-    return text(mapping(row.get("inside")).get("repository"))
-
-
-def urls_of(row: Mapping[str, Any]) -> list[str]:
-    """The recorded addresses of a repository, without masks, each once."""
-    said = [row.get("remote"), *(remote.get("url") for remote in objects(row.get("remotes")))]
-    return list(dict.fromkeys(without_mask(url) for url in map(text, said) if url))
-
-
-def without_mask(url: str) -> str:
-    """The address as a person without those credentials would use it."""
-    return url.replace("://***@", "://", 1)
-
-
-def parents_of(path: str) -> list[str]:
-    """The folders above a path, the outermost first."""
-    parts = path.split("/")
-    return ["/".join(parts[:n]) for n in range(1, len(parts))]
-
-
-def link_on(folder: bytes, path: bytes, *, last: bool = False) -> bytes:
-    """The first part of a path below a folder that is a link (``last``: the path itself too); b"" if none is."""
-    parts = path.split(b"/")
-    for n in range(1, len(parts) + last):
-        above = os.path.join(folder, *parts[:n])
-        if os.path.islink(above):
-            return above
-    return b""
-
-
-# ---------------------------------------------------------------------------------------------
-# One repository
-# ---------------------------------------------------------------------------------------------
-
-
-class Unobtainable(FootstepsError):
-    """A commit that no source has.
-
-    Attributes:
-        clone: the recorded clone that was not asked, or "".
-    """
-
-    clone = ""
-
-
-class Tree:
+class Tree(CommitFetcher):
     """One repository (or the loose files of none) in the making.
 
     Attributes:
-        row: what the record says of it; name: its own; folder: where it is made;
         holder: the tree that it lies in; source: where its commit came from, for people;
-        entries: what its commit holds; required: nothing is made if its commit is not to be had;
-        depth: git's option where the history before the commit is of no use.
+        entries: what its commit holds; required: nothing is made if its commit is not to be had.
     """
 
     def __init__(self, run: Run, row: dict[str, Any], folder: bytes, holder: Tree | None, sources: list[str]) -> None:
-        self.run, self.row, self.folder, self.holder, self.sources = run, row, folder, holder, sources
-        self.name = text(row.get("name"))
-        self.commit = text(row.get("commit"))
+        super().__init__(run, row, folder, sources)
+        self.holder = holder
         self.source = "the record"
         self.entries: Entries = {}
-        self.failures: list[str] = []
         self.required = False
-        self.depth: list[str] = []
 
     def make(self, done: Restored, say: Say, *, clones: bool) -> None:
         """Bring the commit, put its files there, and the recorded ones over them."""
@@ -627,163 +351,6 @@ class Tree:
         for problem in problems if isinstance(problems, list) else []:
             if not str(problem).startswith("the diff:"):  # which people read, and nothing is made of
                 done.missing.append({"path": f"{self.name}/", "reason": f"not recorded: {problem}"})
-
-    def git(self, *args: str, stdin: bytes | None = None) -> bytes:
-        """What git prints in the folder, with nothing of anybody's configuration that acts."""
-        return git(*SAFE, *args, cwd=os.fsdecode(self.folder), stdin=stdin, env=PROTOCOLS)
-
-    def path_in_git(self, name: str) -> str:
-        """A file of the folder's .git."""
-        return os.path.join(os.fsdecode(self.folder), ".git", *name.split("/"))
-
-    def write_in_git(self, name: str, words: str) -> None:
-        """Write a small file in .git."""
-        os.makedirs(os.path.dirname(self.path_in_git(name)), exist_ok=True)
-        with open(self.path_in_git(name), "w", encoding="utf-8", errors="surrogateescape") as file:
-            file.write(words)
-
-    def begin(self) -> None:
-        """An empty repository whose files are what they are."""
-        sha256 = ["--object-format=sha256"] if self.row.get("object_format") == "sha256" else []  # git >= 2.29
-        self.git("init", "--quiet", "--template=", *sha256)
-        self.write_in_git("info/attributes", RAW_ATTRIBUTES)
-
-    # where the commit comes from
-
-    def brought(self, say: Say, *, clones: bool) -> str:
-        """Get the commit from the first source that has it; where that was, for people."""
-        for shown, bring in self.ways(clones=clones):
-            say(f"taking {self.commit[:10] or self.row.get('revision')} from {shown}")
-            try:
-                bring()
-                if self.has_commit():
-                    return shown
-                self.failures.append(f"{shown}: does not have it")
-            except (GitError, OSError) as error:
-                why = error.message if isinstance(error, GitError) else str(error)
-                self.failures.append(f"{shown}: {why.removeprefix('fatal: ')}")
-        raise self.unobtainable(clones=clones)
-
-    def unobtainable(self, *, clones: bool) -> Unobtainable:
-        """The error that names every source that was tried."""
-        wanted = self.commit or text(self.row.get("revision"))
-        tried = "; ".join(self.failures) or "the record names neither clone nor remote nor bundle"
-        error = Unobtainable(
-            f"commit {wanted[:12]} of {self.run.name!r} ({self.name}) is not to be had: {tried}",
-            hint=f"footsteps restore {quote([self.run.directory])} --from <a clone, bundle or URL that has it>",
-        )
-        error.clone = "" if clones else text(self.row.get("path"))
-        return error
-
-    def ways(self, *, clones: bool) -> Iterator[tuple[str, Callable[[], None]]]:
-        """The sources in the order in which they are asked: (what it is, what asks it)."""
-        from functools import partial
-
-        own = clones_of(self.row) if clones and not self.sources else []
-        partial_ones = [clone for clone in own if is_partial(clone)]
-        near = [clone for clone in own if clone not in partial_ones]
-        urls = self.sources or [*near, *(url for url in self.addresses() if url not in own)]
-        for url in urls:
-            yield mask(url), partial(self.fetch_by_id, url)
-        for bundle in self.bundles():
-            file = text(bundle.get("file"))
-            yield f"the record's {file}", partial(self.fetch_bundle, bundle, urls)
-        for url in urls:
-            yield f"all branches of {mask(url)}", partial(self.fetch_all, url)
-        for clone in partial_ones:
-            yield f"{clone}, a partial clone", partial(self.borrow, clone)
-
-    def addresses(self) -> list[str]:
-        """The recorded remotes that may be asked; one of a helper of the user's (codecommit::) is told, not started."""
-        urls = urls_of(self.row)
-        helped = [url for url in urls if transport(url) not in TRANSPORTS]
-        self.failures += [f"{mask(url)}: not asked, it needs the program git-remote-{transport(url)}" for url in helped]
-        return [self.absolute(url) for url in urls if url not in helped]
-
-    def absolute(self, url: str) -> str:
-        """A relative path among the remotes is relative to where the repository was."""
-        if "://" in url or ":" in url.partition("/")[0] or os.path.isabs(url):
-            return url
-        return os.path.normpath(os.path.join(text(self.row.get("path")), url))
-
-    def has_commit(self) -> bool:
-        """Whether the commit is here now; an abbreviated or named one becomes its full id."""
-        wanted = self.commit or text(self.row.get("revision"))
-        try:
-            found = self.git("rev-parse", "--verify", "--quiet", f"{wanted}^{{commit}}")
-        except GitError:
-            return False
-        self.commit = found.decode("ascii").strip()
-        return True
-
-    def fetch(self, url: str, *refspecs: str) -> None:
-        """git fetch, from any kind of source, of a shallow one too."""
-        how = ("--quiet", "--no-tags", "--no-recurse-submodules", "--update-shallow")
-        self.git("fetch", *how, *(self.depth if refspecs != ALL_BRANCHES else []), "--", url, *refspecs)
-
-    def fetch_by_id(self, url: str) -> None:
-        """Exactly the commit and its history."""
-        if not self.commit:
-            self.commit = commit_named(url, text(self.row.get("revision")))
-        self.fetch(url, f"+{self.commit}:{BUNDLE_REF}")
-
-    def fetch_all(self, url: str) -> None:
-        """All branches and tags: an old server gives nothing by its id."""
-        self.fetch(url, *ALL_BRANCHES)
-
-    def borrow(self, clone: str) -> None:
-        """What a partial clone has. (Asked to send it, git would first get the rest, into the user's repository.)"""
-        objects = git(*SAFE, "rev-parse", "--git-path", "objects", cwd=clone, env=OFFLINE).decode(
-            "utf-8", "surrogateescape"
-        )
-        line = os.path.join(clone, objects.rstrip("\n")) + "\n"
-        self.write_in_git("objects/info/alternates", line)
-
-    def bundles(self) -> list[dict[str, Any]]:
-        """The rows of bundles.json for this repository; waits a little for a run that has just begun."""
-        import time
-
-        expected = self.row.get("bundle")
-        rows = self.row.get("bundles") or []
-        until = min(self.run.start, time.time()) + BUNDLE_WAIT
-        while expected and not rows and time.time() < until:
-            time.sleep(0.05)
-            again = [r for r in runs.load(self.run.directory).repositories if r.get("name") == self.name]
-            rows = again[0]["bundles"] if again else []
-        self.failures += [f"no bundle: {row['left_out']}" for row in rows if row.get("left_out")]
-        return [row for row in rows if row.get("file")]
-
-    def fetch_bundle(self, bundle: dict[str, Any], urls: list[str]) -> None:
-        """The commit from the record's bundle; what a thin one builds on comes from the remote."""
-        path = os.path.join(self.run.record, text(bundle.get("file")))
-        if link_on(os.fsencode(self.run.directory), as_bytes(f"{RECORD}/{text(bundle.get('file'))}"), last=True):
-            raise GitError(["fetch"], None, "the bundle is behind a link")
-        require_bundle(path, bundle)
-        shallow = [text(i) for i in bundle.get("shallow") or []]
-        bases = [text(i) for i in bundle.get("prerequisites") or []]
-        for base in bases:
-            self.fetch_base(base, urls)
-        if shallow and not bases:
-            self.write_in_git("shallow", "".join(f"{i}\n" for i in shallow))
-        try:
-            self.fetch(path, f"+{BUNDLE_REF}:{BUNDLE_REF}")
-        except GitError:
-            if os.path.exists(self.path_in_git("shallow")):  # what comes from elsewhere is not cut off there
-                os.unlink(self.path_in_git("shallow"))
-            raise
-
-    def fetch_base(self, base: str, urls: list[str]) -> None:
-        """A commit that a thin bundle builds on, from the first remote that has it."""
-        error: GitError | None = None
-        for url in urls:
-            for refspecs in ((f"+{base}:refs/footsteps/{base}",), ALL_BRANCHES):
-                try:
-                    return self.fetch(url, *refspecs)
-                except GitError as met:
-                    error = met
-        raise error or GitError(["fetch"], None, f"it builds on commit {base[:12]}, and no remote is recorded")
-
-    # its files
 
     def check_out(self, done: Restored) -> None:
         """The commit's files, byte for byte, and nothing else; the commit proven by its id."""
@@ -852,47 +419,6 @@ class Tree:
             "name": self.name, "role": self.row.get("role"), "was": self.row.get("path"),
             "directory": directory, "commit": self.commit or None, "source": self.source,
         }  # fmt: skip
-
-
-def clones_of(row: Mapping[str, Any]) -> list[str]:
-    """The clones on this machine that may have a repository's commit."""
-    paths = [text(row.get("path")), *map(text, row.get("clones") or [])]
-    return [path for path in paths if os.path.isabs(path) and os.path.exists(os.path.join(path, ".git"))]
-
-
-def is_partial(clone: str) -> bool:
-    """Whether a clone was made with --filter: some objects are at its remote only."""
-    try:
-        git(
-            *SAFE,
-            "config",
-            "--get-regexp",
-            r"^(extensions\.partialclone|remote\..*\.promisor)$",
-            cwd=clone,
-            env=OFFLINE,
-        )
-    except GitError:
-        return False
-    return True
-
-
-def commit_named(clone: str, revision: str) -> str:
-    """The full id of an abbreviated or described commit, asked of a clone on this machine."""
-    if not os.path.isdir(clone):
-        raise GitError(["rev-parse"], None, "it tells a full id only of branches and tags")
-    wanted = ("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
-    return git(*SAFE, *wanted, cwd=clone, env=OFFLINE).decode("ascii").strip()
-
-
-def require_bundle(path: str, bundle: Mapping[str, Any]) -> None:
-    """Raises GitError unless the file is the recorded bundle. (git would follow a file that names a folder.)"""
-    if not os.path.isfile(path):
-        raise GitError(["fetch"], None, "the bundle is not there")
-    with open(path, "rb") as file:
-        if file.readline(64) not in (b"# v2 git bundle\n", b"# v3 git bundle\n"):
-            raise GitError(["fetch"], None, "it is no git bundle")
-    if bundle.get("sha256") and sha256_of(os.fsencode(path)) != bundle["sha256"]:
-        raise GitError(["fetch"], None, "the bundle is not the one that was recorded")
 
 
 # ---------------------------------------------------------------------------------------------
@@ -970,20 +496,6 @@ def write(path: bytes, blocks: Iterable[bytes], *, executable: bool = False) -> 
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
     with open(os.open(path, flags, 0o777 if executable else 0o666), "wb") as file:
         file.writelines(blocks)
-
-
-def blocks_of(path: bytes, size: object = None) -> Iterator[bytes]:
-    """A plain file's bytes; an OSError if it is none, or not of the recorded size."""
-    import stat
-
-    with open(os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
-        found = os.fstat(file.fileno())
-        if not stat.S_ISREG(found.st_mode):
-            raise OSError(22, "its copy is no plain file")
-        if isinstance(size, int) and found.st_size != size:
-            raise OSError(22, f"its copy has {found.st_size} bytes, not {size}")
-        while block := file.read(BLOCK):
-            yield block
 
 
 # ---------------------------------------------------------------------------------------------
@@ -1090,16 +602,6 @@ def row_differs(path: bytes, row: Mapping[str, Any]) -> str:
     return "" if sha256_of(path) == row.get("sha256") else "its bytes are not those whose hash was recorded"
 
 
-def sha256_of(path: bytes) -> str:
-    """The SHA-256 of a plain file, hexadecimal."""
-    import hashlib
-
-    digest = hashlib.sha256()
-    for block in blocks_of(path):
-        digest.update(block)
-    return digest.hexdigest()
-
-
 def new_hash(like: str) -> Any:
     """A fresh hash of the kind that made an id of this length."""
     import hashlib
@@ -1192,48 +694,6 @@ def words_of(run: Run, moved: Mapping[str, str], *, stays: bool) -> list[str]:
     return [os.path.abspath(place) if place and not inside and word == given else word for word in found]
 
 
-# ---------------------------------------------------------------------------------------------
-# Older formats: a commit that is abbreviated or described, a patch, and LiteTracer's untracked/
-# ---------------------------------------------------------------------------------------------
-
-OLDER = {
-    "footsteps 0.1": [
-        "footsteps 0.1 recorded no untracked files, and no hashes: there is nothing to compare with",
-    ],
-    "lite_tracer": [
-        "LiteTracer recorded no hashes: there is nothing to compare with",
-        "it kept untracked files by the last part of their names only, and none whose name begins with a dot",
-    ],
-}
-
-
-def older_repositories(run: Run) -> list[dict[str, Any]]:
-    """The one repository of an older record, with the revision to look for and where."""
-    import re
-
-    described = runs.info_sections(os.path.join(run.directory, INFO), [])[3].decode("utf-8", "replace")
-    said = run.repository.get("describe") or described.strip().partition("\n")[0]
-    revision = text(said).strip().removesuffix("-dirty")
-    if not revision:
-        return []
-    if not re.fullmatch(r"[A-Za-z0-9_][\w.+/-]*", revision) or ".." in revision:
-        raise refuse(run, f"the revision {revision!r}")
-    link = re.fullmatch(r"(https?://.+?)(/-)?/commits?/[0-9a-f]+", text(run.repository.get("commit_url")))
-    row = {"name": "main", "role": "cwd", "path": text(run.facts.get("cwd")), "files": [], "left_out": []}
-    return [{**row, "revision": revision, "clones": clones_near(run), "remote": link[1] if link else None}]
-
-
-def clones_near(run: Run) -> list[str]:
-    """Repositories that an older record may belong to: those above its working directory, itself, and us."""
-    found: list[str] = []
-    for start in (text(run.facts.get("cwd")), run.directory, os.getcwd()):
-        above = start
-        while above != os.path.dirname(above) and not os.path.exists(os.path.join(above, ".git")):
-            above = os.path.dirname(above)
-        found += [above] if above and above not in found else []
-    return found
-
-
 def lay_older(tree: Tree, done: Restored) -> None:
     """The recorded patch, file by file where it does not apply as a whole, and LiteTracer's untracked files."""
     patch = tree.run.diff
@@ -1245,7 +705,7 @@ def lay_older(tree: Tree, done: Restored) -> None:
                 done.missing.append({"path": name, "reason": "its recorded changes do not apply"})
     untracked = os.path.join(tree.run.directory, "untracked")
     if tree.run.kind == "lite_tracer":
-        for path, _ in runs.files_below(untracked):
+        for path, _ in formats.files_below(untracked):
             lay_untracked(tree, path, os.path.join(untracked, path))
 
 

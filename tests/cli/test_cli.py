@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from made_runs import at, make_run, this_process
 
 from footsteps import cli
-from footsteps.reader import runs, search
+from footsteps.cli import parsers
+from footsteps.reader import expressions, formats, index, runs
 
-COMMANDS = sorted(set(cli.COMMANDS) - {"complete"})
+COMMANDS = sorted(set(parsers.COMMANDS) - {"complete"})
 HOSTILE = "\x1b[31mred\x1b]0;title\x07\x9b2J\u202e\r\nnext"
 
 
@@ -51,7 +52,7 @@ def results(tmp_path):
     )
     info = "Command:\nx\nSystem:\nh\nPython:\np\nGit Hash:\nf\nUncommitted changes:\n-a\n+b\nCurrent working dir:\n/\n"
     (failed / "info.txt").write_text(info)
-    now = runs.iso_time(time.time() - 5)
+    now = formats.iso_time(time.time() - 5)
     make_run(root / "now", started=now, arguments={"lr": 0.1, "seed": 1}, **this_process())
     return root
 
@@ -188,7 +189,9 @@ def test_path_is_what_a_shell_can_change_into(results):
 
 def test_the_newest_runs_are_those_that_the_list_begins_with(results, footsteps):
     """A script with an LTParser leaves a record in lt_records/ too, which is no run before its own."""
-    make_run(results.parent / "lt_records/LT_delta-00_base-11_LT", started=runs.iso_time(time.time()), kind="arguments")
+    make_run(
+        results.parent / "lt_records/LT_delta-00_base-11_LT", started=formats.iso_time(time.time()), kind="arguments"
+    )
     listed = names(footsteps("list")[1])
     assert [os.path.relpath(footsteps("path", at)[1].strip(), results) for at in ("@", "@~1", "@~2")] == listed
     assert footsteps("path", "LT_delta")[0] == 0
@@ -608,11 +611,13 @@ def test_interrupting_a_search_leaves_a_usable_index(results, footsteps):
     interrupted = """
 import os, signal
 from footsteps.reader import search
-search.INDEX_FROM = 0
-fact, search.FACTS["host"] = search.FACTS["host"], lambda run: os.kill(os.getpid(), signal.SIGINT)
+from footsteps.reader import expressions
+from footsteps.reader import index
+index.INDEX_FROM = 0
+fact, expressions.FACTS["host"] = expressions.FACTS["host"], lambda run: os.kill(os.getpid(), signal.SIGINT)
 """
     assert run_program(interrupted, "search", "lr").returncode == 130
-    again = run_program("from footsteps.reader import search\nsearch.INDEX_FROM = 0", "search", "lr")
+    again = run_program("from footsteps.reader import index\nindex.INDEX_FROM = 0", "search", "lr")
     assert (again.returncode, len(again.stdout.splitlines()), again.stderr) == (0, 4, "")
 
 
@@ -686,7 +691,7 @@ def test_no_record_is_beyond_the_readers(tmp_path_factory, facts, outcome, line,
                   ["show", "a", "--files", *at_root], ["search", "x", "lr<1", "started>2", *at_root],
                   ["list", "--failed", "--json", str(root)]):  # fmt: skip
         assert cli.main(words) in (0, 1)
-    for reader in (search.Row, lambda run: list(search.facts_of(run))):
+    for reader in (index.Row, lambda run: list(expressions.facts_of(run))):
         reader(runs.load(root / "a"))
 
 

@@ -166,7 +166,7 @@ def test_a_time_is_told_as_people_do(past, told):
 
 def render_iso(epoch):
     """ISO 8601 of seconds since 1970."""
-    from footsteps.reader.runs import iso_time
+    from footsteps.reader.formats import iso_time
 
     return iso_time(epoch)
 
@@ -226,9 +226,7 @@ def test_rendering_does_not_import_prompt_toolkit_for_plain_text():
 
 def test_progress_leaves_stdin_to_whoever_reads_it(terminal):
     """In a `while read` loop stdin holds the names of the next files, not keys for a progress bar."""
-    work = (
-        "from footsteps.cli import render; render.PATIENCE = -1; print(sum(1 for _ in render.progress(range(9999), 'w')))"
-    )
+    work = "import footsteps.cli.render as r; r.PATIENCE = -1; print(sum(1 for _ in r.progress(range(9999), 'w')))"
     loop = f'printf "next\\n" | ("{sys.executable}" -c "{work}"; printf "left: "; cat)'
     screen = terminal(["sh", "-c", loop])
     screen.expect_exact("left: next")

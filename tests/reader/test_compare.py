@@ -13,7 +13,7 @@ import zlib
 
 import pytest
 
-from footsteps.reader import compare, runs
+from footsteps.reader import compare, measure, runs
 
 PROGRAM = """\
 import sys
@@ -291,7 +291,7 @@ def measured(tmp_path):
     def measured(a, b):
         for name, data in (("a", a), ("b", b)):
             (tmp_path / name).write_bytes(data if isinstance(data, bytes) else data.encode())
-        return compare.measure(str(tmp_path / "a"), str(tmp_path / "b"))
+        return measure.measure(str(tmp_path / "a"), str(tmp_path / "b"))
 
     return measured
 
@@ -435,12 +435,12 @@ def test_matplotlibs_figures_are_the_same_but_for_their_metadata(tmp_path):
     for kind, metadata in words.items():
         for name in ("one", "another"):
             plt.savefig(tmp_path / f"{name}.{kind}", metadata=metadata(name))
-        found = compare.measure(str(tmp_path / f"one.{kind}"), str(tmp_path / f"another.{kind}"))
+        found = measure.measure(str(tmp_path / f"one.{kind}"), str(tmp_path / f"another.{kind}"))
         assert found["verdict"] == "same", (kind, found)
     plt.plot([1, 2, 5])
     for kind in words:
         plt.savefig(tmp_path / f"other.{kind}")
-        found = compare.measure(str(tmp_path / f"one.{kind}"), str(tmp_path / f"other.{kind}"))
+        found = measure.measure(str(tmp_path / f"one.{kind}"), str(tmp_path / f"other.{kind}"))
         assert found["verdict"] == "different", (kind, found)
     plt.close("all")
 
@@ -475,7 +475,7 @@ def test_a_note_says_nothing_of_how_we_read(measured):
 
 def test_what_can_not_be_decoded_is_different_and_no_error(measured):
     """Truncated files of every kind."""
-    for start, _ in compare.STARTS:
+    for start, _ in measure.STARTS:
         assert measured(start + b"abc", start + b"abd")["verdict"] == "different"
 
 
@@ -484,7 +484,7 @@ def test_a_member_that_can_not_be_read_leaves_the_others_their_measure(tmp_path)
     np = pytest.importorskip("numpy")
     for name, number in (("a", 1.0), ("b", 1.5)):
         np.savez(tmp_path / name, x=np.array([number]), y=np.array([{"number": number}], dtype=object))
-    found = compare.measure(str(tmp_path / "a.npz"), str(tmp_path / "b.npz"))
+    found = measure.measure(str(tmp_path / "a.npz"), str(tmp_path / "b.npz"))
     assert (found["largest"], found["note"].partition(";")[0]) == (0.5, "2 of 2 members differ")
 
 
@@ -493,4 +493,4 @@ def test_why_an_image_can_not_be_read_is_told_without_an_address(tmp_path):
     pytest.importorskip("PIL")
     for name in "ab":
         (tmp_path / name).write_bytes(b"\x89PNG\r\n\x1a\n" + name.encode())
-    assert " at 0x" not in compare.measure(str(tmp_path / "a"), str(tmp_path / "b"))["note"]
+    assert " at 0x" not in measure.measure(str(tmp_path / "a"), str(tmp_path / "b"))["note"]

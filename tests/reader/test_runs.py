@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +11,8 @@ from pathlib import Path
 import pytest
 from made_runs import at, make_run, this_process
 
-from footsteps.reader import runs
 from footsteps.footsteps import FootstepsError
+from footsteps.reader import formats, runs
 
 RECORDS = Path(__file__).parents[1] / "records"
 FORMATS = sorted(path.name for path in RECORDS.iterdir() if path.is_dir())
@@ -52,7 +51,7 @@ def test_a_truncated_record_is_a_problem_and_not_an_exception(tmp_path, cut):
     (run / "info.txt").write_text("Command:\ntrain.py\nSystem:\nhere\n")
     read = runs.load(run)
     assert (read.command, read.facts["host"]) == ("train.py", "here")
-    assert {problem.kind for problem in read.damage} == {runs.DAMAGED}
+    assert {problem.kind for problem in read.damage} == {formats.DAMAGED}
 
 
 @pytest.mark.parametrize("content", ["[]", "7", '"x"', "null", "[" * 100000, "\0", ""])
@@ -83,7 +82,7 @@ def test_a_newer_format_is_shown_as_far_as_it_is_understood(tmp_path):
     """A record from the future is a problem of its own kind, and its known facts are there."""
     run = runs.load(make_run(tmp_path / "a", format=99, command="train.py"))
     assert run.command == "train.py"
-    assert [problem.kind for problem in run.damage] == [runs.NEWER]
+    assert [problem.kind for problem in run.damage] == [formats.NEWER]
 
 
 @pytest.mark.parametrize("name", ["run.json", "outcome.json", "bundles.json"])
@@ -170,7 +169,7 @@ def test_a_command_line_tells_its_arguments():
         "b",
         "--dry-run",
     ]
-    assert runs.arguments_in(words) == {
+    assert formats.arguments_in(words) == {
         "lr": "-0.1",
         "size": "3",
         "v": True,
@@ -222,7 +221,7 @@ def test_an_unreadable_directory_is_a_problem(tmp_path):
     assert sorted(found) == ["a", "b"]
     assert [problem.path for problem in problems] == [str(closed)]
     assert found["b"].status == "unknown"
-    assert {problem.kind for problem in found["b"].damage} == {runs.CLOSED}
+    assert {problem.kind for problem in found["b"].damage} == {formats.CLOSED}
     record.chmod(0o700)
 
 
@@ -310,5 +309,5 @@ def test_a_run_keeps_its_name_when_it_is_read_by_path(tmp_path):
 def test_versions_are_ordered_as_people_count():
     """Numbers by value, pre-releases before and post-releases after their version."""
     ordered = ["0.9", "1.9", "1.10.dev1", "1.10a2", "1.10rc1", "1.10", "1.10.post1", "1.10.1", "2"]
-    assert sorted(set(ordered), key=runs.version_key) == ordered
-    assert runs.version_key("2.0") == runs.version_key("2") == runs.version_key("v2.0.0+cu121")
+    assert sorted(set(ordered), key=formats.version_key) == ordered
+    assert formats.version_key("2.0") == formats.version_key("2") == formats.version_key("v2.0.0+cu121")

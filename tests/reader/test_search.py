@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 from made_runs import at, make_run, this_process
 
-from footsteps.reader import runs, search
 from footsteps.footsteps import FootstepsError
+from footsteps.reader import expressions, formats, index, runs, search
 
 RECORDS = Path(__file__).parents[1] / "records"
 
@@ -27,7 +27,7 @@ RECORDS = Path(__file__).parents[1] / "records"
 def way(request, monkeypatch):
     """How answers are found: from the directories alone, by a new index, by one that was there."""
     if request.param != "directories":
-        monkeypatch.setattr(search, "INDEX_FROM", 0)
+        monkeypatch.setattr(index, "INDEX_FROM", 0)
     return request.param
 
 
@@ -151,7 +151,7 @@ def test_all_of_include_and_none_of_exclude_must_hold(roots):
 def test_an_expression_that_cannot_be_read_says_what_would_do(expression, said):
     """One sentence with the reason and a hint with examples."""
     with pytest.raises(FootstepsError) as caught:
-        search.parse(expression)
+        expressions.parse(expression)
     assert said in str(caught.value)
     assert "hint: lr:0.1" in str(caught.value)
 
@@ -199,25 +199,25 @@ def test_a_name_that_only_a_removed_run_had_is_one_that_no_run_has(tmp_path, roo
 def test_what_varies_between_runs_is_told_in_order(roots):
     """Only names whose values differ, a missing one being a difference, in recorded order."""
     some = runs.newest_first(runs.find(roots))[:2]
-    assert search.varying(some) == ["lr", "optimizer.name", "nesterov", "shift", "note"]
-    assert search.varying(some[:1]) == []
+    assert expressions.varying(some) == ["lr", "optimizer.name", "nesterov", "shift", "note"]
+    assert expressions.varying(some[:1]) == []
 
 
 def test_few_runs_need_no_index(tmp_path):
     """The cache stays empty until an index is worth its file."""
     make_run(tmp_path / "results/a")
     assert len(search.search(["results"], ["a"])) == 1
-    assert not Path(search.cache_directory()).exists()
+    assert not Path(index.cache_directory()).exists()
 
 
 def test_many_folders_that_are_no_runs_are_worth_an_index(tmp_path, monkeypatch):
     """To look into each of them takes longest, and nothing of them is told."""
-    monkeypatch.setattr(search, "INDEX_FROM", 20)
+    monkeypatch.setattr(index, "INDEX_FROM", 20)
     make_run(tmp_path / "results/a")
     for number in range(20):
         (tmp_path / f"results/data{number}").mkdir()
     assert [run.name for run in search.known(["results"])] == ["a"]
-    assert Path(search.index_file("results")).exists()
+    assert Path(index.index_file("results")).exists()
     make_run(tmp_path / "results/data7")
     assert {run.name for run in search.known(["results"])} == {"a", "data7"}
 
@@ -225,12 +225,12 @@ def test_many_folders_that_are_no_runs_are_worth_an_index(tmp_path, monkeypatch)
 @pytest.fixture
 def indexed(tmp_path, monkeypatch):
     """A function that names the runs found by an index, which is there from the first call on."""
-    monkeypatch.setattr(search, "INDEX_FROM", 0)
+    monkeypatch.setattr(index, "INDEX_FROM", 0)
 
     def ask(*include, problems=None):
         found = {run.name for run in search.search(["results"], include, problems=problems)}
         assert found <= {run.name for run in search.known(["results"])}
-        assert Path(search.index_file("results")).exists()
+        assert Path(index.index_file("results")).exists()
         return sorted(found)
 
     make_run(tmp_path / "results/a", started=at(1), arguments={"lr": 1})
@@ -293,7 +293,7 @@ def test_the_index_follows_a_run_until_it_is_over(tmp_path, indexed):
 @pytest.mark.parametrize("lasted", ["a moment", "days"])
 def test_the_index_sees_what_other_ranks_add_to_a_run_that_the_first_has_ended(tmp_path, indexed, lasted):
     """Whoever ends last may record after the outcome was written; a run of three days is as fresh as its end."""
-    now = runs.iso_time(time.time())
+    now = formats.iso_time(time.time())
     ended = {"started": at(1), "outcome": {"status": "finished", "ended": now}}
     started = {"started": now, "outcome": {"status": "finished"}}
     run = make_run(tmp_path / "results/b", **(ended if lasted == "days" else started))
@@ -329,7 +329,7 @@ def test_the_index_finds_what_could_not_be_opened_for_a_while(tmp_path, indexed,
         for _ in range(2):
             problems = []
             assert indexed(problems=problems) == ["a"]
-            assert [problem.kind for problem in problems] == [runs.CLOSED]
+            assert [problem.kind for problem in problems] == [formats.CLOSED]
     assert indexed() == ["a", "group/b"]
 
 
@@ -364,7 +364,7 @@ def test_an_index_and_the_directories_give_one_answer(tmp_path, indexed, monkeyp
     asked = ["job", "status", "odd", "host", "host:h", "host:h g", "user:x", "cwd:5", "empty:none", "exit_status:1"]
     asked += ["exit_status>1", "duration:nan", "duration>0", f"name:{name}", name, "branch:none", "\u00fc"]
     from_index = [indexed(word) for word in asked]
-    monkeypatch.setattr(search.Index, "of", lambda *_: None)
+    monkeypatch.setattr(index.Index, "of", lambda *_: None)
     assert from_index == [sorted(run.name for run in search.search(["results"], [word])) for word in asked]
 
 
@@ -400,7 +400,7 @@ def test_damage_is_said_again_by_the_index(tmp_path, indexed):
         problems = []
         indexed(problems=problems)
         assert {(problem.kind, os.path.relpath(problem.path)) for problem in problems} == {
-            (runs.DAMAGED, os.path.join("results", "b", ".footsteps", "run.json"))
+            (formats.DAMAGED, os.path.join("results", "b", ".footsteps", "run.json"))
         }
 
 
@@ -413,7 +413,7 @@ def test_values_that_a_database_cannot_hold_are_found_all_the_same(tmp_path, ind
 
 def test_a_damaged_index_is_made_anew(indexed):
     """Garbage in the cache is not an answer, and not an error."""
-    Path(search.index_file("results")).write_bytes(b"garbage" * 1000)
+    Path(index.index_file("results")).write_bytes(b"garbage" * 1000)
     problems = []
     assert indexed("lr:1", problems=problems) == ["a"]
     assert problems == []
@@ -432,7 +432,7 @@ def test_a_damaged_index_is_made_anew(indexed):
 )
 def test_an_index_with_damaged_rows_ends_no_search_and_is_made_anew(indexed, damage):
     """A flipped bit is found wherever it lies, and costs one look at the directories."""
-    with closing(sqlite3.connect(search.index_file("results"))) as db, db:
+    with closing(sqlite3.connect(index.index_file("results"))) as db, db:
         db.execute(damage)
     for asked in ("lr:1", "package.numpy:1", "lr:1"):
         problems = []
@@ -459,20 +459,21 @@ def test_a_full_disk_below_the_index_is_told_as_such(indexed, monkeypatch):
 
 def test_an_index_that_cannot_be_written_is_done_without(tmp_path, monkeypatch):
     """The answer comes from the directories, with one note."""
-    monkeypatch.setattr(search, "INDEX_FROM", 0)
+    monkeypatch.setattr(index, "INDEX_FROM", 0)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     (tmp_path / "file").write_text("in the way")
     make_run(tmp_path / "results/a", arguments={"lr": 1})
     problems = []
     found = search.search(["results"], ["lr:1"], problems=problems)
     assert [run.name for run in found] == ["a"]
-    assert [problem.kind for problem in problems] == [search.BYPASSED]
+    assert [problem.kind for problem in problems] == [index.BYPASSED]
 
 
 ASK = """
 import sys
 from footsteps.reader import search
-search.INDEX_FROM, search.BATCH = 0, 5
+from footsteps.reader import index
+index.INDEX_FROM, index.BATCH = 0, 5
 print(len(search.search(["results"], sys.argv[1:])))
 """
 
@@ -490,7 +491,8 @@ def test_several_readers_may_index_at_once(tmp_path):
 KILLED = """
 import os, signal
 from footsteps.reader import search
-search.INDEX_FROM, search.BATCH = 0, 5
+from footsteps.reader import index
+index.INDEX_FROM, index.BATCH = 0, 5
 search.search(["results"], ["lr<50"], watch=lambda runs, label: (
     run if number < 32 else os.kill(os.getpid(), signal.SIGKILL) for number, run in enumerate(runs)
 ))
@@ -503,7 +505,7 @@ def test_a_killed_writer_leaves_an_index_that_goes_on(tmp_path):
         make_run(tmp_path / f"results/{number}", arguments={"lr": number})
     done = subprocess.run([sys.executable, "-c", KILLED])
     assert done.returncode == -signal.SIGKILL
-    assert Path(search.index_file("results")).exists()
+    assert Path(index.index_file("results")).exists()
     for number in range(25):
         shutil.rmtree(tmp_path / f"results/{number}")
     assert len(search.search(["results"], ["lr<50"])) == 25
@@ -561,8 +563,8 @@ def test_a_search_without_an_index_decodes_only_what_may_match(tmp_path, monkeyp
     (damaged / "info.txt").write_text("Command:\nx --batch_size 3\nSystem:\n")
     make_run(tmp_path / "results/newer", format=2, arguments={"batch_size": 3})
     read = []
-    real = runs.read_object
-    monkeypatch.setattr(runs, "read_object", lambda path, damage: read.append(path) or real(path, damage))
+    real = formats.read_object
+    monkeypatch.setattr(formats, "read_object", lambda path, damage: read.append(path) or real(path, damage))
     found = [run.name for run in search.search(["results"], ["batch_size:3"])]
     assert sorted(found) == ["damaged", "dashed", "late", "listed", "nested", "newer", "quoted"]
     assert not any("other" in path for path in read)

@@ -13,7 +13,7 @@ import pytest
 from made_runs import at, make_run
 from pipelines import run_pipeline, write_project
 
-from footsteps.reader import runs
+from footsteps.reader import formats, runs
 from footsteps.reproduce import chain
 
 
@@ -42,10 +42,10 @@ def made(path, words, **facts):
 
 def record(root, name, hour, *, artifacts=(), inputs=(), elsewhere=(), parents=()):
     """Write a run by hand that began at an hour and took half of one."""
-    began = runs.seconds(at(0)) + 3600 * hour
-    facts = {"id": f"20261122T000000Z-{sha256(name)[:8]}", "started": runs.iso_time(began)}
+    began = formats.seconds(at(0)) + 3600 * hour
+    facts = {"id": f"20261122T000000Z-{sha256(name)[:8]}", "started": formats.iso_time(began)}
     outcome = {
-        "status": "finished", "ended": runs.iso_time(began + 1800), "artifacts": list(artifacts),
+        "status": "finished", "ended": formats.iso_time(began + 1800), "artifacts": list(artifacts),
         "written_elsewhere": list(elsewhere), "inputs_complete": True,
     }  # fmt: skip
     parents = [("parent", parent) for parent in parents]
@@ -152,7 +152,7 @@ def test_a_file_that_is_overwritten_again_and_again_ends_at_its_first_writer(tmp
     """Each run reads state.txt and writes it anew; only its path and time are known of the earlier ones."""
     root, state = tmp_path / "results", str(tmp_path / "state.txt")
     for hour in (1, 2, 3):
-        noon = int(runs.seconds(at(hour - 1)) * 1e9) + 10**9
+        noon = int(formats.seconds(at(hour - 1)) * 1e9) + 10**9
         inputs = [{"path": state, "size": 1, "mtime_ns": noon, "sha256": None}]
         last = record(root, f"n{hour}", hour, inputs=inputs, elsewhere=[state])
     found = chain.of_run(last, [str(root)])

@@ -11,8 +11,8 @@ import zipfile
 
 import pytest
 
-from footsteps.reproduce import environment, rerun
 from footsteps.reader import runs
+from footsteps.reproduce import environment, rerun
 
 PROGRAM = """\
 import os, sys

@@ -13,10 +13,10 @@ from conftest import Repo, snapshot
 from hypothesis import given
 from hypothesis import strategies as st
 
-from footsteps.reproduce import restore
-from footsteps.reader import runs
 from footsteps.cli import main
 from footsteps.footsteps import FootstepsError
+from footsteps.reader import commits, repositories, runs
+from footsteps.reproduce import restore
 
 SCRIPT = "import footsteps\nfootsteps.initialize('x')\n"
 
@@ -441,7 +441,7 @@ def test_a_hostile_record_is_refused_by_name(victim, tmp_path, name):
     run = changed(victim, change)
     before = outside(tmp_path)
     for attempt in (lambda: restore.restore(run, "new/folders/again"), lambda: restore.verify(run)):
-        with pytest.raises(restore.Refused) as refused:
+        with pytest.raises(repositories.Refused) as refused:
             attempt()
         assert refused.value.hint
         assert reason in refused.value.message
@@ -503,7 +503,7 @@ def test_a_repository_among_the_copies_is_refused(victim):
     hook = Path(victim.record) / "code/.git/hooks/post-checkout"
     hook.parent.mkdir(parents=True)
     hook.write_text("#!/bin/sh\ntouch pwned\n")
-    with pytest.raises(restore.Refused, match=r"'code/\.git' would act as git's own"):
+    with pytest.raises(repositories.Refused, match=r"'code/\.git' would act as git's own"):
         restore.restore(victim, "again")
     assert not os.path.lexists("again")
 
@@ -552,7 +552,7 @@ def test_a_bundle_elsewhere_is_refused(victim, name):
     facts = json.loads(bundles.read_text())
     facts["bundles"][0]["file"] = name
     bundles.write_text(json.dumps(facts))
-    with pytest.raises(restore.Refused, match="the bundle"):
+    with pytest.raises(repositories.Refused, match="the bundle"):
         restore.restore(runs.load(victim.directory), "again")
 
 
@@ -576,7 +576,7 @@ def test_a_tree_that_git_would_not_write_is_refused(victim, remote, tmp_path):
     commit = other("commit-tree", tree, "-m", "Evil")
     other("update-ref", "refs/heads/main", commit)
     run = changed(victim, repository(commit=commit, files=[], tree=None))
-    with pytest.raises(restore.Refused, match=r"'\.git/hooks/post-checkout', which would act"):
+    with pytest.raises(repositories.Refused, match=r"'\.git/hooks/post-checkout', which would act"):
         restore.restore(run, "again", sources=[str(other.path)])
     assert not os.path.lexists("again")
 
@@ -602,7 +602,7 @@ def test_odd_values_in_a_record_do_not_matter(victim):
 
 def test_a_time_in_the_future_is_not_waited_for(victim, monkeypatch):
     """A bundle that never comes is waited for only for so long."""
-    monkeypatch.setattr(restore, "BUNDLE_WAIT", 0.2)
+    monkeypatch.setattr(commits, "BUNDLE_WAIT", 0.2)
     (Path(victim.record) / "bundles.json").unlink()
     run = changed(victim, lambda facts: facts.update(started="2999-01-01T00:00:00+00:00"))
     with pytest.raises(FootstepsError, match="not to be had"):
@@ -761,5 +761,5 @@ def test_a_hostile_label_is_refused(repo, label):
         f"Command:\nx\nSystem:\nx\nPython:\nx\nGit Hash:\n{label}\nUncommitted changes:\n"
         f"Current working dir:\n{repo.path}\n"
     )
-    with pytest.raises(restore.Refused, match="the revision"):
+    with pytest.raises(repositories.Refused, match="the revision"):
         restore.restore(runs.load(old), "again")
