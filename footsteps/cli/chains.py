@@ -1,14 +1,20 @@
-"""The command line of chains: how `trace` shows the runs that lead to a file."""
+"""The command line of chains: how `trace` shows the runs that lead to a file, and `rerun --chain`."""
 
 from __future__ import annotations
 
+import os
+import sys
+
 from footsteps.cli import render
+from footsteps.cli.parsers import DONE, NO, chosen, roots_of
+from footsteps.footsteps import FootstepsError, quote
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
     import argparse
 
     from footsteps.reproduce.chain import Chain
+    from footsteps.reproduce.stages import ChainRerun, Step
 
 DRAWINGS = {
     "tree": "as a tree, in a pipe too",
@@ -53,3 +59,101 @@ def print_tree(chain: Chain) -> None:
 
 
 ASCII = {ord("\u251c"): "|", ord("\u2514"): "`", ord("\u2502"): "|", ord("\u2500"): "-"}
+
+
+def chain_to(selector: str, given: list[str] | None) -> Chain:
+    """The chain to a run, or to a file that is none."""
+    from footsteps.reader.formats import kind_of
+    from footsteps.reproduce import chain as chains
+
+    roots = roots_of(given)
+    if os.path.isfile(selector) and not kind_of(selector):
+        return chains.of_file(selector, roots, watch=render.progress)
+    return chains.of_run(chosen(selector, given), roots, watch=render.progress)
+
+
+def add_chain_rerun(parser: argparse.ArgumentParser) -> None:
+    """The options of `rerun` for a chain."""
+    parser.add_argument("--chain", action="store_true", help="first the runs whose files it read; RUN may be a FILE")
+    text = "with --chain: do not run again what made files that are still there as they were"
+    parser.add_argument("--reuse", action="store_true", help=text)
+
+
+def rerun(args: argparse.Namespace) -> int:
+    """`footsteps rerun --chain`: 1 if a stage made other files, or failed."""
+    from footsteps.cli.reproducing import values_of
+    from footsteps.reproduce.stages import ChainRerun
+
+    again = ChainRerun(
+        chain_to(args.run, args.root), args.dest, sources=args.source, values=values_of(args.set),
+        python=args.python, environment=args.env, reuse=args.reuse,
+    )  # fmt: skip
+    if args.script:
+        render.print_text(again.script())
+        return DONE
+    if not agreed(args, again):
+        render.talk("footsteps: nothing was restored, and nothing was run")
+        return NO
+    for step in again.steps:
+        run_step(again, step)
+    return print_chain_result(args, again)
+
+
+def agreed(args: argparse.Namespace, again: ChainRerun) -> bool:
+    """Show all that would be run and what is missing, and ask. FootstepsError where nobody can be asked."""
+    from footsteps.cli.reproducing import answer, said_before, said_missing
+
+    asks = render.is_terminal(sys.stdin) and render.is_terminal(sys.stderr)
+    will = "will" if args.yes else "would"
+    render.talk(*said_missing(again.missing))
+    for step in again.steps:
+        title = f"{step.name}: {step.verdict}, {step.note}".rstrip(", ") if step.verdict else f"{step.name}:"
+        lines = (
+            [line for line in said_before(step.again, will) if " run" in line or " build" in line] if step.again else []
+        )
+        render.talk(render.escaped(title), *(f"  {line}" for line in lines))
+    for name in again.needed() if not asks else ():
+        raise FootstepsError(f"{name!r} was recorded as ***", hint=f"--set {quote([name])}=VALUE")
+    if not args.yes and not asks:
+        raise FootstepsError("stdin is no terminal where it could be asked whether to run this", hint="--yes")
+    if not args.yes:
+        sys.stderr.write("Run these? [y/N] ")
+        sys.stderr.flush()
+        if answer() not in ("y", "yes"):
+            return False
+    for name in again.needed():
+        import getpass
+
+        again.values[name] = getpass.getpass(render.escaped(f"{name} (was recorded as ***): "))
+    return True
+
+
+def run_step(again: ChainRerun, step: Step) -> None:
+    """Restore one stage, run it, and say how it came out."""
+    from footsteps.cli.reproducing import follow, how, said_missing
+
+    known = again.missing
+    restored = again.bring(step, follow)
+    if restored:
+        render.talk(render.escaped(f"{step.name}: restored {how(restored)}: {step.directory}"))
+        render.talk(*said_missing(sentence for sentence in again.missing if sentence not in known))
+        again.execute(step, follow)
+    render.talk(render.escaped(f"{step.name}: {step.verdict}" + (f", {step.note}" if step.note else "")))
+
+
+def print_chain_result(args: argparse.Namespace, again: ChainRerun) -> int:
+    """Whether the same was made, and in which stage the first difference arose; 0 if it was."""
+    red = ("different", "failed", "not run")
+    columns = [
+        render.Column("run", color=lambda _: "cyan"),
+        render.Column("verdict", color=lambda word: "red" if word in red else "green"),
+        render.Column("note"),
+    ]
+    if args.json:
+        render.print_json([again.row()])
+    else:
+        render.print_table(columns, [step.row() for step in again.steps])
+    if again.first_difference:
+        render.talk(render.escaped(f"footsteps: the first difference arose in {again.first_difference}"))
+    render.talk("footsteps: the same" if again.same else "footsteps: not the same")
+    return DONE if again.same else NO

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from footsteps.cli import render
+from footsteps.cli import chains, render
 from footsteps.cli.parsers import DONE, NO, add_command, add_json, add_roots, add_run, add_source, chosen, complain
 from footsteps.footsteps import FootstepsError, quote
 
@@ -138,7 +138,8 @@ def add_rerun(commands: Commands) -> None:
         "run a run's command again and compare what it made",
         examples="""\
   footsteps rerun unet-3 --env    make the environment, ask, run, compare
-  footsteps rerun unet-3 --script > again.sh""",
+  footsteps rerun unet-3 --script > again.sh
+  footsteps rerun --chain paper/fig3.pdf again/""",
         more="""\
 Restores the code to a new place, names what can't be had, shows the command, asks, and runs it.
 What footsteps itself writes into figures is no difference.
@@ -151,6 +152,7 @@ Exits with 0 if the same was made, 1 if not or if the program failed.""",
     parser.add_argument("--yes", "-y", action="store_true", help="do not ask before running")
     parser.add_argument("--script", action="store_true", help="print a shell script instead")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="what was recorded as ***")
+    chains.add_chain_rerun(parser)
     add_source(parser)
     add_roots(parser)
     add_json(parser)
@@ -160,6 +162,8 @@ def rerun(args: argparse.Namespace) -> int:
     """`footsteps rerun`: 1 if other files were made, or if the program failed."""
     from footsteps.reproduce import rerun as rerunning
 
+    if args.chain:
+        return chains.rerun(args)
     run = chosen(args.run, args.root)
     again = rerunning.Rerun(
         run, args.dest, sources=args.source, values=values_of(args.set), python=args.python, environment=args.env
