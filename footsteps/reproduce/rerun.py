@@ -591,7 +591,7 @@ def artifact_verdict(
         return measure.verdict(word, "it was not made then" if before is None else "it was not made now")
     places = [compare.present(run, entry) for run, entry in ((old, before), (new, after))]
     if all(places) and compare.same_file(before, after) and before.get("target") is None:
-        return compare.verdict("identical", "identical", 0)  # also if the old one was changed since
+        return measure.verdict("identical", "identical", 0)  # also if the old one was changed since
     if all(places):
         return measure.measure(*places)
     same = compare.same_file(before, after)

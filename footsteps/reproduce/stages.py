@@ -187,7 +187,10 @@ class ChainRerun:
         return list(dict.fromkeys(name for step in self.steps if step.again for name in step.again.needed()))
 
     def bring(self, step: Step, say: Say = lambda _: None) -> restore.Restored | None:
-        """Restore a stage's code and lay its inputs, of which `step.again.missing` tells now; None, with the reason in `note`, if it can't run."""
+        """Restore a stage's code and lay its inputs; None, with the reason in `note`, if it can't run.
+
+        What can't be had of the inputs is known now, in `step.again.missing`.
+        """
         if step.again is None:
             return None
         gone = [name for name, file in self.files_for(step).items() if not os.path.isfile(file)]
@@ -198,8 +201,7 @@ class ChainRerun:
             return None
         step.again.feed(self.files_for(step))
         step.again.values.update(self.values)
-        done = step.again.bring(say)
-        return done
+        return step.again.bring(say)
 
     def execute(self, step: Step, say: Say = lambda _: None) -> None:
         """Make a stage's environment, run its command, and compare what it made. To be called after `bring`."""

@@ -183,7 +183,7 @@ def test_data_that_are_gone_are_named_before_their_stage_is_run(project, run_scr
     (project / "data/raw.csv").unlink()
     done = command(project.path, figure, tmp_path / "again", "--yes", "--json")
     gone = f"can't be had: {project.path}/data/raw.csv: this input is gone"
-    assert 0 < done.stderr.index(gone) < done.stderr.index("Saving results")
+    assert 0 < done.stderr.index(gone) < done.stderr.index("train: failed")
     assert verdicts(done) == {"train": "failed", "evaluate": "not run", "figure": "not run"}
 
 
