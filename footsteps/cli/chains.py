@@ -77,6 +77,7 @@ def add_chain_rerun(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--chain", action="store_true", help="first the runs whose files it read; RUN may be a FILE")
     text = "with --chain: do not run again what made files that are still there as they were"
     parser.add_argument("--reuse", action="store_true", help=text)
+    parser.add_argument("--script", action="store_true", help="with --chain: print a shell script instead")
 
 
 def rerun(args: argparse.Namespace) -> int:
@@ -84,6 +85,8 @@ def rerun(args: argparse.Namespace) -> int:
     from footsteps.cli.reproducing import values_of
     from footsteps.reproduce.stages import ChainRerun
 
+    if args.script and args.env:
+        raise FootstepsError("a script makes no environment: it takes the Python that is here", hint="--python EXE")
     again = ChainRerun(
         chain_to(args.run, args.root), args.dest, sources=args.source, values=values_of(args.set),
         python=args.python, environment=args.env, reuse=args.reuse,

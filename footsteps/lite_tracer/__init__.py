@@ -12,7 +12,7 @@ __all__ = ["LTParser"]
 def __getattr__(name: str) -> object:
     """LTParser, which the search (``lite_trace.py``) need not wait for."""
     if name == "LTParser":
-        from footsteps import LTParser  # by the front door, where a copied heart before it says so
+        from footsteps import LTParser  # by the package, where a copied core module before it says so
 
         return LTParser
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -17,9 +17,8 @@ import os
 
 from footsteps.footsteps import FootstepsError, quote
 from footsteps.reader import runs
-from footsteps.reader.commits import sha256_of
 from footsteps.reader.compare import inside
-from footsteps.reader.formats import mapping, objects, text
+from footsteps.reader.formats import mapping, objects, sha256_of, text
 from footsteps.reproduce import rerun, restore
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
@@ -268,16 +267,41 @@ class ChainRerun:
         }  # fmt: skip
 
     def script(self) -> str:
-        """A shell script that does the same: each stage in a shell of its own, in order."""
-        bodies = [(step, step.again.script().partition("\n")) for step in self.steps if step.again]
-        bash = any(first.endswith("bash") for _, (first, _, _) in bodies)
-        lines = ["#!/usr/bin/env bash" if bash else "#!/bin/sh", "set -eu"]
-        for step, (_, _, body) in bodies:
-            lines += [f"\n# {rerun.comment(step.name)}", "(", body.rstrip("\n"), ")"]
+        """A shell script that does the same with the Python that is here, each stage in a shell of its own.
+
+        Raises FootstepsError for a credential that no value is known for.
+        """
+        bodies = [line for step in self.steps if step.again for line in script_of(step.again)]
+        bash = any("$'" in line for line in bodies)  # a word that sh has no quotes for
+        lines = ["#!/usr/bin/env bash" if bash else "#!/bin/sh", "set -eu", LAY, *bodies]
         head = self.by_stage[self.chain.head] if self.chain.head else self.steps[-1]
         if head.again and self.chain.made_as:
-            lines += [f"echo {quote(['made: ' + self.expected(head.again, self.chain.made_as)])}"]
+            lines.append(f"echo {quote(['made: ' + self.expected(head.again, self.chain.made_as)])}")
         return "\n".join(lines) + "\n"
+
+
+LAY = """\
+lay() { # TOP FILE PLACE: copy unless something is there, or a link of the code leads the place out of it
+    if [ -e "$3" ] || [ -L "$3" ]; then return; fi
+    above=$3
+    until [ -e "$above" ] || [ -L "$above" ]; do above=$(dirname "$above"); done
+    case $(cd "$above" && pwd -P)/ in "$(cd "$1" && pwd -P)"/*) mkdir -p "$(dirname "$3")" && cp -p "$2" "$3" ;; esac
+}"""
+
+
+def script_of(again: rerun.Rerun) -> list[str]:
+    """The lines of a script for one stage: restore, inputs, command."""
+    comment = "".join(c if c.isprintable() else "?" for c in f"{again.run.name}: {again.run.command}")
+    sources = [word for source in again.sources for word in ("--from", source)]
+    restored = quote(["footsteps", "restore", again.run.directory, again.directory, *sources])
+    places = [(row["here"], restore.new_place(row["path"], again.moved)) for row in again.inputs if row["here"]]
+    return [
+        f"\n# {comment}", "(",
+        f"{restored} || [ $? = 1 ] # which is: not all of it came back, as it has said",
+        f"mkdir -p {quote([again.cwd])}",
+        *(quote(["lay", again.directory, here, place]) for here, place in places if place),
+        again.command.removesuffix(quote(again.words)) + quote(again.filled()), ")",
+    ]  # fmt: skip
 
 
 SAME = ("identical", "same")
