@@ -6,13 +6,14 @@ import os
 import sys
 
 from footsteps.cli import render
-from footsteps.cli.parsers import DONE, NO, chosen, roots_of
+from footsteps.cli.parsers import DONE, NO, add_command, add_json, add_roots, add_source, chosen, roots_of
 from footsteps.footsteps import FootstepsError, quote
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
     import argparse
 
+    from footsteps.cli.parsers import Commands
     from footsteps.reproduce.chain import Chain
     from footsteps.reproduce.stages import ChainRerun, Step
 
@@ -160,3 +161,63 @@ def print_chain_result(args: argparse.Namespace, again: ChainRerun) -> int:
         render.talk(render.escaped(f"footsteps: the first difference arose in {again.first_difference}"))
     render.talk("footsteps: the same" if again.same else "footsteps: not the same")
     return DONE if again.same else NO
+
+
+def add_export(commands: Commands) -> None:
+    """`footsteps export`."""
+    parser = add_command(
+        commands,
+        export,
+        "export",
+        "put a run and its chain into one zip file for somebody else",
+        examples="""\
+  footsteps export paper/fig3.pdf -o study.zip
+  footsteps export unet-3 --no-chain --inputs 2G""",
+        more="""\
+The runs with what they made, the exact source code of each, small inputs, the packages, an index.html to look at
+and a README. The same runs give the same bytes. What a record left out is not in it; what is missing is listed.
+Every command takes such a file in the place of a RUN: `footsteps show study.zip`.""",
+    )
+    parser.add_argument("run", metavar="RUN|FILE", help="a run, or a file that one made")
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", help="the zip file, which is not there yet (default: RUN.zip)"
+    )
+    parser.add_argument("--no-chain", action="store_true", help="only this run, not those whose files it read")
+    text = "take inputs of at most SIZE each along (default: 1M)"
+    parser.add_argument("--inputs", type=size, default=None, metavar="SIZE", help=text)
+    parser.add_argument("--agent", action="store_true", help="name in the metadata who ran it")
+    add_source(parser)
+    add_roots(parser)
+    add_json(parser)
+
+
+def size(words: str) -> int:
+    """A number of bytes: 500, 20k, 1.5M, 2G."""
+    import argparse
+    import re
+
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMGT]?)(?:i?B)?", words.strip(), re.IGNORECASE | re.ASCII)
+    if not found:
+        raise argparse.ArgumentTypeError(f"cannot read {words!r} as a size: 500, 20k, 1.5M, 2G would do")
+    return int(float(found[1]) * 1024 ** " kmgt".index(found[2].lower() or " "))
+
+
+def export(args: argparse.Namespace) -> int:
+    """`footsteps export`: 1 if something is missing in it."""
+    from footsteps.cli.reproducing import follow
+    from footsteps.reproduce import chain as chains
+    from footsteps.reproduce import export as exporting
+
+    chain = chain_to(args.run, args.root)
+    if args.no_chain:
+        chain = chains.alone(chain)
+    most = exporting.INPUTS if args.inputs is None else args.inputs
+    done = exporting.export(chain, args.output, sources=args.source, inputs=most, agent=args.agent, say=follow)
+    if args.json:
+        render.print_json([done.row()])
+    else:
+        render.print_path(done.path)
+    for row in done.missing:
+        render.talk(render.escaped(f"footsteps: not in it: {row['path']}: {row['reason']}"))
+    render.talk(hint=render.escaped(f"{render.size(done.size)}: footsteps show {quote([done.path])}"))
+    return NO if done.missing else DONE

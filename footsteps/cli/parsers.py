@@ -37,6 +37,7 @@ COMMANDS = {
     "verify": "reproducing",
     "restore": "reproducing",
     "rerun": "reproducing",
+    "export": "chains",
     "completion": "completion",
     "complete": "completion",
 }

@@ -164,7 +164,8 @@ def rerun(args: argparse.Namespace) -> int:
     if args.chain:
         return chains.rerun(args)
     if args.script or args.reuse:
-        raise FootstepsError("--script and --reuse are for a chain", hint=f"footsteps rerun --chain {quote([args.run])}")
+        hint = f"footsteps rerun --chain {quote([args.run])}"
+        raise FootstepsError("--script and --reuse are for a chain", hint=hint)
     run = chosen(args.run, args.root)
     again = rerunning.Rerun(
         run, args.dest, sources=args.source, values=values_of(args.set), python=args.python, environment=args.env

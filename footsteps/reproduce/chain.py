@@ -55,11 +55,6 @@ class Use:
         """Whether only its path speaks for its maker, and its content is not known to be what that made."""
         return self.how == PATH
 
-    @property
-    def name(self) -> str:
-        """A short name for people: as its maker calls it, else its path from here."""
-        return os.path.basename(self.made_as) if self.maker else shown_path(self.path)
-
     def row(self) -> dict[str, Any]:
         """The same as an object for JSON."""
         maker = self.maker.run if self.maker else None
@@ -165,6 +160,17 @@ def of_run(run: Run, roots: Sequence[str] | None = None, *, watch: search.Watch 
             use.maker = met[place]
     chain.stages, chain.cycle = in_order([stage for stage in met.values() if stage])
     return chain
+
+
+def alone(chain: Chain) -> Chain:
+    """The last run of a chain without those before it: what they made is raw data to it."""
+    if chain.head is None:
+        return chain
+    short = Chain(Stage(chain.head.run), chain.path, chain.made_as)
+    for use in short.head.uses if short.head else ():
+        use.state = state_in(chain.head.run, use)
+    short.stages = [short.head] if short.head else []
+    return short
 
 
 def in_order(stages: Iterable[Stage]) -> tuple[list[Stage], list[Stage]]:
@@ -292,16 +298,23 @@ STATES = {
 }  # fmt: skip
 
 
-def tree(chain: Chain, ago: Callable[[str], str] = str, size: Callable[[object], str] = str) -> Iterator[str]:
-    """The lines of a tree, raw data as its leaves; ago, size: how to show a time (ISO 8601) and bytes to people."""
+def tree(
+    chain: Chain,
+    ago: Callable[[str], str] = str,
+    size: Callable[[object], str] = str,
+    place: Callable[[str], str] | None = None,
+) -> Iterator[str]:
+    """The lines of a tree, raw data as its leaves.
+
+    ago, size, place: how to show a time (ISO 8601), a number of bytes and a path to people; paths: from here.
+    """
     if chain.head is None:
         return
-    yield shown_path(chain.path or chain.head.run.directory)
+    place = place or shown_path
+    yield place(chain.path or chain.head.run.directory)
     told: set[Stage] = set()
-    made = "made by " if chain.path else ""
-    todo: list[tuple[str, str, str, Stage | None]] = [
-        ("", "\u2514\u2500 ", made + told_of(chain.head, ago), chain.head)
-    ]
+    first = ("made by " if chain.path else "") + told_of(chain.head, ago)
+    todo: list[tuple[str, str, str, Stage | None]] = [("", "\u2514\u2500 ", first, chain.head)]
     while todo:
         margin, branch, words, stage = todo.pop()
         again = stage is not None and stage in told and stage.uses
@@ -310,7 +323,7 @@ def tree(chain: Chain, ago: Callable[[str], str] = str, size: Callable[[object],
             continue
         told.add(stage)
         below = margin + ("\u2502  " if branch.startswith("\u251c") else "   ")
-        lines = list(below_stage(stage, ago, size))
+        lines = [*makers_of(stage, ago), *((line, None) for line in data_of(stage, size, place))]
         marks = ["\u251c\u2500 "] * (len(lines) - 1) + ["\u2514\u2500 "]
         todo += reversed([(below, mark, *line) for mark, line in zip(marks, lines, strict=bool(lines))])
 
@@ -320,23 +333,26 @@ def told_of(stage: Stage, ago: Callable[[str], str]) -> str:
     return "  ".join(filter(None, [stage.run.name, ago(stage.run.started), stage.run.command]))
 
 
-def below_stage(
-    stage: Stage, ago: Callable[[str], str], size: Callable[[object], str]
-) -> Iterator[tuple[str, Stage | None]]:
-    """What a run read: a line for each run whose files it read, then raw files."""
+def makers_of(stage: Stage, ago: Callable[[str], str]) -> Iterator[tuple[str, Stage | None]]:
+    """A line for each run whose files a run read."""
     for maker in stage.makers:
         uses = [use for use in stage.uses if use.maker is maker]
-        names = ", ".join(use.name for use in uses[:3]) + (f" and {len(uses) - 3} more" if len(uses) > 3 else "")
+        names = ", ".join(os.path.basename(use.made_as) for use in uses[:3])
+        more = f" and {len(uses) - 3} more" if len(uses) > 3 else ""
         sure = "perhaps made by (same path, content unknown)" if any(use.guessed for use in uses) else "made by"
-        yield f"{names}, {sure} {told_of(maker, ago)}", maker
+        yield f"{names}{more}, {sure} {told_of(maker, ago)}", maker
+
+
+def data_of(stage: Stage, size: Callable[[object], str], place: Callable[[str], str]) -> Iterator[str]:
+    """A line for each file that a run read and that nobody made."""
     raw = [use for use in stage.uses if not use.maker]
     for use in raw[:SHOWN]:
-        facts = [use.name, size(use.size), f"sha256 {use.sha256[:8]}" if use.sha256 else "", STATES.get(use.state, "")]
-        yield "  ".join(filter(None, facts)), None
+        sha256 = f"sha256 {use.sha256[:8]}" if use.sha256 else ""
+        yield "  ".join(filter(None, [place(use.path), size(use.size), sha256, STATES.get(use.state, "")]))
     if len(raw) > SHOWN:
-        yield f"and {len(raw) - SHOWN} more files", None
+        yield f"and {len(raw) - SHOWN} more files"
     for folder in stage.folders:
-        yield f"{folder.get('count')} more files below {shown_path(text(folder.get('directory')))}", None
+        yield f"{folder.get('count')} more files below {place(text(folder.get('directory')))}"
 
 
 def shown_path(path: str) -> str:
