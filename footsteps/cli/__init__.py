@@ -11,7 +11,7 @@ import sys
 
 from footsteps.cli import render
 from footsteps.cli.parsers import BUG, INTERRUPTED, PIPE_CLOSED, TROUBLE, make_parser
-from footsteps.footsteps import FootstepsError, __version__
+from footsteps.recorder.format import VERSION, FootstepsError
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
@@ -67,6 +67,6 @@ def report_bug() -> int:
     import traceback
 
     render.talk(*map(render.escaped, traceback.format_exc().splitlines()))
-    versions = f"footsteps {__version__}, Python {platform.python_version()}, {platform.platform()}"
+    versions = f"footsteps {VERSION}, Python {platform.python_version()}, {platform.platform()}"
     render.talk(f"footsteps: this is a mistake in footsteps; please report it with: {versions}")
     return BUG

@@ -18,8 +18,8 @@ from footsteps.cli.parsers import (
     complain,
     roots_of,
 )
-from footsteps.footsteps import quote
 from footsteps.reader import runs
+from footsteps.recorder.format import quote
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import argparse
 
 from footsteps.cli import render
 from footsteps.cli.parsers import DONE, NO, add_command, add_json, add_roots, complain, roots_of
-from footsteps.footsteps import OUTPUT_ROOT, FootstepsError
 from footsteps.reader import runs
+from footsteps.recorder.format import OUTPUT_ROOT, FootstepsError
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:

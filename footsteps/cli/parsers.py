@@ -11,8 +11,8 @@ import os
 import sys
 
 from footsteps.cli import render
-from footsteps.footsteps import OUTPUT_ROOT, FootstepsError, __version__
 from footsteps.reader import runs
+from footsteps.recorder.format import OUTPUT_ROOT, VERSION, FootstepsError
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def make_parser(first: str = "") -> Parser:
         description="Find, understand and repeat recorded experiments.",
         epilog=EPILOG,
     )
-    parser.add_argument("--version", action="version", version=f"footsteps {__version__}")
+    parser.add_argument("--version", action="version", version=f"footsteps {VERSION}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
     for command in [first] if first in COMMANDS else COMMANDS:
         add_parser_of(command, commands)

@@ -6,7 +6,7 @@ import sys
 
 from footsteps.cli import chains, render
 from footsteps.cli.parsers import DONE, NO, add_command, add_json, add_roots, add_run, add_source, chosen, complain
-from footsteps.footsteps import FootstepsError, quote
+from footsteps.recorder.format import FootstepsError, quote
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ import os
 import sys
 
 from footsteps.cli import render
-from footsteps.footsteps import FootstepsError, __version__
 from footsteps.reader import expressions, formats, runs, search
+from footsteps.recorder.format import VERSION, FootstepsError
 
 TYPE_CHECKING = False  # as in the readers: typing costs a fifth of an interpreter's start
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"{PROGRAM} of footsteps {__version__}")
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} of footsteps {VERSION}")
     words: dict[str, Any] = {"nargs": "+", "action": "extend", "default": [], "metavar": "PARAM:VALUE"}
     parser.add_argument("-i", "--include", help="only runs for which all of these hold", **words)
     parser.add_argument("-e", "--exclude", help="no run for which one of these holds", **words)

@@ -16,9 +16,9 @@ from __future__ import annotations
 import io
 import os
 
-from footsteps.footsteps import RECORD, FootstepsError, from_json, quote
 from footsteps.reader.formats import Problem, mapping, objects, text
 from footsteps.reader.repositories import why_unsafe
+from footsteps.recorder.format import RECORD, FootstepsError, from_json, quote
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:

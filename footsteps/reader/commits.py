@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 
-from footsteps.footsteps import BUNDLE_REF, RECORD, FootstepsError, GitError, git, mask, quote
 from footsteps.reader import runs
 from footsteps.reader.formats import sha256_of, text
 from footsteps.reader.repositories import as_bytes, link_on, transport, urls_of
+from footsteps.recorder.format import BUNDLE_REF, RECORD, FootstepsError, quote
+from footsteps.recorder.git import GitError, git
+from footsteps.recorder.secrets import mask
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:

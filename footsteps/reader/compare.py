@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import os
 
-from footsteps.footsteps import FootstepsError, GitError
 from footsteps.reader.formats import files_below, flat, mapping, objects, shell_words, text
 from footsteps.reader.measure import measure, read
+from footsteps.recorder.format import FootstepsError
+from footsteps.recorder.git import GitError
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
@@ -454,13 +455,13 @@ class Store:
 
     def git(self, *args: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None) -> bytes:
         """The output of git in the store."""
-        from footsteps.footsteps import git
+        from footsteps.recorder.git import git
 
         return git(*args, cwd=self.at, stdin=stdin, env={**PLAIN_GIT, **(env or {})})
 
     def begin(self, row: Mapping[str, Any]) -> None:
         """Make the store for this kind of object ids, if it is not there yet."""
-        from footsteps.footsteps import git
+        from footsteps.recorder.git import git
 
         ids = "sha256" if row.get("object_format") == "sha256" else "sha1"
         self.at = os.path.join(self.folder.name, ids)
@@ -520,7 +521,7 @@ class Store:
 
     def borrow(self, clone: str) -> None:
         """Let the store use the objects of a repository that lies here."""
-        from footsteps.footsteps import git
+        from footsteps.recorder.git import git
 
         found = os.fsdecode(git("rev-parse", "--git-common-dir", cwd=clone)).rstrip("\n")
         objects_at = os.path.join(os.path.realpath(os.path.join(clone, found)), "objects")

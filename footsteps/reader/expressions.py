@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import re
 
-from footsteps.footsteps import FootstepsError
 from footsteps.reader.formats import flat, mapping, text, version_key
+from footsteps.recorder.format import FootstepsError
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:

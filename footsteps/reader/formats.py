@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from io import FileIO
 
-from footsteps.footsteps import FORMAT, INFO, PACKAGES, RECORD, RUN_JSON, SECTIONS, from_json, hasher
+from footsteps.recorder.format import FORMAT, INFO, PACKAGES, RECORD, RUN_JSON, SECTIONS, from_json, hasher
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:

@@ -10,7 +10,6 @@ import os
 import time
 from contextlib import contextmanager
 
-from footsteps.footsteps import RECORD, RECORDED, from_json, hasher, host_name
 from footsteps.reader.expressions import (
     FACTS,
     IDS,
@@ -24,6 +23,8 @@ from footsteps.reader.expressions import (
 )
 from footsteps.reader.formats import Problem, kind_of, seconds, text
 from footsteps.reader.runs import OUTCOMES, Run, Walk, is_alive
+from footsteps.recorder.format import RECORD, RECORDED, from_json, hasher
+from footsteps.recorder.machine import host_name
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 
-from footsteps.footsteps import CODE, INFO, RECORD, RUN_JSON, FootstepsError, quote
 from footsteps.reader import formats
 from footsteps.reader.formats import mapping, objects, text
+from footsteps.recorder.format import CODE, INFO, RECORD, RUN_JSON, FootstepsError, quote
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:

@@ -17,18 +17,6 @@ import os
 import sys
 from functools import cached_property
 
-from footsteps.footsteps import (
-    BUNDLES_JSON,
-    INFO,
-    LATE_JSON,
-    OUTCOME_JSON,
-    OUTPUT_ROOT,
-    RECORD,
-    RECORDED,
-    FootstepsError,
-    host_name,
-    quote,
-)
 from footsteps.reader.formats import (
     CLOSED,
     READERS,
@@ -49,6 +37,18 @@ from footsteps.reader.formats import (
     text,
     unique,
 )
+from footsteps.recorder.format import (
+    BUNDLES_JSON,
+    INFO,
+    LATE_JSON,
+    OUTCOME_JSON,
+    OUTPUT_ROOT,
+    RECORD,
+    RECORDED,
+    FootstepsError,
+    quote,
+)
+from footsteps.recorder.machine import host_name
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import os
 
-from footsteps.footsteps import hasher
 from footsteps.reader.expressions import FACTS, PACKAGE, matches, parameters, parse
 from footsteps.reader.formats import Problem, digest_of, plain_file
 from footsteps.reader.index import ARTIFACT, BYPASSED, INPUT, Index, cache_directory, files_of, forget, is_damage
 from footsteps.reader.runs import OUTCOMES, default_roots, find, guess, newest_first
+from footsteps.recorder.format import hasher
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:

@@ -15,11 +15,11 @@ from __future__ import annotations
 
 import os
 
-from footsteps.footsteps import FootstepsError
 from footsteps.reader import search
 from footsteps.reader.compare import artifacts_of
 from footsteps.reader.formats import kind_of, sha256_of
 from footsteps.reader.runs import Run
+from footsteps.recorder.format import FootstepsError
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:

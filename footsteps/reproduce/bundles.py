@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from footsteps.footsteps import BUNDLE_REF, GitError, git, looks_secret
 from footsteps.reader.commits import OFFLINE, SAFE
+from footsteps.recorder.format import BUNDLE_REF
+from footsteps.recorder.git import GitError, git
+from footsteps.recorder.secrets import looks_secret
 
 MOST = 1 << 28  # bytes of a commit's files that a bundle may hold
 

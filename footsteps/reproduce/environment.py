@@ -15,9 +15,9 @@ from __future__ import annotations
 import os
 import sys
 
-from footsteps.footsteps import FootstepsError, quote
 from footsteps.reader import repositories
 from footsteps.reader.formats import mapping, objects, text
+from footsteps.recorder.format import FootstepsError, quote
 from footsteps.reproduce import restore
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
@@ -441,5 +441,5 @@ SITE = "import sysconfig; print(sysconfig.get_path('purelib'))"
 def own_packages() -> list[str]:
     """Where footsteps and lite_tracer lie: within footsteps in its source, beside it where it is installed."""
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    rooms = (os.path.join(place, "lite_tracer") for place in (package, os.path.dirname(package)))
-    return [package, next(filter(os.path.isdir, rooms))]
+    places = (os.path.join(package, "lite_tracer", "alias"), os.path.dirname(package))
+    return [package, next(filter(os.path.isdir, (os.path.join(place, "lite_tracer") for place in places)))]

@@ -20,10 +20,13 @@ from __future__ import annotations
 
 import os
 
-from footsteps.footsteps import BUNDLES_JSON, RECORD, FootstepsError, GitError, __version__, looks_secret, quote
+from footsteps.footsteps import __version__
 from footsteps.reader import formats
 from footsteps.reader.archive import ARCHIVE_JSON, why_unsafe_entry
 from footsteps.reader.formats import kind_of, mapping, objects, text
+from footsteps.recorder.format import BUNDLES_JSON, RECORD, FootstepsError, quote
+from footsteps.recorder.git import GitError
+from footsteps.recorder.secrets import looks_secret
 from footsteps.reproduce import restore
 from footsteps.reproduce.environment import address_of, is_word
 

@@ -18,9 +18,9 @@ from __future__ import annotations
 import os
 import sys
 
-from footsteps.footsteps import RUN_VARIABLE, FootstepsError, quote
 from footsteps.reader import compare, formats, measure, runs
 from footsteps.reader.formats import mapping, text
+from footsteps.recorder.format import RUN_VARIABLE, FootstepsError, quote
 from footsteps.reproduce import restore
 from footsteps.reproduce.environment import (
     Environment,

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import os
 
-from footsteps.footsteps import FootstepsError, GitError, quote
 from footsteps.reader import formats
 from footsteps.reader.commits import (
     ALL_BRANCHES,
@@ -38,6 +37,8 @@ from footsteps.reader.repositories import (
     urls_of,
     why_unsafe,
 )
+from footsteps.recorder.format import FootstepsError, quote
+from footsteps.recorder.git import GitError
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 
-from footsteps.footsteps import RECORD
 from footsteps.reader.formats import iso_time, mapping, objects, seconds, text
+from footsteps.recorder.format import RECORD
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:

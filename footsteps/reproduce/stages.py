@@ -15,10 +15,10 @@ from __future__ import annotations
 
 import os
 
-from footsteps.footsteps import FootstepsError, quote
 from footsteps.reader import runs
 from footsteps.reader.compare import inside
 from footsteps.reader.formats import mapping, objects, sha256_of, text
+from footsteps.recorder.format import FootstepsError, quote
 from footsteps.reproduce import rerun, restore
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name

@@ -21,12 +21,12 @@ from conftest import snapshot
 from hypothesis import given
 from hypothesis import strategies as st
 
-from footsteps.arguments import ADDED, LTParser
+from footsteps.lite_tracer.parser import ADDED, LTParser
 from footsteps.reader import runs
 
 HASH_CODE = re.compile(r"LT_delta-[0-9a-f]{16,}_base-[0-9a-f]{16,}_LT")
 PROGRAM = """\
-from footsteps.arguments import LTParser
+from footsteps.lite_tracer.parser import LTParser
 
 parser = LTParser("train a network")
 parser.add_argument("--lr", type=float, default=0.1)
@@ -274,7 +274,7 @@ def test_a_program_that_imports_it_leaves_argparse_as_it_was():
 import argparse
 before = {n: dict(vars(o)) for n, o in vars(argparse).items() if isinstance(o, type)}
 names = dict(vars(argparse))
-import footsteps.arguments
+import footsteps.lite_tracer.parser
 assert dict(vars(argparse)) == names
 assert all(dict(vars(getattr(argparse, n))) == facts for n, facts in before.items())
 """
@@ -354,7 +354,7 @@ def test_subcommands_make_one_record(project, run_script):
     """Their parsers are LTParsers too, and argparse calls them within the first."""
     done = run_script(
         """\
-from footsteps.arguments import LTParser
+from footsteps.lite_tracer.parser import LTParser
 parser = LTParser()
 parser.add_argument("--seed", type=int, default=1)
 train = parser.add_subparsers(dest="command").add_parser("train")
@@ -516,7 +516,7 @@ def test_values_without_a_stable_text_do_not_change_the_id(project, run_script):
     """Functions, lambdas, objects and open files are named by what they are, not where they lie."""
     program = """\
 import functools, sys
-from footsteps.arguments import LTParser
+from footsteps.lite_tracer.parser import LTParser
 class Model:
     def __init__(self, name): self.name_ = name
 def train(): pass
@@ -834,7 +834,7 @@ def test_the_members_of_an_enum_are_read_back(convert, parse, project):
 )
 def test_any_plain_values_are_read_back(values):
     """Whatever the names and values: words without blanks and quotes, numbers, lists of them."""
-    from footsteps.arguments import Parsed
+    from footsteps.lite_tracer.parser import Parsed
 
     def parser_of():
         parser = LTParser(allow_abbrev=False)
@@ -1176,7 +1176,7 @@ def test_pool_workers_that_parse_for_themselves_make_one_record(project, run_scr
     """The parent has parsed nothing; the first worker records, the others take its id over."""
     program = """\
 import multiprocessing
-from footsteps.arguments import LTParser
+from footsteps.lite_tracer.parser import LTParser
 
 def child(n):
     code = LTParser(on_suspicion="error").parse_args([]).hash_code
@@ -1209,7 +1209,7 @@ def test_joblibs_workers_see_the_parents_id(project, run_script):
     pytest.importorskip("joblib")
     program = """\
 def parse(n=0):
-    from footsteps.arguments import LTParser
+    from footsteps.lite_tracer.parser import LTParser
     parser = LTParser(on_suspicion="error")
     parser.add_argument("--lr", type=float)
     return parser.parse_args().hash_code

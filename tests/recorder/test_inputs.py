@@ -133,7 +133,7 @@ def test_a_project_that_is_an_environment_has_inputs(run_script, data, tmp_path)
     """After `python -m venv .` the prefix is the project's folder, and its data is none of Python's."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", "."], check=True)
     (tmp_path / "script.py").write_text(BEGIN + "open('data/a').close()\n")
-    packages = os.pathsep.join([str(Path(__file__).parents[1]), *filter(os.path.isdir, sys.path)])
+    packages = os.pathsep.join([str(Path(__file__).parents[2]), *filter(os.path.isdir, sys.path)])
     environment = {**os.environ, "PYTHONPATH": packages}
     done = subprocess.run(["bin/python", "script.py"], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -161,7 +161,7 @@ def test_a_file_that_is_moved_or_removed_once_it_was_read_is_told(run_script, tm
     (tmp_path / "done").mkdir()
     for i in range(10, 90):
         (tmp_path / "inbox" / str(i)).touch()
-    program = "note = footsteps.observe\nnote.temporary_folders, note.CREDIT, note.SHARE = tuple, 0, 0\n"
+    program = "note = footsteps.recorder.inputs\nnote.temporary_folders, note.CREDIT, note.SHARE = tuple, 0, 0\n"
     program += "for i in range(10, 90):\n"
     run_script(f"{BEGIN}{program}  name = f'inbox/{{i}}'; open(name).close(); {done_with}\n")
     counts = [entry["count"] for entry in noted() if "directory" in entry]
@@ -190,7 +190,7 @@ def test_beyond_a_number_of_files_opens_are_counted_per_directory(run_script, da
     """Each of the first is listed; how often others were opened is told, and that not all is listed."""
     program = """
 import footsteps
-footsteps.observe.INPUTS_LISTED = 3
+footsteps.recorder.inputs.INPUTS_LISTED = 3
 for name in "abcde": open(f"data/{name}").read()
 footsteps.initialize("unet")
 for _ in range(1000): open("data/d").read()
@@ -274,7 +274,7 @@ except FileNotFoundError: pass
 def test_an_object_that_names_a_file_lives_no_longer_than_without_us(run_script, data):
     """One that removes its file when it goes must not wait until the note of inputs is gone through."""
     program = (
-        "footsteps.observe.CREDIT = footsteps.observe.SHARE = footsteps.observe.PROMPT = 0\n"
+        "inputs = footsteps.recorder.inputs\ninputs.CREDIT = inputs.SHARE = inputs.AT_ONCE = 0\n"
         + BEGIN
         + """
 class Temporary:
@@ -328,7 +328,8 @@ def test_a_runs_own_files_are_its_own_by_whatever_way(run_script, tmp_path):
     (tmp_path / "disk").mkdir()
     (tmp_path / "results").symlink_to("disk")
     program = "name = os.path.realpath(footsteps.path('a'))\nopen(name, 'w').close()\nos.utime(name, (0, 0))\n"
-    run_script(f"{BEGIN}{program}footsteps.observe._note.wrote.clear()\nopen(name).close()\nopen(name, 'a').close()\n")
+    program += "footsteps.recorder.inputs.tracker.wrote.clear()\nopen(name).close()\nopen(name, 'a').close()\n"
+    run_script(BEGIN + program)
     told = json.loads((RUN / ".footsteps" / "outcome.json").read_bytes())
     assert (noted(), Run(str(RUN)).parents, told["written_elsewhere"]) == ([], [], [])
 
@@ -409,8 +410,8 @@ thrown = ctypes.pythonapi.PyThreadState_SetAsyncExc, ctypes.c_ulong(threading.ge
 actions = [lambda: open("data/a"), lambda: open("b", "w"), lambda: os.open("data/a", 0)]
 for kind, comes in ((TimeoutError, told), (Late, told), (Late, functools.partial(*thrown))):
     for action in [*actions, lambda: print("a line")]:
-        footsteps.observe.monotonic = comes
-        footsteps.observe.Copy.identity_now = staticmethod(comes)
+        footsteps.recorder.inputs.monotonic = comes
+        footsteps.recorder.outcome.ConsoleFile.identity_now = staticmethod(comes)
         try: action()
         except kind as error:
             trace, files = error.__traceback__, set()
@@ -544,7 +545,7 @@ import io, sys
 plain = io.open
 for _ in range(3):
     import footsteps
-    assert footsteps.observe.original_of(open) is plain
+    assert footsteps.recorder.inputs.original_of(open) is plain
     for name in [name for name in sys.modules if name.startswith("footsteps")]: del sys.modules[name]
 open(__file__).read()
 """
@@ -615,7 +616,7 @@ def test_the_cost_of_a_small_file_is_small(data):
     """A coarse guard against a slip; tests/benchmarks/observe.py measures in earnest."""
     program = """
 import io, time, footsteps
-plain = footsteps.observe._open
+plain = footsteps.recorder.inputs._open
 def seconds(open):
     start = time.process_time()
     for _ in range(2000):
@@ -628,12 +629,12 @@ print(min(seconds(io.open) for _ in range(9)) / min(seconds(plain) for _ in rang
 
 
 def test_the_setting_turns_it_off_before_the_run_begins(run_script, data):
-    """footsteps.observe.INPUTS = False: what was noted so far is forgotten, and open is Python's again."""
+    """footsteps.recorder.inputs.INPUTS = False: what was noted so far is forgotten, and open is Python's again."""
     program = """
 plain = open
 import footsteps, io, os
 open("data/a").read()
-footsteps.observe.INPUTS = False
+footsteps.recorder.inputs.INPUTS = False
 footsteps.initialize("unet")
 open("data/b").read()
 assert open is io.open is plain

@@ -23,33 +23,42 @@ import os
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
-from footsteps import footsteps
-from footsteps.footsteps import (
-    Beside,
+from footsteps.recorder.bundle import make_in_background
+from footsteps.recorder.code import capture_code
+from footsteps.recorder.format import (
+    FORMAT,
+    INFO,
+    OUTPUT_ROOT,
+    RECORD,
+    RECORDED,
+    RUN_JSON,
+    VERSION,
     FootstepsError,
     Locked,
-    Meeting,
     append,
     as_json,
-    current_job,
+    collected,
+    current,
     encoded,
-    fact,
-    is_multiprocessing_child,
     iso,
     printable,
-    process_row,
     quietly,
+    quote,
     remove,
     say,
     text_of,
     write,
 )
+from footsteps.recorder.processes import is_multiprocessing_child, process_row
+from footsteps.recorder.ranks import Rendezvous, current_job
+from footsteps.recorder.secrets import is_bytecode, is_secret_name, mask, mask_arguments, note_secrets
+from footsteps.recorder.steps import COLLECTORS, LISTENERS, note_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any
 
-    from footsteps.footsteps import Code, Run
+    from footsteps.recorder.code import Code
 
     Texts = Mapping[int, Sequence[str]]
     Words = Sequence[str] | None
@@ -151,7 +160,7 @@ class LTParser(argparse.ArgumentParser):
         if isinstance(action, argparse._SubParsersAction) and arg_strings:  # noqa: SLF001
             self._command = arg_strings[0]
         self._given.setdefault(action.dest, []).extend(arg_strings)
-        footsteps.note_secrets(w for w in arg_strings if str(without_secrets(_names(action), w)).endswith("***"))
+        note_secrets(w for w in arg_strings if str(without_secrets(_names(action), w)).endswith("***"))
         return super()._get_values(action, arg_strings)
 
     def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
@@ -162,7 +171,7 @@ class LTParser(argparse.ArgumentParser):
                 self._texts.clear()
             self._texts[id(value)] = [arg_string]
         if _holds_secret(_names(action), value):
-            footsteps.note_secrets([arg_string])
+            note_secrets([arg_string])
         return value
 
     def _recorded(self, words: list[str], namespace: Any, rest: Sequence[str] = ()) -> Any:
@@ -229,7 +238,7 @@ class Parsed(NamedTuple):
         return cls(
             {n: without_secrets(names.get(n, [n]), v) for n, v in values.items()},
             commands,
-            footsteps.mask_arguments(rest),
+            mask_arguments(rest),
             _digest(["arguments", *counted]),
             lambda label: " ".join(map(on_one_line, settings_words(parser, raw, texts, label))),
         )
@@ -315,12 +324,12 @@ def without_secrets(names: Sequence[str], value: Any) -> Any:
         return {key: without_secrets([*names, key], each) for key, each in value.items()}
     if value in (None, "") or isinstance(value, bool):
         return value
-    if any(map(footsteps.is_secret_name, names)):
+    if any(map(is_secret_name, names)):
         return "***"
     key, equals, _ = str(value).partition("=")
-    if equals and footsteps.is_secret_name(key.lstrip("-+")):
+    if equals and is_secret_name(key.lstrip("-+")):
         return f"{key}=***"
-    text = footsteps.mask(str(value))
+    text = mask(str(value))
     return value if text == str(value) else text
 
 
@@ -517,7 +526,7 @@ def _option(action: argparse.Action) -> str:
 def on_one_line(word: str) -> str:
     """Bare where ``split()`` gives it back, else as a shell reads it; what is no UTF-8 can't be opened as text."""
     bare = word and not any(c.isspace() or c in "'\"\x7f" or c < " " or "\ud800" <= c <= "\udfff" for c in word)
-    return word if bare else footsteps.quote([word])
+    return word if bare else quote([word])
 
 
 # ---------------------------------------------------------------------------
@@ -540,9 +549,7 @@ def delta_of(code: Code) -> str:
         [place, _path_in(repository, file), *(file.get(fact) for fact in DELTA_FACTS)]
         for place, repository in _named(code)
         for file in (*repository["files"], *repository["left_out"])
-        if file.get("state") != "converted"
-        and not footsteps.is_bytecode(file["path"])
-        and not _is_ours(repository, file["path"])
+        if file.get("state") != "converted" and not is_bytecode(file["path"]) and not _is_ours(repository, file["path"])
     ]
     return _digest(["delta", sorted(found, key=json_text)])
 
@@ -564,7 +571,7 @@ def _named(code: Code) -> list[tuple[str, dict[str, Any]]]:
 
 def _is_ours(repository: Mapping[str, Any], path: str) -> bool:
     """Whether this very package is what is at, or (for a whole repository) below the path."""
-    here = os.path.dirname(os.path.realpath(__file__))
+    here = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
     there = os.path.realpath(os.path.join(repository["path"], path))
     if repository["role"] == "loose":
         return bool(path) and there.startswith(os.path.join(here, ""))
@@ -619,7 +626,7 @@ def _recorded(parser: LTParser, words: list[str], namespace: Any, rest: list[str
         known = _known(parsed, parser.record_dir, words)
         recorded = known or _of_the_job(parser, parsed)
         _remember(parsed, parser.record_dir, recorded)
-        if known is None or footsteps.current() is None:
+        if known is None or current() is None:
             quietly(lambda: _tell_the_run(parsed, recorded))
         return recorded
     except FootstepsError:
@@ -669,7 +676,7 @@ def _meeting(record_dir: str) -> str | None:
     """The folder in which the processes of this launch meet; None for a process of its own."""
     job = current_job()
     try:
-        return str(Meeting(job, record_dir).folder) if job is not None else None
+        return str(Rendezvous(job, record_dir).folder) if job is not None else None
     except OSError:
         return None
 
@@ -708,9 +715,9 @@ def _is_command_line(words: list[str]) -> bool:
 
 def _record(parser: LTParser, parsed: Parsed) -> Recorded:
     """Look at the code, name it together with the arguments, and keep both."""
-    run = footsteps.current()
+    run = current()
     root = run.facts.get("output_root") if run is not None else None
-    code = footsteps.look_at_code(exclude=[parser.record_dir, root or footsteps.OUTPUT_ROOT])
+    code = capture_code(exclude=[parser.record_dir, root or OUTPUT_ROOT])
     digits = SHORT if parser.short_hash else 64
     base, delta = base_of(code, parsed)[:digits], delta_of(code)[:digits]
     commit = next((each["commit"] for _, each in _named(code) if each["commit"]), None)
@@ -751,14 +758,14 @@ def _made(path: str, parsed: Parsed, code: Code, recorded: Recorded) -> bool:
             return False
         raise
     if code.bundles():
-        quietly(lambda: Beside(os.path.join(path, footsteps.RECORD)).finish(code, os.path.dirname(path)))
+        quietly(make_in_background, os.path.join(path, RECORD), os.path.dirname(path), code.bundles())
     _say_what_is_left_out(path, facts)
     return True
 
 
 def _filled(making: str, path: str, parsed: Parsed, code: Code, recorded: Recorded) -> dict[str, Any]:
     """The facts, after all files were written; what can't be written raises OSError."""
-    record = os.path.join(making, footsteps.RECORD)
+    record = os.path.join(making, RECORD)
     os.mkdir(record)
     code.keep(record)
     aside = "".join(f"(not in this diff: {printable(name)})\n" for name in code.not_in_diff)
@@ -767,7 +774,7 @@ def _filled(making: str, path: str, parsed: Parsed, code: Code, recorded: Record
     write(os.path.join(making, SETTINGS.format(recorded.hash_code)), encoded(settings))
     _copy_untracked(record, os.path.join(making, UNTRACKED), code)
     facts = _facts(path, parsed, code, recorded)
-    write(os.path.join(record, footsteps.RUN_JSON), as_json(facts))
+    write(os.path.join(record, RUN_JSON), as_json(facts))
     return facts
 
 
@@ -796,13 +803,13 @@ def _facts(path: str, parsed: Parsed, code: Code, recorded: Recorded) -> dict[st
     import time
 
     now, problems = time.time(), []  # type: tuple[float, list[str]]
-    facts: dict[str, Any] = {"format": footsteps.FORMAT, "kind": "arguments"}
-    facts.update(footsteps=footsteps.__version__, id=f"{iso(now)}-{os.urandom(4).hex()}")
+    facts: dict[str, Any] = {"format": FORMAT, "kind": "arguments"}
+    facts.update(footsteps=VERSION, id=f"{iso(now)}-{os.urandom(4).hex()}")
     facts.update(name=recorded.hash_code, directory=os.path.join(os.path.abspath(path), ""))
     facts.update(output_root=os.path.dirname(path), started=iso(now))
-    for name, function in footsteps.FACTS:
-        facts[name] = fact(name, function, problems)
-    facts["process"] = fact("process", lambda: process_row(current_job()), problems)
+    for name, function in COLLECTORS:
+        facts[name] = collected(name, function, problems)
+    facts["process"] = collected("process", lambda: process_row(current_job()), problems)
     facts.update(arguments=parsed.shown, argument_facts=argument_facts(parsed, recorded))
     facts.update(parent=None, outcome_expected=False, script=None)
     facts.update(code_id=code.code_id, repositories=code.repositories)
@@ -823,7 +830,7 @@ def _say_what_is_left_out(path: str, facts: Mapping[str, Any]) -> None:
     left_out = [row for repository in facts["repositories"] for row in repository["left_out"]]
     count = sum(row.get("count", 1) for row in left_out)
     if count:
-        file = os.path.join(path, footsteps.RECORD, footsteps.RUN_JSON)
+        file = os.path.join(path, RECORD, RUN_JSON)
         files = "file" if count == 1 else "files"
         say(f"{count} {files} left out of the record (too large, or named like a secret); see {file}")
 
@@ -835,29 +842,29 @@ def _say_what_is_left_out(path: str, facts: Mapping[str, Any]) -> None:
 
 def _tell_the_run(parsed: Parsed, recorded: Recorded) -> None:
     """Give the run, now or when it begins, the arguments, and the record the run."""
-    run, facts = footsteps.current(), argument_facts(parsed, recorded)
+    run, facts = current(), argument_facts(parsed, recorded)
     pointer = Pointer(recorded)
-    if pointer not in footsteps.COMPANIONS:
-        footsteps.COMPANIONS.append(pointer)
+    if pointer not in LISTENERS:
+        LISTENERS.append(pointer)
     if run is None or run.made_here:
-        footsteps.note_arguments(parsed.shown, **facts)
+        note_arguments(parsed.shown, **facts)
     if run is not None and run.made_here:
         pointer(run)
         _append_to_info(run, {**facts, **parsed.shown})
 
 
-def _append_to_info(run: Run, told: Mapping[str, Any]) -> None:
+def _append_to_info(run: Any, told: Mapping[str, Any]) -> None:
     """The section that info.txt would have, had the arguments been parsed before the run began."""
     lines = ["Arguments:", *(printable(f"{name} {value}") for name, value in told.items())]
-    append(os.path.join(run.directory, footsteps.INFO), encoded("\n".join(lines) + "\n"))
+    append(os.path.join(run.directory, INFO), encoded("\n".join(lines) + "\n"))
 
 
 class Pointer:
-    """A companion that adds to a record the runs that were made with its arguments."""
+    """Adds to a record the runs that were made with its arguments."""
 
     def __init__(self, recorded: Recorded) -> None:
         path = recorded.record_path
-        self.log = os.path.join(os.path.abspath(path), footsteps.RECORD, footsteps.RECORDED) if path else None
+        self.log = os.path.join(os.path.abspath(path), RECORD, RECORDED) if path else None
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Pointer) and other.log == self.log
@@ -865,7 +872,7 @@ class Pointer:
     def __hash__(self) -> int:
         return hash(self.log)
 
-    def __call__(self, run: Run) -> None:
+    def __call__(self, run: Any) -> None:
         """A line of kind "run" in the record's recorded.jsonl."""
         import time
 
