@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import contextmanager
 
 from footsteps.cli import render
 from footsteps.cli.parsers import DONE, NO, add_command, add_json, add_roots, add_source, chosen, roots_of
@@ -12,8 +13,10 @@ from footsteps.recorder.format import FootstepsError, quote
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
     from footsteps.cli.parsers import Commands
+    from footsteps.reader.runs import Run
     from footsteps.reproduce.chain import Chain
     from footsteps.reproduce.stages import ChainRerun, Step
 
@@ -64,13 +67,45 @@ ASCII = {ord("\u251c"): "|", ord("\u2514"): "`", ord("\u2502"): "|", ord("\u2500
 
 def chain_to(selector: str, given: list[str] | None) -> Chain:
     """The chain to a run, or to a file that is none."""
-    from footsteps.reader.formats import kind_of
+    from footsteps.reader.archive import is_archive, is_archived, split
     from footsteps.reproduce import chain as chains
 
     roots = roots_of(given)
-    if os.path.isfile(selector) and not kind_of(selector):
+    if os.path.isfile(selector) and not is_archive(selector):
         return chains.of_file(selector, roots, watch=render.progress)
-    return chains.of_run(chosen(selector, given), roots, watch=render.progress)
+    run = chosen(selector, given)
+    roots = [split(run.directory)[0]] if is_archived(run) else roots
+    return chains.of_run(run, roots, watch=render.progress)
+
+
+def unpacked(run: Run, place: str) -> tuple[Run, list[str], dict[str, str]]:
+    """A run that can be repeated: itself, or what an archive holds of it, put into PLACE.archive to stay there.
+
+    Also the roots of the runs that lie there, and {recorded path: file} of the inputs.
+    """
+    from footsteps.reader import archive
+
+    if not archive.is_archived(run):
+        return run, [], {}
+    found = archive.OnDisk(run, os.path.abspath(place.rstrip(os.sep) + ".archive"))
+    return found.run, found.roots, found.inputs
+
+
+@contextmanager
+def unpacked_for_now(run: Run, place: str | None) -> Iterator[Run]:
+    """The same for as long as it is needed, beside the place, or where temporary things are made."""
+    import tempfile
+
+    from footsteps.reader import archive
+
+    if not archive.is_archived(run):
+        yield run
+        return
+    near = os.path.dirname(os.path.abspath(place)) if place else None
+    while near and not os.path.isdir(near):
+        near = os.path.dirname(near)
+    with tempfile.TemporaryDirectory(prefix=".footsteps-", dir=near) as folder:
+        yield archive.OnDisk(run, os.path.join(folder, "archive")).run
 
 
 def add_chain_rerun(parser: argparse.ArgumentParser) -> None:
@@ -84,12 +119,20 @@ def add_chain_rerun(parser: argparse.ArgumentParser) -> None:
 def rerun(args: argparse.Namespace) -> int:
     """`footsteps rerun --chain`: 1 if a stage made other files, or failed."""
     from footsteps.cli.reproducing import values_of
+    from footsteps.reproduce import chain as chains
+    from footsteps.reproduce.rerun import free_destination
     from footsteps.reproduce.stages import ChainRerun
 
     if args.script and args.env:
         raise FootstepsError("a script makes no environment: it takes the Python that is here", hint="--python EXE")
+    chain, dest = chain_to(args.run, args.root), args.dest
+    given: dict[str, str] = {}
+    if chain.head:
+        dest = dest or free_destination(chain.head.run)
+        run, roots, given = unpacked(chain.head.run, dest)
+        chain = chains.of_run(run, roots) if roots else chain
     again = ChainRerun(
-        chain_to(args.run, args.root), args.dest, sources=args.source, values=values_of(args.set),
+        chain, dest, sources=args.source, values=values_of(args.set), given=given,
         python=args.python, environment=args.env, reuse=args.reuse,
     )  # fmt: skip
     if args.script:

@@ -46,9 +46,9 @@ def verify(args: argparse.Namespace) -> int:
     """`footsteps verify`: 1 if the record would not bring all of it back, or only with the clone."""
     from footsteps.reproduce import restore as restoring
 
-    run = chosen(args.run, args.root)
-    done = restoring.verify(run, sources=args.source, say=follow)
-    return print_restored(args, run, done, "comes back")
+    with chains.unpacked_for_now(chosen(args.run, args.root), None) as run:
+        done = restoring.verify(run, sources=args.source, say=follow)
+        return print_restored(args, run, done, "comes back")
 
 
 def add_restore(commands: Commands) -> None:
@@ -79,9 +79,11 @@ def restore(args: argparse.Namespace) -> int:
     """`footsteps restore`: 1 if anything is left out or not as it was."""
     from footsteps.reproduce import restore as restoring
 
-    run = chosen(args.run, args.root)
-    done = restoring.restore(run, args.dest, sources=args.source, say=follow)
-    return print_restored(args, run, done, "restored")
+    chosen_run = chosen(args.run, args.root)
+    place = args.dest or restoring.default_destination(chosen_run)
+    with chains.unpacked_for_now(chosen_run, place) as run:
+        done = restoring.restore(run, place, sources=args.source, say=follow)
+        return print_restored(args, run, done, "restored")
 
 
 def follow(step: str) -> None:
@@ -167,9 +169,12 @@ def rerun(args: argparse.Namespace) -> int:
         hint = f"footsteps rerun --chain {quote([args.run])}"
         raise FootstepsError("--script and --reuse are for a chain", hint=hint)
     run = chosen(args.run, args.root)
+    dest = args.dest or rerunning.free_destination(run)
+    run, _, inputs = chains.unpacked(run, dest)
     again = rerunning.Rerun(
-        run, args.dest, sources=args.source, values=values_of(args.set), python=args.python, environment=args.env
+        run, dest, sources=args.source, values=values_of(args.set), python=args.python, environment=args.env
     )
+    again.feed(inputs)
     require_consent(args, again)
     done = again.bring(follow)
     unchanged = render.escaped(f"footsteps: nothing was run; the code is in {again.directory}")

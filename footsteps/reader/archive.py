@@ -135,10 +135,10 @@ class Archive:
         return next((row for row in rows if text(row.get("directory")) == folder), {})
 
     def inputs_of(self, folder: str) -> dict[str, str]:
-        """The files that a run read and that no run made: {recorded path: name in the archive}."""
+        """The files that a run read, as far as they are in it: {recorded path: name in the archive}."""
         reads = objects(self.row_of(folder).get("reads"))
         inputs = {text(row.get("path")): text(row.get("file")) for row in reads}
-        return {path: file for path, file in inputs.items() if file.startswith("inputs/") and file in self.entries}
+        return {path: file for path, file in inputs.items() if path and file in self.entries}
 
     # its files
 
@@ -355,6 +355,33 @@ def run_named(selector: str) -> Run | None:
         names = ", ".join(repr(each[len(RUNS) + 1 :]) for each in found.folders[:8]) or "none"
         raise FootstepsError(f"no run {name!r} in {top!r}, which has {names}", hint=f"footsteps list {quote([top])}")
     return found.run(folder)
+
+
+class OnDisk:
+    """An archived run, unpacked below a folder: `run`; `roots`, where the others are; `inputs` {recorded path: file}.
+
+    folder: is made, and must not be there. Raises FootstepsError for an archive that is refused; then nothing is left.
+    """
+
+    def __init__(self, run: Run, folder: str) -> None:
+        from footsteps.reader.runs import Run
+
+        top, below = split(run.directory)
+        found = archive_at(top)
+        found.unpack(folder, found.below(RUNS, "inputs"))
+        self.roots = [os.path.join(folder, RUNS)]
+        self.run = Run(os.path.join(folder, *below.split("/")), self.roots[0], run.kind)
+        named = {path: name for each in (*found.folders, below) for path, name in found.inputs_of(each).items()}
+        self.inputs = {
+            path: os.path.join(folder, *name.split("/"))
+            for path, name in named.items()
+            if name.startswith((f"{RUNS}/", "inputs/"))
+        }
+
+
+def is_archived(run: Run) -> bool:
+    """Whether a run lies in an archive."""
+    return not os.path.isdir(run.directory) and bool(split(run.directory)[0])
 
 
 def runs_of(path: str, problems: list[Problem] | None = None) -> Iterator[Run]:

@@ -20,11 +20,10 @@ from __future__ import annotations
 
 import os
 
-from footsteps.footsteps import __version__
 from footsteps.reader import formats
 from footsteps.reader.archive import ARCHIVE_JSON, why_unsafe_entry
 from footsteps.reader.formats import kind_of, mapping, objects, text
-from footsteps.recorder.format import BUNDLES_JSON, RECORD, FootstepsError, quote
+from footsteps.recorder.format import BUNDLES_JSON, RECORD, VERSION, FootstepsError, quote
 from footsteps.recorder.git import GitError
 from footsteps.recorder.secrets import looks_secret
 from footsteps.reproduce import restore
@@ -311,7 +310,7 @@ class Study:
         head = self.chain.head
         asked = {"name": os.path.basename(self.chain.path), "made_as": self.chain.made_as} if self.chain.path else None
         return {
-            "format": FORMAT, "kind": "footsteps archive", "footsteps": __version__,
+            "format": FORMAT, "kind": "footsteps archive", "footsteps": VERSION,
             "head": f"runs/{self.names[head]}" if head else None, "file": asked,
             "runs": [self.described_run(stage) for stage in self.chain.stages],
             "missing": sorted(self.missing, key=lambda row: (row["path"], row["reason"])), "files": dict(self.files),

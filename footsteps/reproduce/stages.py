@@ -70,7 +70,8 @@ class ChainRerun:
     """A chain to be run again below one directory, a folder for each stage: what is needed is known beforehand.
 
     steps: in order; directory: absolute. The arguments are those of `rerun.Rerun`, and reuse: a stage whose files are
-    still there with the recorded hash, here or from an earlier attempt in the same directory, is not run again.
+    still there with the recorded hash, here or from an earlier attempt in the same directory, is not run again; given:
+    {recorded path: file} of data that lie elsewhere now.
 
     Raises FootstepsError if the chain has no order or one of its runs can't be run again.
     """
@@ -85,8 +86,10 @@ class ChainRerun:
         python: str | None = None,
         environment: bool = False,
         reuse: bool = False,
+        given: Mapping[str, str] | None = None,
     ) -> None:
         require_order(chain)
+        self.given = dict(given or {})
         self.chain, self.sources, self.values, self.python = chain, list(sources), dict(values or {}), python
         head = chain.stages[-1].run if chain.head is None else chain.head.run
         self.directory = os.path.abspath(destination or rerun.free_destination(head))
@@ -169,7 +172,9 @@ class ChainRerun:
 
     def files_for(self, step: Step) -> dict[str, str]:
         """What a stage is to read in the place of each input that another one made."""
-        return {use.path: self.by_stage[use.maker].made[use.made_as] for use in step.stage.uses if use.maker}
+        made = {use.path: self.by_stage[use.maker].made[use.made_as] for use in step.stage.uses if use.maker}
+        given = {use.path: self.given[use.path] for use in step.stage.uses if use.path in self.given}
+        return {**given, **made}
 
     # the steps
 
