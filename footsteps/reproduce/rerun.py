@@ -21,6 +21,7 @@ import sys
 from footsteps.reader import compare, formats, measure, runs
 from footsteps.reader.formats import mapping, text
 from footsteps.recorder.format import RUN_VARIABLE, FootstepsError, quote
+from footsteps.recorder.processes import handle_lines
 from footsteps.reproduce import restore
 from footsteps.reproduce.environment import (
     Environment,
@@ -375,11 +376,9 @@ def state_of(path: str, entry: Mapping[str, Any]) -> str:
 
 def parent_handle(run: Run) -> str:
     """What tells the new run which one it repeats: the core module takes it for the one that launched it."""
-    import json
-
-    handle = {"pid": os.getpid(), "maker": os.getpid(), "id": run.id, "name": run.name}
     directory = os.path.join(run.directory, "")
-    return json.dumps({**handle, "directory": directory, "shown": directory, "made_in": os.getcwd()})
+    lines = (str(os.getpid()), directory, directory, os.getcwd(), *handle_lines(run.id, run.name, os.getpid()))
+    return "\n".join(lines)
 
 
 def new_run(again: Rerun) -> Run | None:
