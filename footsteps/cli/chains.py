@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from footsteps.cli import render
 from footsteps.cli.parsers import DONE, NO, add_command, add_json, add_roots, add_source, chosen, roots_of
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from footsteps.reader.runs import Run
     from footsteps.reproduce.chain import Chain
     from footsteps.reproduce.stages import ChainRerun, Step
+    from footsteps.reproduce.unpack import Unpacked
 
 DRAWINGS = {
     "tree": "as a tree, in a pipe too",
@@ -67,45 +68,37 @@ ASCII = {ord("\u251c"): "|", ord("\u2514"): "`", ord("\u2502"): "|", ord("\u2500
 
 def chain_to(selector: str, given: list[str] | None) -> Chain:
     """The chain to a run, or to a file that is none."""
-    from footsteps.reader.archive import is_archive, is_archived, split
+    from footsteps.reader.archive import split, was_exported
     from footsteps.reproduce import chain as chains
 
     roots = roots_of(given)
-    if os.path.isfile(selector) and not is_archive(selector):
+    if os.path.isfile(selector) and not was_exported(selector):
         return chains.of_file(selector, roots, watch=render.progress)
     run = chosen(selector, given)
-    roots = [split(run.directory)[0]] if is_archived(run) else roots
-    return chains.of_run(run, roots, watch=render.progress)
+    lies_in = "" if os.path.isdir(run.directory) else split(run.directory)[0]
+    return chains.of_run(run, [lies_in] if lies_in else roots, watch=render.progress)
 
 
-def unpacked(run: Run, place: str) -> tuple[Run, list[str], dict[str, str]]:
-    """A run that can be repeated: itself, or what an archive holds of it, put into PLACE.archive to stay there.
+def unpacked(run: Run, place: str) -> closing[Unpacked]:
+    """A run for a command that makes a place: of an archived one, what is unpacked goes to PLACE.archive."""
+    from footsteps.reproduce.unpack import Unpacked
 
-    Also the roots of the runs that lie there, and {recorded path: file} of the inputs.
-    """
-    from footsteps.reader import archive
-
-    if not archive.is_archived(run):
-        return run, [], {}
-    found = archive.OnDisk(run, os.path.abspath(place.rstrip(os.sep) + ".archive"))
-    return found.run, found.roots, found.inputs
+    return closing(Unpacked(run, os.path.abspath(place.rstrip(os.sep) + ".archive")))
 
 
 @contextmanager
 def unpacked_for_now(run: Run, place: str | None) -> Iterator[Run]:
-    """The same for as long as it is needed, beside the place, or where temporary things are made."""
+    """A run for as long as it is needed: unpacked beside the place, or where temporary things are made."""
     import tempfile
 
-    from footsteps.reader import archive
+    from footsteps.reproduce.unpack import Unpacked
 
-    if not archive.is_archived(run):
-        yield run
-        return
-    near = os.path.dirname(os.path.abspath(place)) if place else None
-    while near and not os.path.isdir(near):
+    near = os.path.dirname(os.path.abspath(place)) if place else tempfile.gettempdir()
+    while not os.path.isdir(near):
         near = os.path.dirname(near)
-    with tempfile.TemporaryDirectory(prefix=".footsteps-", dir=near) as folder:
-        yield archive.OnDisk(run, os.path.join(folder, "archive")).run
+    folder = os.path.join(near, f".footsteps-archive-{os.getpid()}")
+    with closing(Unpacked(run, folder)) as there:
+        yield there.run
 
 
 def add_chain_rerun(parser: argparse.ArgumentParser) -> None:
@@ -125,22 +118,27 @@ def rerun(args: argparse.Namespace) -> int:
 
     if args.script and args.env:
         raise FootstepsError("a script makes no environment: it takes the Python that is here", hint="--python EXE")
-    chain, dest = chain_to(args.run, args.root), args.dest
-    given: dict[str, str] = {}
-    if chain.head:
-        dest = dest or free_destination(chain.head.run)
-        run, roots, given = unpacked(chain.head.run, dest)
-        chain = chains.of_run(run, roots) if roots else chain
-    again = ChainRerun(
-        chain, dest, sources=args.source, values=values_of(args.set), given=given,
-        python=args.python, environment=args.env, reuse=args.reuse,
-    )  # fmt: skip
-    if args.script:
-        render.print_text(again.script())
-        return DONE
-    if not agreed(args, again):
-        render.talk("footsteps: nothing was restored, and nothing was run")
-        return NO
+    chain = chain_to(args.run, args.root)
+    if chain.head is None:
+        raise FootstepsError(f"no run is known to have made {args.run!r}", hint=f"footsteps trace {quote([args.run])}")
+    dest = args.dest or free_destination(chain.head.run)
+    with unpacked(chain.head.run, dest) as there:
+        again = ChainRerun(
+            chains.of_run(there.run, there.roots) if there.roots else chain, dest,
+            sources=args.source, values=values_of(args.set), given=there.inputs,
+            python=args.python, environment=args.env, reuse=args.reuse,
+        )  # fmt: skip
+        if args.script:
+            render.print_text(again.script())
+        elif not agreed(args, again):
+            render.talk("footsteps: nothing was restored, and nothing was run")
+            return NO
+        there.keep = True
+    return DONE if args.script else run_chain(args, again)
+
+
+def run_chain(args: argparse.Namespace, again: ChainRerun) -> int:
+    """Run all stages in order."""
     for step in again.steps:
         run_step(again, step)
     return print_chain_result(args, again)

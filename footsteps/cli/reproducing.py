@@ -170,12 +170,18 @@ def rerun(args: argparse.Namespace) -> int:
         raise FootstepsError("--script and --reuse are for a chain", hint=hint)
     run = chosen(args.run, args.root)
     dest = args.dest or rerunning.free_destination(run)
-    run, _, inputs = chains.unpacked(run, dest)
-    again = rerunning.Rerun(
-        run, dest, sources=args.source, values=values_of(args.set), python=args.python, environment=args.env
-    )
-    again.feed(inputs)
-    require_consent(args, again)
+    with chains.unpacked(run, dest) as there:
+        again = rerunning.Rerun(
+            there.run, dest, sources=args.source, values=values_of(args.set), python=args.python, environment=args.env
+        )
+        again.feed(there.inputs)
+        require_consent(args, again)
+        there.keep = True
+    return run_again(args, again)
+
+
+def run_again(args: argparse.Namespace, again: rerunning.Rerun) -> int:
+    """Restore, ask, run and compare."""
     done = again.bring(follow)
     unchanged = render.escaped(f"footsteps: nothing was run; the code is in {again.directory}")
     try:

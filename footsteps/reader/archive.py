@@ -16,7 +16,7 @@ from __future__ import annotations
 import io
 import os
 
-from footsteps.reader.formats import Problem, mapping, objects, text
+from footsteps.reader.formats import Problem, objects, text
 from footsteps.reader.repositories import why_unsafe
 from footsteps.recorder.format import RECORD, FootstepsError, from_json, quote
 
@@ -60,7 +60,7 @@ class Archive:
                 require_listing(self.path, file)
                 with zipfile.ZipFile(file) as opened:
                     infos = opened.infolist()
-        except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError, OverflowError) as error:
+        except damages() as error:
             raise self.refused(f"it can't be read as a zip file ({error})") from error
         if len(infos) > ENTRIES:
             raise self.refused(f"it has {len(infos)} entries, more than {ENTRIES}")
@@ -142,76 +142,36 @@ class Archive:
 
     # its files
 
-    def read(self, name: str, most: int = READ) -> bytes:
-        """The bytes of an entry. Raises OSError if there is none, if it is damaged, or larger than `most`."""
+    def read(self, name: str) -> bytes:
+        """The bytes of an entry. Raises OSError if there is none, if it is damaged, or larger than READ."""
         import zipfile
-        import zlib
 
         info = self.entries.get(name)
         if info is None:
             raise FileNotFoundError(2, "no such entry", f"{self.path}/{name}")
-        if info.file_size > most:
-            raise OSError(27, f"larger than {most} bytes")
+        if info.file_size > READ:
+            raise OSError(27, f"larger than {READ} bytes")
         try:
             with zipfile.ZipFile(self.path) as opened, opened.open(info) as file:
                 data = file.read(info.file_size + 1)
-        except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, ValueError, EOFError) as error:
+        except damages() as error:
             raise OSError(5, f"damaged: {error}") from error
         if len(data) != info.file_size:
             raise OSError(5, "damaged: not as long as it says")
         return data
 
-    def unpack(self, folder: str, names: Iterator[str]) -> None:
-        """Write some entries below a folder, which is made and must not be there; nothing is left of a failure.
-
-        Raises FootstepsError for one that is damaged, more than it says, or not of the hash that the archive tells.
-        """
-        import shutil
-
-        wanted = [self.entries[name] for name in names]
-        os.makedirs(folder)
-        try:
-            free = shutil.disk_usage(folder).free
-            needed = sum(info.file_size for info in wanted)
-            if needed > free:
-                raise FootstepsError(f"{self.path!r} needs {needed} bytes, and {folder!r} has {free}", hint="df -h")
-            for info in wanted:
-                self.unpack_entry(info, os.path.join(folder, *info.filename.split("/")))
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
-
-    def unpack_entry(self, info: zipfile.ZipInfo, path: str) -> None:
-        """Write one entry to a new file, and compare it with what the archive says of it."""
-        import hashlib
-        import zipfile
-        import zlib
-
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
-        mode = 0o777 if info.external_attr >> 22 & 1 else 0o666
-        digest, left = hashlib.sha256(), info.file_size
-        try:
-            with zipfile.ZipFile(self.path) as opened, opened.open(info) as file:
-                with open(os.open(path, flags, mode), "wb") as out:
-                    while block := file.read(min(BLOCK, left + 1)):
-                        left -= len(block)
-                        digest.update(block)
-                        if left < 0:
-                            break
-                        out.write(block)
-        except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, ValueError, EOFError) as error:
-            raise self.refused(f"its entry {info.filename!r} is damaged ({error})") from error
-        if left:
-            raise self.refused(f"its entry {info.filename!r} is not as long as it says")
-        said = text(mapping(mapping(self.facts.get("files")).get(info.filename)).get("sha256"))
-        if said and said != digest.hexdigest():
-            raise self.refused(f"its entry {info.filename!r} is not the one that was exported: its hash is another one")
-
     def below(self, *folders: str) -> Iterator[str]:
         """The names of the entries below some folders."""
         tops = tuple(f"{folder}/" for folder in folders)
         return (name for name in self.entries if name.startswith(tops))
+
+
+def damages() -> tuple[type[Exception], ...]:
+    """What zipfile raises for a file that is none, or damaged."""
+    import zipfile
+    import zlib
+
+    return zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, ValueError, EOFError, OverflowError
 
 
 def open_plain(path: str) -> io.FileIO:
@@ -299,6 +259,17 @@ def is_archive(path: str) -> bool:
         return False
 
 
+def was_exported(path: str) -> bool:
+    """Whether a file is an archive of ours, and not another zip file, such as numpy's and torch's."""
+    import zipfile
+
+    try:
+        with zipfile.ZipFile(path) as opened:
+            return ARCHIVE_JSON in opened.namelist()
+    except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError):
+        return False
+
+
 def split(path: str) -> tuple[str, str]:
     """A path below an archive as the archive's and the entry's name; ("", "") if it lies below none."""
     above, names = os.path.abspath(path), []
@@ -355,33 +326,6 @@ def run_named(selector: str) -> Run | None:
         names = ", ".join(repr(each[len(RUNS) + 1 :]) for each in found.folders[:8]) or "none"
         raise FootstepsError(f"no run {name!r} in {top!r}, which has {names}", hint=f"footsteps list {quote([top])}")
     return found.run(folder)
-
-
-class OnDisk:
-    """An archived run, unpacked below a folder: `run`; `roots`, where the others are; `inputs` {recorded path: file}.
-
-    folder: is made, and must not be there. Raises FootstepsError for an archive that is refused; then nothing is left.
-    """
-
-    def __init__(self, run: Run, folder: str) -> None:
-        from footsteps.reader.runs import Run
-
-        top, below = split(run.directory)
-        found = archive_at(top)
-        found.unpack(folder, found.below(RUNS, "inputs"))
-        self.roots = [os.path.join(folder, RUNS)]
-        self.run = Run(os.path.join(folder, *below.split("/")), self.roots[0], run.kind)
-        named = {path: name for each in (*found.folders, below) for path, name in found.inputs_of(each).items()}
-        self.inputs = {
-            path: os.path.join(folder, *name.split("/"))
-            for path, name in named.items()
-            if name.startswith((f"{RUNS}/", "inputs/"))
-        }
-
-
-def is_archived(run: Run) -> bool:
-    """Whether a run lies in an archive."""
-    return not os.path.isdir(run.directory) and bool(split(run.directory)[0])
 
 
 def runs_of(path: str, problems: list[Problem] | None = None) -> Iterator[Run]:
