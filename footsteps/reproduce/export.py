@@ -174,7 +174,8 @@ class Study:
                 f"{top}/{name}", Entry(path, executable=os.access(path, os.X_OK), sha256=expected.get(name, ""))
             ):
                 found.add(name)
-        for name in expected.keys() - found:
+        missed = {row["path"] for row in self.missing}
+        for name in sorted(name for name in expected.keys() - found if f"{top}/{name}" not in missed):
             self.miss(f"{top}/{name}", "the run made it, and it is not there any more")
 
     def misses(self, top: str) -> Callable[[str, str], None]:
@@ -185,7 +186,7 @@ class Study:
         """Add one file, unless no archive can hold its name."""
         why = why_unsafe_entry(name)
         if why:
-            self.miss(name.encode("utf-8", "backslashreplace").decode(), f"its name {why}")
+            self.miss(name, f"its name {why}")
         else:
             self.entries[name] = entry
         return not why

@@ -8,6 +8,7 @@ TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy kn
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from footsteps.reader.runs import Run
     from footsteps.reproduce.chain import Stage
     from footsteps.reproduce.export import Study
 
@@ -36,7 +37,8 @@ def page(study: Study) -> str:
 
     title = escape(title_of(study))
     lines = [HEAD.format(title=title), f"<h1>{title}</h1>", "<h2>The chain</h2>"]
-    lines.append(f"<pre>{escape(chr(10).join(map(one_line, tree(study.chain, place=str))))}</pre>")
+    _, *drawn = tree(study.chain, place=str)  # without the first line: where the file lies is not the archive's
+    lines.append(f"<pre>{escape(chr(10).join(map(one_line, drawn)))}</pre>")
     for stage in reversed(study.chain.stages):
         lines += section(study, stage)
     if study.missing:
@@ -91,9 +93,23 @@ and inputs back, runs it and compares.
 
 Without it: unzip; `pip install -r requirements/{name}.txt`; the exact source code of each run is in `code/`,
 what the runs read in `inputs/` and in `runs/` (`footsteps.json` says which file was where), and the last command is
-`cd {code or "code"} && python {one_line(run.command)}`. Compare with `runs/{name}/`.
+`cd {code or "code"} && python {one_line(command_in(run))}`. Compare with `runs/{name}/`.
 {missing} not in here: see "missing" in `footsteps.json`.
 """
+
+
+def command_in(run: Run) -> str:
+    """The command with the script as it is called in the source tree."""
+    from footsteps.reader.formats import shell_words
+    from footsteps.recorder.format import quote
+    from footsteps.reproduce.rocrate import place_of_script
+
+    script = place_of_script(run)
+    here = [
+        script if script and os.path.isabs(word) and word.endswith(script) else word
+        for word in shell_words(run.command)
+    ]
+    return quote(here)
 
 
 def title_of(study: Study) -> str:
