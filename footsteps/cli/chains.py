@@ -213,20 +213,23 @@ def add_export(commands: Commands) -> None:
         "put a run and its chain into one zip file for somebody else",
         examples="""\
   footsteps export paper/fig3.pdf -o study.zip
-  footsteps export unet-3 --no-chain --inputs 2G""",
+  footsteps export unet-3 --no-chain --inputs 2G
+  footsteps export --mlflow http://localhost:5000 unet-3 unet-4""",
         more="""\
 The runs with what they made, the exact source code of each, small inputs, the packages, an index.html to look at
 and a README. The same runs give the same bytes. What a record left out is not in it; what is missing is listed.
 Every command takes such a file in the place of a RUN: `footsteps show study.zip`.""",
     )
-    parser.add_argument("run", metavar="RUN|FILE", help="a run, or a file that one made")
-    parser.add_argument(
-        "-o", "--output", metavar="FILE", help="the zip file, which is not there yet (default: RUN.zip)"
-    )
+    parser.add_argument("run", nargs="+", metavar="RUN|FILE", help="a run, or a file that one made; more with --mlflow")
+    parser.add_argument("-o", "--output", metavar="FILE", help="a zip file that is not there yet (default: RUN.zip)")
     parser.add_argument("--no-chain", action="store_true", help="only this run, not those whose files it read")
     text = "take inputs of at most SIZE each along (default: 1M)"
     parser.add_argument("--inputs", type=size, default=None, metavar="SIZE", help=text)
     parser.add_argument("--agent", action="store_true", help="name in the metadata who ran it")
+    parser.add_argument("--mlflow", metavar="URI", help="send the runs to this MLflow server instead, nothing twice")
+    parser.add_argument(
+        "--experiment", default="", metavar="NAME", help="with --mlflow (default: the group or project)"
+    )
     add_source(parser)
     add_roots(parser)
     add_json(parser)
@@ -249,7 +252,11 @@ def export(args: argparse.Namespace) -> int:
     from footsteps.reproduce import chain as chains
     from footsteps.reproduce import export as exporting
 
-    chain = chain_to(args.run, args.root)
+    if args.mlflow:
+        return push(args)
+    if len(args.run) > 1:
+        raise FootstepsError("one archive holds one chain", hint=f"footsteps export {quote(args.run[:1])}")
+    chain = chain_to(args.run[0], args.root)
     if args.no_chain:
         chain = chains.alone(chain)
     most = exporting.INPUTS if args.inputs is None else args.inputs
@@ -262,3 +269,22 @@ def export(args: argparse.Namespace) -> int:
         render.talk(render.escaped(f"footsteps: not in it: {row['path']}: {row['reason']}"))
     render.talk(hint=render.escaped(f"{render.size(done.size)}: footsteps show {quote([done.path])}"))
     return NO if done.missing else DONE
+
+
+def push(args: argparse.Namespace) -> int:
+    """`footsteps export --mlflow`."""
+    from footsteps.reproduce.mlflow import Server
+
+    runs = [chosen(selector, args.root) for selector in args.run]
+    server = Server(args.mlflow, args.experiment)
+    rows = []
+    for run in render.progress(runs, "sending runs", len(runs)):
+        with unpacked_for_now(run, None) as there:
+            rows.append(server.push(there))
+    columns = [render.Column(key) for key in ("run", "mlflow_run", "experiment")]
+    columns += [render.Column(key, right=True) for key in ("params", "metrics", "files")]
+    if args.json:
+        render.print_json(rows)
+    else:
+        render.print_table(columns, rows)
+    return DONE
