@@ -227,9 +227,7 @@ Every command takes such a file in the place of a RUN: `footsteps show study.zip
     parser.add_argument("--inputs", type=size, default=None, metavar="SIZE", help=text)
     parser.add_argument("--agent", action="store_true", help="name in the metadata who ran it")
     parser.add_argument("--mlflow", metavar="URI", help="send the runs to this MLflow server instead, nothing twice")
-    parser.add_argument(
-        "--experiment", default="", metavar="NAME", help="with --mlflow (default: the group or project)"
-    )
+    parser.add_argument("--experiment", default="", metavar="NAME", help="with --mlflow (default: group or project)")
     add_source(parser)
     add_roots(parser)
     add_json(parser)

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 __all__ = ["Server"]
 
 MOST_METRICS, MOST_PARAMS = 1000, 100  # in one request, as the server has it
+SETTINGS = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # of 7, each of which waits twice as long
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # where our table goes
+}
 LONGEST = 5000  # characters of a value that a server takes
 STATUSES = {"finished": "FINISHED", "running": "RUNNING", "unknown": "FINISHED", "interrupted": "KILLED"}
 
@@ -42,7 +46,8 @@ class Server:
     """
 
     def __init__(self, uri: str, experiment: str = "") -> None:
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # of 7, each of which waits twice as long
+        for name, value in SETTINGS.items():
+            os.environ.setdefault(name, value)
         try:
             from mlflow.exceptions import MlflowException
             from mlflow.tracking import MlflowClient
@@ -94,9 +99,8 @@ class Server:
 
     def make(self, run: Run, experiment: str) -> Any:
         """A new run there, begun when ours was."""
-        return self.client.create_run(
-            experiment, start_time=milliseconds(run.started), tags=tags_of(run), run_name=run.name
-        )
+        begun = milliseconds(run.started)
+        return self.client.create_run(experiment, start_time=begun, tags=tags_of(run), run_name=run.name)
 
     def send_params(self, identifier: str, run: Run, there: dict[str, str]) -> int:
         """Send the arguments that are not there; a server never changes one."""
@@ -167,7 +171,7 @@ def id_of(run: Run) -> str:
 
 def tags_of(run: Run) -> dict[str, str]:
     """What else is known of a run: MLflow's own names, ours, and recorded words."""
-    words = {f"recorded.{key}": value for key, value in flat(run.recorded).items() if not is_number(value)}
+    words = {f"recorded.{key}": value for key, value in flat(run.recorded).items() if not is_figure(value)}
     script = text(mapping(run.facts.get("main")).get("path"))
     named = {
         "mlflow.source.name": script, "mlflow.source.type": "LOCAL" if script else "",
@@ -187,10 +191,15 @@ def points_of(run: Run) -> Iterator[Point]:
             continue
         said = values.get("step")
         for key, value in flat(values).items():
-            if key != "step" and is_number(value):
+            if key != "step" and is_figure(value):
                 step = said if isinstance(said, int) and abs(said) < 2**63 else counts.get(key, 0)
                 counts[key] = counts.get(key, 0) + 1
                 yield plain_key(key), float(value), milliseconds(text(line.get("time"))) or 0, step
+
+
+def is_figure(value: object) -> bool:
+    """Whether a recorded value is a number, nan and infinities included, which JSON holds as words."""
+    return is_number(value) or value in ("nan", "inf", "-inf")
 
 
 def milliseconds(iso: str) -> int | None:

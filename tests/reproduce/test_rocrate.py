@@ -114,7 +114,8 @@ def test_the_validator_of_the_community_finds_nothing(study, tmp_path, which):
 def test_rocrate_loads_it(study, tmp_path):
     """From the zip file, with all its files."""
     pytest.importorskip("rocrate", reason="rocrate is not installed")
-    program = "import sys\nfrom rocrate.rocrate import ROCrate\ncrate = ROCrate(sys.argv[1])\nprint(crate.name)\n" + (
+    program = (
+        "import sys\nfrom rocrate.rocrate import ROCrate\ncrate = ROCrate(sys.argv[1])\nprint(crate.name)\n"
         "print(*sorted(entity.id for entity in crate.data_entities))\ncrate.write('there')\n"
     )
     done = subprocess.run([sys.executable, "-c", program, study("fit")], cwd=tmp_path, capture_output=True, text=True)
