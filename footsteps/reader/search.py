@@ -49,13 +49,15 @@ def search(
 ) -> list[Run]:
     """The runs below the roots for which all of `include` and none of `exclude` hold, newest first.
 
+    Arguments that LTParser recorded for a run below the roots are that run's, and no hit of their own.
+
     problems: where to note what stood in the way; watch: is given what takes long, and a label.
     Raises FootstepsError for an expression that can't be read.
     """
     wanted, unwanted = [*map(parse, include)], [*map(parse, exclude)]
     met = [] if problems is None else problems
-    found: list[Run] = []
-    for root in separate(roots):
+    places, found = separate(roots), []  # type: tuple[list[str], list[Run]]
+    for root in places:
         found += answers(
             root,
             lambda index: index.matching(wanted, unwanted),
@@ -63,7 +65,16 @@ def search(
             met=met,
             watch=watch,
         )
-    return newest_first(found)
+    return newest_first(without_records_of_runs(found, places))
+
+
+def without_records_of_runs(found: list[Run], roots: Iterable[str]) -> list[Run]:
+    """What was found but for LTParser's records whose arguments a run below the roots has, be it found or not."""
+    records = {run.hash_code for run in found if run.hash_code and run.kind == "arguments"}
+    if not records:
+        return found
+    told = {run.hash_code for run in known(roots) if run.hash_code in records and run.kind == "run"}
+    return [run for run in found if run.hash_code not in told or run.kind != "arguments"]
 
 
 def unheard_of(roots: Iterable[str] | None, include: Iterable[str]) -> str:

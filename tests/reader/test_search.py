@@ -196,6 +196,19 @@ def test_a_name_that_only_a_removed_run_had_is_one_that_no_run_has(tmp_path, roo
     assert search.unheard_of(roots, ["nesterov:True"]).startswith("'nesterov'")
 
 
+def test_a_run_and_the_record_of_its_arguments_are_one_hit(tmp_path, way):
+    """Also where the run is none, as for what it recorded later; a record without a run here is a hit itself."""
+    told = {"arguments": {"lr": 0.1}, "argument_facts": {"hash_code": "LT_delta-00_base-11_LT"}}
+    make_run(tmp_path / "results/unet", started=at(2), recorded=[("recorded", {"loss": 9})], **told)
+    record = make_run(tmp_path / "lt_records/LT_delta-00_base-11_LT", started=at(1), kind="arguments", **told)
+    told["argument_facts"] = {"hash_code": "LT_delta-00_base-22_LT"}
+    alone = make_run(tmp_path / "lt_records/LT_delta-00_base-22_LT", started=at(1), kind="arguments", **told)
+    roots = [str(tmp_path / "lt_records"), str(tmp_path / "results")]
+    assert [run.name for run in search.search(iter(roots), ["lr:0.1"])] == ["unet", alone.name]
+    assert [run.name for run in search.search(roots, ["lr:0.1"], ["loss>5"])] == [alone.name]
+    assert {run.name for run in search.search(roots[:1], ["lr:0.1"])} == {record.name, alone.name}
+
+
 def test_what_varies_between_runs_is_told_in_order(roots):
     """Only names whose values differ, a missing one being a difference, in recorded order."""
     some = runs.newest_first(runs.find(roots))[:2]
