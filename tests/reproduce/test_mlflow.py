@@ -74,6 +74,7 @@ def server(tmp_path_factory):
         port = free.getsockname()[1]
     words = ["--backend-store-uri", f"sqlite:///{where}/ml.db", "--artifacts-destination", str(where / "files")]
     quiet = {**os.environ, "HOME": str(where), "MLFLOW_DISABLE_TELEMETRY": "true"}
+    quiet["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"  # which takes seven processes more
     with (where / "log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "mlflow", "server", *words, "--port", str(port), "--workers", "1"],
