@@ -14,6 +14,7 @@ from footsteps.recorder import format as recorded
 from footsteps.recorder.format import (
     FORMAT,
     INFO,
+    LARGEST,
     PACKAGES,
     RECORD,
     RUN_JSON,
@@ -141,7 +142,7 @@ def iso_time(epoch: float) -> str:
 def read_bytes(path: str, damage: list[Problem]) -> bytes:
     """The file's bytes; b"" if it is not there, b"" and a problem if it can't be read."""
     try:
-        return content_of(path)
+        return content_in(path)
     except (FileNotFoundError, NotADirectoryError):
         return b""
     except OSError as error:
@@ -150,9 +151,26 @@ def read_bytes(path: str, damage: list[Problem]) -> bytes:
         return b""
 
 
+def content_in(path: str) -> bytes:
+    """The bytes of a record's file, in an archive too; an OSError if it is no plain file, a link, or too large."""
+    try:
+        return content_of(path)
+    except NotADirectoryError:  # below a file: perhaps in an archive
+        with plain_file(path) as file:
+            data = bytes(file.read(LARGEST + 1))
+    if len(data) > LARGEST:
+        raise OSError(TOO_LARGE, f"larger than {LARGEST >> 20} MiB")
+    return data
+
+
 def plain_file(path: str | bytes) -> FileIO:
     """The file, or what it links to, opened for reading; an OSError where a pipe would be waited for, or a device."""
-    return FileIO(recorded.plain_file(path, links=True))
+    try:
+        return FileIO(recorded.plain_file(path, links=True))
+    except NotADirectoryError:  # below a file: perhaps in an archive
+        from footsteps.reader.archive import member
+
+        return member(os.fsdecode(path))  # type: ignore[return-value]  # which reads like one
 
 
 def sha256_of(path: str | bytes) -> str:
@@ -264,6 +282,8 @@ def merged_inputs(record: str, damage: list[Problem]) -> list[dict[str, Any]]:
     """What all processes of a run noted as read: one entry for each file and each directory."""
     try:
         names = sorted(os.listdir(record))
+    except NotADirectoryError:
+        names = [name for name, _ in archived(record)]
     except OSError:
         return []
     merged: dict[str, dict[str, Any]] = {}
@@ -317,6 +337,9 @@ def folders_below(top: str, skip: str = "") -> Iterator[tuple[str, list[str]]]:
 
 def files_below(directory: str) -> Iterator[tuple[str, os.stat_result]]:
     """Regular files below a directory, no links followed, `.footsteps` folders left out."""
+    for name, size in [] if os.path.isdir(directory) else archived(directory):
+        if RECORD not in name.split("/"):
+            yield name, os.stat_result((0o100644, 0, 0, 1, 0, 0, size, 0, 0, 0))
     for folder, names in folders_below(directory, skip=RECORD):
         for name in names:
             path = os.path.join(folder, name)
@@ -326,6 +349,13 @@ def files_below(directory: str) -> Iterator[tuple[str, os.stat_result]]:
                 continue
             if info.st_mode & 0o170000 == 0o100000:
                 yield os.path.relpath(path, directory).replace(os.sep, "/"), info
+
+
+def archived(folder: str) -> list[tuple[str, int]]:
+    """The files below a folder of an archive: path below it and size; [] if it is in none."""
+    from footsteps.reader.archive import names_below
+
+    return names_below(folder)
 
 
 # ---------------------------------------------------------------------------------------------
