@@ -405,13 +405,18 @@ def frames(data: bytes) -> Iterator[Frame]:
     Raises ValueError where Pillow can't read all of it.
     """
     import io
+    import warnings
 
     needed("PIL", "pixels")
     from PIL import Image, ImageSequence, UnidentifiedImageError
 
     left = LARGEST_FILM
     try:
-        opened = Image.open(io.BytesIO(data))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            opened = Image.open(io.BytesIO(data))
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        raise TooLarge(f"more than {Image.MAX_IMAGE_PIXELS} pixels") from None
     except UnidentifiedImageError:  # whose message is the address of our BytesIO
         raise ValueError("damaged, or no image that Pillow knows") from None
     with opened as image:
