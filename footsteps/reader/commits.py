@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 ANSWER = 30.0  # seconds in which a clone or remote says anything at all
 FETCHED = 3600.0  # seconds in which it has sent a history
 MAX_REMOTES = 5  # of a record's that are asked
+MOST_PRINTED = 1 << 27  # bytes of what git says of a stranger's commits
 BUNDLE_WAIT = 60.0  # seconds after a run's start in which its bundle may still be in the making
 BLOCK = 2**20  # bytes read at once
 ALL_BRANCHES = ("+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*")
@@ -91,7 +92,8 @@ class CommitFetcher:
 
     def git(self, *args: str, stdin: bytes | None = None, timeout: float = LONGEST) -> bytes:
         """What git prints in the folder, with nothing of anybody's configuration that acts."""
-        return git(*SAFE, *args, cwd=os.fsdecode(self.folder), stdin=stdin, env=PROTOCOLS, timeout=timeout)
+        where = os.fsdecode(self.folder)
+        return git(*SAFE, *args, cwd=where, stdin=stdin, env=PROTOCOLS, timeout=timeout, most=MOST_PRINTED)
 
     def path_in_git(self, name: str) -> str:
         """A file of the folder's .git."""
@@ -171,7 +173,7 @@ class CommitFetcher:
         found = []
         for clone in clones_of(self.row):
             try:
-                git(*SAFE, "for-each-ref", "--count=1", cwd=clone, env=OFFLINE, timeout=ANSWER / 3)
+                require_sound(clone)
                 found.append(clone)
             except GitError as error:
                 self.failures.append(f"{clone}: {error.message}")
@@ -288,6 +290,11 @@ def clones_of(row: Mapping[str, Any]) -> list[str]:
     """The clones on this machine that may have a repository's commit."""
     paths = [text(row.get("path")), *map(text, row.get("clones") or [])]
     return [path for path in paths if os.path.isabs(path) and os.path.exists(os.path.join(path, ".git"))]
+
+
+def require_sound(clone: str) -> None:
+    """Raises GitError unless git reads a clone's configuration, refs and objects: it waits for a pipe in their place."""
+    git(*SAFE, "for-each-ref", "--count=1", cwd=clone, env=OFFLINE, timeout=ANSWER / 3)
 
 
 def is_partial(clone: str) -> bool:

@@ -456,9 +456,10 @@ class Store:
 
     def git(self, *args: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None) -> bytes:
         """The output of git in the store."""
+        from footsteps.reader.commits import MOST_PRINTED
         from footsteps.recorder.git import git
 
-        return git(*args, cwd=self.at, stdin=stdin, env={**PLAIN_GIT, **(env or {})})
+        return git(*args, cwd=self.at, stdin=stdin, env={**PLAIN_GIT, **(env or {})}, most=MOST_PRINTED)
 
     def begin(self, row: Mapping[str, Any]) -> None:
         """Make the store for this kind of object ids, if it is not there yet."""
@@ -522,7 +523,10 @@ class Store:
 
     def borrow(self, clone: str) -> None:
         """Let the store use the objects of a repository that lies here."""
+        from footsteps.reader.commits import require_sound
         from footsteps.recorder.git import git
+
+        require_sound(clone)
 
         found = os.fsdecode(git("rev-parse", "--git-common-dir", cwd=clone)).rstrip("\n")
         objects_at = os.path.join(os.path.realpath(os.path.join(clone, found)), "objects")

@@ -62,6 +62,7 @@ def git(
     stdin: bytes | None = None,
     env: Mapping[str, str] | None = None,
     timeout: float = LONGEST,
+    most: int | None = None,
 ) -> bytes:
     """What ``git ARGS`` prints, run in ``cwd``.
 
@@ -69,11 +70,16 @@ def git(
         stdin: what it reads; None: nothing.
         env: environment variables to add.
         timeout: seconds.
+        most: bytes that it may print.
 
     Raises:
-        GitError: it ended with another status than 0, took too long, or is not there.
+        GitError: it ended with another status than 0, took too long, printed too much, or is not there.
     """
-    return start_git(*args, cwd=cwd, stdin=stdin, env=env).result(timeout)
+    started = start_git(*args, cwd=cwd, stdin=stdin, env=env)
+    out, whole = started.result_within(most, timeout)
+    if not whole:
+        raise GitError(started.args, None, f"git {started.args[0]} printed more than {most} bytes")
+    return out
 
 
 def start_git(

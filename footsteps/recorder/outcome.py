@@ -22,6 +22,7 @@ from footsteps.recorder.format import (
     RUN_JSON,
     append,
     as_json,
+    content_of,
     hasher,
     iso,
     plain_file,
@@ -504,14 +505,18 @@ def noted_by_others(run: Any, deadline: float) -> tuple[list[dict[str, Any]], bo
     for name in other_inputs_files(run):
         import json
 
-        with _open(name, "rb") as file:
-            for line in file:
-                if monotonic() > deadline:
-                    return list(entries.values()), False
-                entry = json.loads(line)
-                complete = complete and "path" in entry
-                if "path" in entry:
-                    entries[entry["path"]] = {**entry, "sha256": None}
+        try:
+            lines = content_of(name).splitlines()
+        except OSError:  # no plain file any more, or too large
+            complete = False
+            continue
+        for line in lines:
+            if monotonic() > deadline:
+                return list(entries.values()), False
+            entry = json.loads(line)
+            complete = complete and "path" in entry
+            if "path" in entry:
+                entries[entry["path"]] = {**entry, "sha256": None}
     return list(entries.values()), complete
 
 

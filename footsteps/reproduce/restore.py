@@ -441,9 +441,8 @@ class Tree(CommitFetcher):
     def listed(self) -> Entries:
         """The commit's files, links and submodules; refuses names that git itself would refuse."""
         found: Entries = {}
-        listed = start_git(
-            *SAFE, "ls-tree", "-r", "-z", "--full-tree", self.commit, cwd=os.fsdecode(self.folder), env=PROTOCOLS
-        )
+        words = (*SAFE, "ls-tree", "-r", "-z", "--full-tree", self.commit)
+        listed = start_git(*words, cwd=os.fsdecode(self.folder), env=PROTOCOLS)
         out, whole = listed.result_within(LARGEST_LISTING, LONGEST)
         if not whole:  # a bundle of a kilobyte can hold a tree of trees with more files than there are disks
             raise refuse(self.run, "its commit lists more files than any project has")

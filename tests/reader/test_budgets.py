@@ -133,7 +133,7 @@ sys.stdout, out = Terminal(), sys.stdout
     [
         "render.print_sections([('recorded', [('prompt', '\\u00e9' * 200_000)])])",
         "render.print_table([render.Column('a'), render.Column('b')], [{'a': '\\u00e9' * 200_000, 'b': 'x'}] * 20)",
-        "c = [render.Column(f'n{i}', extra=True) for i in range(3000)]; render.print_table(c, [dict.fromkeys('ab')] * 20)",
+        "render.print_table([render.Column(f'n{i}', extra=True) for i in range(3000)], [{'n1': 1}] * 20)",
     ],
     ids=["a long value", "long cells", "many columns"],
 )

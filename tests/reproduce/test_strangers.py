@@ -25,8 +25,8 @@ posix = pytest.mark.skipif(os.name != "posix", reason="signals, pipes and links"
 def loose_run(directory, paths=("a.py",), **facts):
     """A run whose code is files of no repository, with the right code id."""
     rows = [
-        {"path": path, "state": "untracked", "kind": "file", "executable": False, "size": len(FILE), "sha256": sha256(FILE),
-         "stored": f"code/loose/{path}"}
+        {"path": path, "state": "untracked", "kind": "file", "executable": False, "size": len(FILE),
+         "sha256": sha256(FILE), "stored": f"code/loose/{path}"}
         for path in paths
     ]  # fmt: skip
     repository = {"name": "loose", "role": "loose", "path": "/was", "commit": None, "files": rows, "left_out": []}
@@ -72,7 +72,7 @@ def test_two_records_that_claim_one_code_id_are_compared(tmp_path):
     one, two = (loose_run(tmp_path / "results" / name, paths) for name, paths in (("r", ["a.py"]), ("s", ["b.py"])))
     changed(two, lambda facts: facts.update(code_id=json.loads((one / ".footsteps/run.json").read_text())["code_id"]))
     found = compare(runs.load(one), runs.load(two))
-    assert any("b.py" in repr(vars(each)) for each in found.differences) or b"b.py" in found.patch
+    assert b"b.py" in found.patch
 
 
 @pytest.mark.parametrize("folder", ["", "inner/"], ids=["top", "below"])
@@ -192,7 +192,7 @@ def test_a_tree_of_trees_is_refused(repo, tmp_path, silent, monkeypatch):
 
 def started(*words, cwd):
     """A command that runs."""
-    return subprocess.Popen([sys.executable, "-m", "footsteps", *words], cwd=cwd, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen([sys.executable, "-m", "footsteps", *words], cwd=cwd, stderr=subprocess.DEVNULL)
 
 
 def processes_with(word):
