@@ -1089,7 +1089,7 @@ where there is a display, a browser opens.""",
         "--embed", nargs="?", type=bytes_of, const=2_000_000, default=0, metavar="SIZE",
         help="put pictures into the file, up to SIZE each (default: 2M)",
     )  # fmt: skip
-    parser.add_argument("--follow", action="store_true", help="serve the page on 127.0.0.1 and keep it new; Ctrl-C ends")
+    parser.add_argument("--follow", action="store_true", help="serve it on 127.0.0.1 and keep it new; Ctrl-C ends")
     parser.add_argument("--no-open", action="store_true", help="open no browser")
     add_roots(parser)
     add_json(parser)
@@ -1115,7 +1115,8 @@ def view(args: argparse.Namespace) -> int:
     title = " ".join(args.words) or ", ".join(os.path.basename(root.rstrip(os.sep)) for root in roots)
     complain(problems)
     if not found:
-        render.talk(render.escaped(f"footsteps: no run in {runs.said(roots)} to look at{elsewhere(roots, 'view --root')}"))
+        none = f"no run in {runs.said(roots)} to look at{elsewhere(roots, 'view --root')}"
+        render.talk(render.escaped(f"footsteps: {none}"))
         return NO
     if args.follow:
         return followed(args, server.Server(lambda: viewed_runs(args.words, roots, []), report, title=title))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from footsteps import search
 from footsteps.compare import artifacts_of
-from footsteps.runs import flat, is_number, mapping, text
+from footsteps.runs import flat, is_number, mapping, seconds, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -362,12 +362,17 @@ def series_of(run: Run, most: int = MOST_POINTS) -> dict[str, Any]:
         if line.get("kind") == "recorded":
             values = flat(mapping(line.get("values")))
             step = next((values[name] for name in STEPS if is_finite(values.get(name))), None)
-            when = line.get("time")
-            after = when - run.start if is_finite(when) and run.start else 0.0
+            after = after_start(run, line.get("time"))
             for name, value in values.items():
                 if is_number(value) and name not in STEPS:
                     points.setdefault(name, []).append((step, after, float(value)))
     return {name: one_series(each, most) for name, each in points.items() if len(each) > 1}
+
+
+def after_start(run: Run, when: object) -> float:
+    """Seconds from the start of a run to a time that it recorded (seconds since 1970, or ISO 8601)."""
+    at = seconds(when) if isinstance(when, str) else when
+    return float(at) - run.start if at and run.start and is_finite(at) else 0.0  # type: ignore[arg-type]
 
 
 def is_finite(value: object) -> bool:
@@ -424,11 +429,11 @@ def height(point: Point) -> float:
 
 def texts_of(run: Run, files: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """What of one run is read as text: its patch, code that was kept, console, beginnings of files."""
-    console = os.path.join(run.directory, "console.txt")
+    there = {file["path"] for file in files if file["there"]}
     found = {
-        "diff": decoded(run.diff, TEXT_LIMIT),
+        "diff": decoded(run.diff, TEXT_LIMIT) if there & {"info.txt", "diff.patch"} else "",
         "code": code_of(run),
-        "console": tail_of(console) if any(f["path"] == "console.txt" and f["there"] for f in files) else "",
+        "console": tail_of(os.path.join(run.directory, "console.txt")) if "console.txt" in there else "",
         "previews": previews_of(run, files),
     }
     return {key: value for key, value in found.items() if value}

@@ -71,7 +71,7 @@ def url_of(directory: str, folder: str) -> str:
         relative = os.path.relpath(directory, folder)
     except ValueError:  # on another drive
         return "file:///" + quote(directory.replace(os.sep, "/")) + "/"
-    return "/".join(quote(os.fsencode(part), safe="") for part in ["."] + relative.split(os.sep)) + "/"
+    return "/".join(quote(os.fsencode(part), safe="") for part in [".", *relative.split(os.sep)]) + "/"
 
 
 def file_url(path: str) -> str:

@@ -89,7 +89,7 @@ def key_of(run: Run) -> str:
 
 
 def state_of(run: Run) -> tuple[Any, ...]:
-    """What changes when a run has gone on: status, and time and size of what is added to; of running runs the second."""
+    """What changes when a run has gone on: status, times and sizes of what is added to; while it runs, the second."""
     import time
 
     times = []
