@@ -25,7 +25,7 @@ function chart(name, lines, how) {
     viewBox: `0 0 ${CHART.width} ${CHART.height}`, role: "img", tabindex: how.small ? null : 0,
     "aria-label": visible(`${name}: ${lines.map((line) => `${line.label} ends at ${brief(lastOf(line.y))}`).join("; ")}`),
   }, axes(scales, how), raw, smoothed.map((line) => curve(line, scales, "")));
-  const figure = h("figure", { class: how.small ? "chart small" : "chart" }, h("figcaption", {}, visible(name)), picture);
+  const figure = h("figure", { class: how.small ? "chart small" : "chart" }, h("figcaption", {}, visible(name), how.note ? h("span", {}, how.note) : null), picture);
   if (!how.small) addHover(figure, picture, smoothed, scales, how);
   return figure;
 }
@@ -92,6 +92,7 @@ function logTicks(low, high) {
     for (const factor of [1, 2, 5]) found.push(factor * 10 ** power);
   }
   const within = found.filter((value) => value >= low && value <= high);
+  if (within.length < 3) return ticks(low, high, 5).filter((value) => value > 0);
   const decades = within.filter((value) => Number.isInteger(Math.round(Math.log10(value) * 1e9) / 1e9));
   return within.length > 7 && decades.length > 1 ? decades.filter((_, n) => n % Math.ceil(decades.length / 7) === 0) : within;
 }

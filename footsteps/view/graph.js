@@ -44,7 +44,7 @@ async function chainNodes(run) {
   const nodes = new Map(runs.map((each) => [`run ${each}`, { run: each, level: levels.get(each), words: records.document.keys[each], edges: [] }]));
   for (const each of runs) {
     const node = nodes.get(`run ${each}`);
-    for (const link of linksFrom(each)) if (nodes.has(`run ${link.to}`)) node.edges.push({ to: `run ${link.to}`, ...link });
+    for (const link of linksFrom(each)) if (nodes.has(`run ${link.to}`)) node.edges.push({ ...link, to: `run ${link.to}` });
   }
   runs.forEach((each, n) => { if (levels.get(each) >= 0) addData(nodes, each, abouts[n], deepest); });
   return nodes;

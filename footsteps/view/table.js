@@ -7,6 +7,8 @@ const PRINTED = 2000; // rows that are printed at most
 
 const SIGNS = { finished: "\u2713", failed: "\u2717", died: "\u2020", interrupted: "!", exited: "\u2717", running: "\u25b6", unknown: "?" };
 
+const COUNTERS = new Set(["step", "global_step", "epoch", "iteration", "iter", "batch"]); // as data.py's STEPS
+
 const OWN = {
   name: { label: "name", show: (run) => visible(records.value("name", run)) },
   status: { label: "status", show: (run) => statusWords(run), cell: (run) => statusSign(run) },
@@ -47,7 +49,7 @@ function columnIds(listed) {
   const names = records.parameters();
   const asked = state.query.include.filter((each) => each.operator).flatMap((each) => names.filter((id) => concerns(each, id.slice(1))));
   const varying = records.varying(listed.length > 1 ? listed : [...Array(records.count).keys()]);
-  const worth = (listed.length > 1 ? varying : names).filter((id) => !isLong(id));
+  const worth = (listed.length > 1 ? varying : names).filter((id) => isWorth(id, listed));
   const results = worth.filter((id) => records.columns.get(id).kind === "result");
   const automatic = [...new Set([...asked, ...results, ...worth])].slice(0, MOST_COLUMNS);
   const own = Object.keys(OWN).filter((id) => id !== "tags" || records.columns.has("tags"));
@@ -56,8 +58,11 @@ function columnIds(listed) {
   return { shown: [...shown, ...added], all: [...own, ...names] };
 }
 
-function isLong(id) {
-  return records.columns.get(id).of.slice(0, 20).some((value) => said(value).length > 60);
+/** Whether a parameter is worth a column unasked: short, no counter, and not the run's name again. */
+function isWorth(id, runs) {
+  const { of, name } = records.columns.get(id);
+  if (COUNTERS.has(name) || of.slice(0, 20).some((value) => said(value).length > 60)) return false;
+  return runs.slice(0, 20).some((run) => ![undefined, records.value("name", run)].includes(records.value(id, run)));
 }
 
 /** The runs that the query finds, sorted. */
@@ -110,7 +115,9 @@ function spread(column, runs) {
   const show = column.id === "duration" ? span : brief;
   if (values.length < 2) return show(mean);
   const deviation = Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1));
-  return `${show(mean)} \u00b1 ${column.id === "duration" ? span(deviation) : brief(Number(deviation.toPrecision(2)))}`;
+  if (column.id === "duration") return `${span(mean)} \u00b1 ${span(deviation)}`;
+  const digits = deviation ? Math.min(12, Math.max(0, 1 - Math.floor(Math.log10(deviation)))) : 4;
+  return `${Number(mean.toFixed(digits))} \u00b1 ${Number(deviation.toPrecision(2))}`;
 }
 
 /** The table of runs. */

@@ -17,7 +17,7 @@ function nothing(words) {
 
 /** A name for each of some runs: its own, and the arguments in which they differ. */
 function labelsOf(runs) {
-  const names = records.varying(runs).filter((id) => records.columns.get(id).kind === "argument" && !isLong(id)).slice(0, 4);
+  const names = records.varying(runs).filter((id) => records.columns.get(id).kind === "argument" && isWorth(id, runs)).slice(0, 4);
   return runs.map((run) => {
     const differing = names.map((id) => [id, records.value(id, run)]).filter(([, value]) => value !== undefined);
     return [records.document.keys[run], ...differing.map(([id, value]) => `${id.slice(1)}=${brief(value)}`)].join("  ");
@@ -231,8 +231,9 @@ function folded2(title, words) {
 
 function runCurves(series) {
   const charts = Object.entries(series).slice(0, 24).map(([name, each]) => {
-    const words = `${name}  last ${brief(each.last ?? NaN)}, least ${brief(each.least ?? NaN)}, greatest ${brief(each.greatest ?? NaN)} (${each.n})`;
-    return chart(words, [{ label: name, place: 0, x: each.x, y: each.y }], { log: false, smooth: 0, xLabel: each.counted ? "count" : "step" });
+    const [last, least, greatest] = [each.last, each.least, each.greatest].map((value) => brief(value ?? NaN));
+    const note = `last ${last}, least ${least}, greatest ${greatest} of ${each.n}`;
+    return chart(name, [{ label: name, place: 0, x: each.x, y: each.y }], { log: false, smooth: 0, note, xLabel: each.counted ? "count" : "step" });
   });
   return h("div", { class: "charts" }, charts);
 }
