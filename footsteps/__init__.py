@@ -5,20 +5,29 @@
     torch.save(weights, footsteps.output_dir + "weights.pt")
 
 ``output_dir`` is not listed, so that no tool makes a run by looking; see `footsteps.footsteps`.
-Importing this begins the note of what the program reads, and nothing else: libraries import
+Importing this begins the list of files that the program reads, and nothing else: libraries import
 footsteps in programs that never ask for a directory.
 """
 
 from __future__ import annotations
 
 import sys
+from importlib import import_module
+from types import ModuleType
 
-from .observe import metadata, path, reads, record
+from footsteps.recorder import OFFERED
+from footsteps.recorder.format import FootstepsError
+from footsteps.recorder.inputs import reads
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
-    from .arguments import LTParser
-    from .footsteps import FootstepsError, GitError, Run, __version__, current, finish, initialize, plot
+    from typing import Any
+
+    from .footsteps import Run, __version__, current, finish, initialize, plot
+    from .lite_tracer.parser import LTParser
+    from .recorder.git import GitError
+    from .recorder.outcome import path
+    from .recorder.values import metadata, record
 
 __all__ = [
     "FootstepsError",
@@ -36,24 +45,27 @@ __all__ = [
     "record",
 ]
 
+_here = sys.modules[__name__]
+_shared: Any = sys.modules.setdefault("_footsteps_shared", ModuleType("_footsteps_shared"))
+_shared.packages = [_here]  # the core module makes output_dir and the like variables of this module too
+
 
 def __dir__() -> list[str]:
     return __all__
 
 
 def __getattr__(name: str) -> object:
-    """A name of the heart's, which is imported now; from then on this module's state is the heart's."""
+    """A name of the core module's, which is imported now; from then on this module has its variables."""
     if name.startswith("__") and name != "__version__":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if name == "LTParser":
-        from .arguments import LTParser
-
-        return LTParser
-    from .footsteps import current  # `from . import footsteps` would ask here for it again
-
-    here, heart = sys.modules[__name__], sys.modules[current.__module__]
+    if name in OFFERED:
+        return getattr(import_module(OFFERED[name]), name)
+    early = {each: vars(_here).pop(each) for each in ("output_dir_impl", "initialized") if each in vars(_here)}
+    core = import_module("footsteps.footsteps")
+    for each, value in early.items():  # what the program has assigned before
+        setattr(_here, each, value)
     if name in __all__:
-        return getattr(heart, name)
-    if name in vars(here) or hasattr(type(here), name):  # a module of ours; output_dir, and what programs assign
-        return getattr(here, name)
+        return getattr(core, name)
+    if name in vars(_here) or hasattr(type(_here), name):  # a module of ours; output_dir, and what programs assign
+        return getattr(_here, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,39 +6,27 @@ import ast
 import sys
 from pathlib import Path
 
-import lite_tracer
 import pytest
 
 import footsteps
 
 PACKAGE = Path(footsteps.__file__).parent
-# In this order the rooms may know each other: each only what stands before it, and what its row names.
-ROOMS = {
-    "footsteps": set(),
-    "observe": {"footsteps"},
-    "arguments": {"footsteps"},
-    "runs": {"footsteps"},
-    "search": {"runs", "footsteps"},
-    "restore": {"runs", "footsteps"},
-    "compare": {"restore", "runs", "footsteps"},
-    "environment": {"restore", "runs", "footsteps"},
-    "rerun": {"environment", "restore", "compare", "runs", "footsteps"},
-    "trace": {"compare", "runs", "search", "footsteps"},
-    "render": set(),
-    "cli": {"footsteps", "runs", "search", "compare", "restore", "rerun", "trace", "render"},
-    "lite_tracer": {"arguments", "search", "runs", "render", "footsteps"},
-    "__init__": {"footsteps", "observe", "arguments"},
-    "__main__": {"cli"},
-}
+# From what all others may import to what only shows; a part imports those before it.
+PARTS = ["recorder", "reader", "reproduce", "view", "cli"]
 HEAVY = """argparse asyncio dataclasses hashlib importlib.metadata inspect json numpy pathlib prompt_toolkit
 psutil re subprocess tempfile typing"""
-MOUTHS = {"cli", "render", "lite_tracer"}
-MODULES = sorted(PACKAGE.glob("*.py")) + sorted(Path(lite_tracer.__file__).parent.glob("*.py"))
+PRINTING = {"footsteps", "cli", "lite_tracer"}
+MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
-def room(path: Path) -> str:
-    """The room a file belongs to."""
-    return path.stem if path.parent == PACKAGE else path.parent.name
+def part(path: Path) -> str:
+    """The part of the package that a file belongs to: a folder, or a file at the top."""
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def file_name(path: Path) -> str:
+    """A file as a test's name has it: `reader/runs.py`."""
+    return path.relative_to(PACKAGE).as_posix()
 
 
 def tree(path: Path) -> ast.Module:
@@ -47,21 +35,19 @@ def tree(path: Path) -> ast.Module:
 
 
 def imported(statement: ast.AST) -> set[str]:
-    """The modules that one statement imports: dotted names, ours written `footsteps.<room>`."""
+    """The modules that one statement imports: dotted names."""
     if isinstance(statement, ast.Import):
         return {alias.name for alias in statement.names}
     if not isinstance(statement, ast.ImportFrom):
         return set()
     module = ".".join(filter(None, ("footsteps" if statement.level else "", statement.module)))
-    if module == "footsteps":
-        return {f"footsteps.{alias.name}" for alias in statement.names}
-    return {module}
+    return {f"{module}.{alias.name}" for alias in statement.names} | {module}
 
 
-def rooms_known(path: Path) -> set[str]:
-    """The rooms of the house that a file imports, at its top or late."""
+def parts_imported(path: Path) -> set[str]:
+    """The parts of the package that a file imports, at its top or late."""
     names = set().union(*(imported(node) for node in ast.walk(tree(path))))
-    return {name.split(".")[1] for name in names if name.startswith("footsteps.")} & set(ROOMS)
+    return {name.split(".")[1] for name in names if name.startswith("footsteps.")} & {*PARTS, "footsteps"}
 
 
 def at_import(body: list[ast.stmt]) -> list[ast.stmt]:
@@ -79,41 +65,41 @@ def at_import(body: list[ast.stmt]) -> list[ast.stmt]:
     return found
 
 
-@pytest.mark.parametrize("path", MODULES, ids=room)
-def test_a_room_knows_only_those_above_it(path):
-    """Arrows point up the list of rooms, and only where the list says so."""
-    assert rooms_known(path) - {room(path)} <= ROOMS[room(path)]
+@pytest.mark.parametrize("path", [path for path in MODULES if part(path) in PARTS], ids=file_name)
+def test_imports_go_one_way(path):
+    """Each part imports only what stands before it in the list, and of its own; none the file that is copied."""
+    assert parts_imported(path) <= set(PARTS[: PARTS.index(part(path)) + 1])
 
 
-def test_the_list_of_rooms_has_no_circle():
-    """Each row names only rooms that stand before it."""
-    names = list(ROOMS)
-    assert all(names.index(known) < at for at, row in enumerate(ROOMS.values()) for known in row)
+@pytest.mark.parametrize("path", MODULES, ids=file_name)
+def test_no_file_is_too_long_to_read(path):
+    """The core module, which is copied, has 700 lines at most, any other file 900."""
+    assert len(path.read_text().splitlines()) <= (700 if file_name(path) == "footsteps.py" else 900)
 
 
-def test_the_heart_imports_only_the_standard_library_and_nothing_of_its_package():
+def test_the_core_module_imports_only_the_standard_library_and_nothing_of_its_package():
     """The file can be copied alone."""
-    heart = tree(PACKAGE / "footsteps.py")
-    first = set().union(*(imported(statement) for statement in at_import(heart.body)))
+    core = tree(PACKAGE / "footsteps.py")
+    first = set().union(*(imported(statement) for statement in at_import(core.body)))
     assert {name.split(".")[0] for name in first} <= sys.stdlib_module_names
-    anywhere = set().union(*(imported(node) for node in ast.walk(heart)))
+    anywhere = set().union(*(imported(node) for node in ast.walk(core)))
     assert not [name for name in anywhere if name.split(".")[0] == "footsteps"]
 
 
-@pytest.mark.parametrize("path", MODULES, ids=room)
-def test_only_the_heart_starts_git(path):
-    """No other file holds a command that begins with git."""
+@pytest.mark.parametrize("path", MODULES, ids=file_name)
+def test_only_two_files_start_git(path):
+    """The core module and recorder/git.py: no other file holds a command that begins with git."""
     commands = [node for node in ast.walk(tree(path)) if isinstance(node, (ast.List, ast.Tuple)) and node.elts]
     git = [node.lineno for node in commands if isinstance(node.elts[0], ast.Constant) and node.elts[0].value == "git"]
-    assert room(path) == "footsteps" or not git
+    assert file_name(path) in ("footsteps.py", "recorder/git.py") or not git
 
 
-@pytest.mark.parametrize("path", MODULES, ids=room)
+@pytest.mark.parametrize("path", MODULES, ids=file_name)
 def test_only_the_command_line_prints(path):
     """No other file calls print or writes to stdout, but for the recorder's two lines."""
     calls = [ast.unparse(node.func) for node in ast.walk(tree(path)) if isinstance(node, ast.Call)]
     spoken = [call for call in calls if call == "print" or call.startswith("sys.stdout.write")]
-    assert room(path) in MOUTHS | {"footsteps"} or not spoken
+    assert part(path) in PRINTING or not spoken
 
 
 def test_importing_the_package_loads_no_heavy_module(run_script):

@@ -151,9 +151,9 @@ def test_a_copy_called_footsteps_says_what_is_not_to_be_had(repo, copy_to, run_s
 
 
 def test_rooms_of_the_package_are_not_behind_a_copy(repo, copy_to, run_script):
-    """`from footsteps.arguments import LTParser`: Python itself says that this footsteps is one file."""
+    """`from footsteps.lite_tracer import LTParser`: Python itself says that this footsteps is one file."""
     copy_to("footsteps.py")
-    done = run_script("from footsteps.arguments import LTParser\n", cwd=repo, stdin="a\n")
+    done = run_script("from footsteps.lite_tracer import LTParser\n", cwd=repo, stdin="a\n")
     assert "'footsteps' is not a package" in done.stderr.rstrip("\n").split("\n")[-1]
     assert not (repo / "results").exists()
 

@@ -19,7 +19,7 @@ import pexpect
 import pytest
 
 import footsteps
-from footsteps import cli
+from footsteps.cli import parsers
 
 PACKAGE = Path(footsteps.__file__).parent
 README = Path(__file__).resolve().parent.parent / "README.md"
@@ -178,11 +178,12 @@ def test_every_block_of_the_readme_is_of_a_kind_that_is_run():
 
 def test_the_readme_lists_every_file_of_the_package():
     """The listing is the architecture's diagram."""
-    listed = re.findall(r"^  (\w+\.py)  +\S", README.read_text(encoding="utf-8"), re.MULTILINE)
-    assert sorted(listed) == sorted(path.name for path in PACKAGE.glob("*.py"))
+    listed = re.findall(r"^ +(\w+\.py)  +\S", README.read_text(encoding="utf-8"), re.MULTILINE)
+    inner = [path.name for path in PACKAGE.glob("[!l]*/*.py") if path.name != "__init__.py"]
+    assert sorted(listed) == sorted([*inner, *(path.name for path in PACKAGE.glob("*.py"))])
 
 
-@pytest.mark.parametrize("command", [name for name in cli.COMMANDS if name != "complete"])
+@pytest.mark.parametrize("command", [name for name in parsers.COMMANDS if name != "complete"])
 def test_the_readme_tells_of_every_command(command):
     """What is not told is not found."""
     assert re.search(rf"`?(footsteps )?{command}\b", README.read_text(encoding="utf-8"))
@@ -191,7 +192,7 @@ def test_the_readme_tells_of_every_command(command):
 def test_the_readme_tells_of_every_variable_that_the_package_reads():
     """FOOTSTEPS_* in the environment is part of what users type."""
     names = re.compile(r"\bFOOTSTEPS_[A-Z]+\b")
-    read = {name for path in PACKAGE.glob("*.py") for name in names.findall(path.read_text(encoding="utf-8"))}
+    read = {name for path in PACKAGE.rglob("*.py") for name in names.findall(path.read_text(encoding="utf-8"))}
     assert read <= set(names.findall(README.read_text(encoding="utf-8")))
 
 

@@ -19,7 +19,9 @@ from conftest import Repo, snapshot
 from hypothesis import given
 from hypothesis import strategies as st
 
-from footsteps import footsteps, restore, runs
+from footsteps import footsteps
+from footsteps.reader import runs
+from footsteps.reproduce import restore
 
 SCRIPT = "import footsteps\nfootsteps.initialize('x')\n"
 TEXT = "".join(f"line {n}\n" for n in range(40))

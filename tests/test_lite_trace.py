@@ -12,7 +12,7 @@ import pytest
 from lite_tracer import lite_trace
 from lite_tracer.lite_trace import main
 
-from footsteps.arguments import LTParser
+from footsteps import LTParser
 from footsteps.footsteps import __version__
 
 LINE = re.compile(r"(LT_delta-\w+_base-\w+_LT)  (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(?:  (.*))?")

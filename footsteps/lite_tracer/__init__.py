@@ -1,18 +1,18 @@
-"""LiteTracer's name for ``LTParser``: ``from lite_tracer import LTParser``."""
+"""LiteTracer's ``LTParser``, and its search ``lite_trace.py``."""
 
 from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from footsteps.arguments import LTParser
+    from .parser import LTParser
 
 __all__ = ["LTParser"]
 
 
 def __getattr__(name: str) -> object:
-    """LTParser, which the search (``lite_trace.py``) need not wait for."""
+    """LTParser, which the search need not wait for."""
     if name == "LTParser":
-        from footsteps import LTParser  # by the front door, where a copied heart before it says so
+        from .parser import LTParser
 
         return LTParser
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

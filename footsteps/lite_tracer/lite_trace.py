@@ -14,16 +14,17 @@ import argparse
 import os
 import sys
 
-from footsteps import render, runs, search
-from footsteps.footsteps import FootstepsError, __version__
+from footsteps.cli import render
+from footsteps.reader import expressions, formats, runs, search
+from footsteps.recorder.format import VERSION, FootstepsError
 
 TYPE_CHECKING = False  # as in the readers: typing costs a fifth of an interpreter's start
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from footsteps.runs import Run
-    from footsteps.search import Expression
+    from footsteps.reader.expressions import Expression
+    from footsteps.reader.runs import Run
 
 __all__ = ["main"]
 
@@ -71,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"{PROGRAM} of footsteps {__version__}")
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} of footsteps {VERSION}")
     words: dict[str, Any] = {"nargs": "+", "action": "extend", "default": [], "metavar": "PARAM:VALUE"}
     parser.add_argument("-i", "--include", help="only runs for which all of these hold", **words)
     parser.add_argument("-e", "--exclude", help="no run for which one of these holds", **words)
@@ -82,8 +83,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _answer(args: argparse.Namespace) -> int:
-    wanted, unwanted = [*map(search.parse, args.include)], [*map(search.parse, args.exclude)]
-    problems: list[runs.Problem] = []
+    wanted, unwanted = [*map(expressions.parse, args.include)], [*map(expressions.parse, args.exclude)]
+    problems: list[formats.Problem] = []
     every = [(run, _facts(run)) for run in search.known([args.lt_dir], problems) if run.hash_code]
     found = [
         run
@@ -109,17 +110,17 @@ def fits(facts: Mapping[str, Any], condition: Expression) -> bool:
 
 def _is_called(word: str, name: str, value: Any) -> bool:
     """Whether the word is the name of a parameter that is set, as a flag is that was given."""
-    return value is not None and value is not False and search.Expression(word, ":", "").concerns(name)
+    return value is not None and value is not False and expressions.Expression(word, ":", "").concerns(name)
 
 
 def _is(word: str, name: str, value: Any) -> bool:
     """Whether the word is the value; a short one is no beginning of an id."""
-    return (name not in IDS or len(word) >= 7) and search.Expression(name, ":", word).holds(name, value)
+    return (name not in IDS or len(word) >= 7) and expressions.Expression(name, ":", word).holds(name, value)
 
 
 def _facts(run: Run) -> dict[str, Any]:
     """What can be asked for: the parameters, and what names the code."""
-    return {name: search.FACTS[name](run) for name in IDS} | search.parameters(run)
+    return {name: expressions.FACTS[name](run) for name in IDS} | expressions.parameters(run)
 
 
 def _why_none(folder: str, every: Sequence[tuple[Run, Mapping[str, Any]]], conditions: Sequence[Expression]) -> str:
@@ -138,9 +139,9 @@ def _why_none(folder: str, every: Sequence[tuple[Run, Mapping[str, Any]]], condi
 
 def _print(found: list[Run]) -> None:
     """A line for each run: hash, date, and what tells it from the others."""
-    screen, names = render.Screen(), search.varying(found)
+    screen, names = render.Screen(), expressions.varying(found)
     for run in found:
-        values = search.parameters(run)
+        values = expressions.parameters(run)
         differing = [f"{name}:{_word(values[name])}" for name in names if name in values]
         line = "  ".join([run.hash_code, _date(run), " ".join(differing)])
         screen.say(render.escaped(line).rstrip())
@@ -156,7 +157,7 @@ def _date(run: Run) -> str:
 def _word(value: Any) -> str:
     import shlex
 
-    text = search.said(value)
+    text = expressions.said(value)
     return shlex.quote(text) if any(c.isspace() or c in "'\"" for c in text) else text
 
 

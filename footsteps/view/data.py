@@ -12,15 +12,15 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from footsteps import search
-from footsteps.compare import artifacts_of
-from footsteps.runs import flat, is_number, mapping, seconds, text
+from footsteps.reader import expressions
+from footsteps.reader.compare import artifacts_of, inside
+from footsteps.reader.formats import flat, is_number, mapping, seconds, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
-    from footsteps.runs import Run
+    from footsteps.reader.runs import Run
 
     Sections = Sequence[tuple[str, Sequence[tuple[str, Any]]]]
     Point = tuple[float | None, float, float]  # step, seconds since the start, value
@@ -98,7 +98,7 @@ def keys_of(runs: Sequence[Run]) -> list[str]:
 
 def facts_of(run: Run) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Facts, arguments and recorded values by name, each as the page can compare and say it."""
-    facts = {name: search.plain_value(fact(run)) for name, fact in search.FACTS.items()}
+    facts = {name: expressions.plain_value(fact(run)) for name, fact in expressions.FACTS.items()}
     recorded = flat(run.recorded)
     given = {name: value for name, value in flat(run.arguments).items() if name not in recorded}
     said = [{name: comparable(value) for name, value in part.items()} for part in (facts, given, recorded)]
@@ -120,7 +120,7 @@ def comparable(value: Any) -> Any:
     if isinstance(value, float):
         plain = value == value and abs(value) < 1e15 and value != int(value)  # noqa: PLR0124 - nan
         return value if plain else {"s": str(value), "n": 1}
-    return {"s": search.said(value)}
+    return {"s": expressions.said(value)}
 
 
 def depth(value: Any) -> int:
@@ -308,7 +308,7 @@ def shown(value: Any) -> str:
     """A value as a line of `show`."""
     if isinstance(value, (list, tuple, dict)):
         return repr(value)
-    return search.said(value)
+    return expressions.said(value)
 
 
 def repository_of(repository: Mapping[str, Any]) -> dict[str, Any]:
@@ -465,8 +465,7 @@ def previews_of(run: Run, files: Iterable[dict[str, Any]]) -> dict[str, str]:
 
 def read_inside(top: str, name: str, limit: int) -> bytes | None:
     """The first bytes of a plain file that really lies below a directory; None if there is none."""
-    from footsteps.compare import inside
-    from footsteps.runs import plain_file
+    from footsteps.reader.formats import plain_file
 
     path = inside(top, name)
     try:
@@ -478,7 +477,7 @@ def read_inside(top: str, name: str, limit: int) -> bytes | None:
 
 def tail_of(path: str) -> str:
     """The end of a file that a program prints into."""
-    from footsteps.runs import plain_file
+    from footsteps.reader.formats import plain_file
 
     try:
         with plain_file(path) as file:

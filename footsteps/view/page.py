@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    from footsteps.runs import Run
+    from footsteps.reader.runs import Run
     from footsteps.view.data import Sections
 
 __all__ = ["SCRIPTS", "embedded", "file_url", "html", "policy", "script", "url_of", "write"]

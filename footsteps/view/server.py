@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from footsteps.runs import Run
+    from footsteps.reader.runs import Run
     from footsteps.view.data import Sections
 
 __all__ = ["Server"]

@@ -1,0 +1,72 @@
+"""The `footsteps` command: runs one command, and is the one place where errors end.
+
+The commands themselves are in the files beside this one, a file for each group; `parsers` knows
+which command is where. Nothing heavy is imported before a command needs it: any command starts
+within three times what an empty Python takes.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from footsteps.cli import render
+from footsteps.cli.parsers import BUG, INTERRUPTED, PIPE_CLOSED, TROUBLE, make_parser
+from footsteps.recorder.format import VERSION, FootstepsError
+
+TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; whatever happens, one message and no frames."""
+    render.open_closed_streams()
+    code = exit_code_of(argv)
+    render.let_go(sys.stdout)
+    return code
+
+
+def exit_code_of(argv: Sequence[str] | None) -> int:
+    """The exit code of a command that has said all it had to say, or why it could not."""
+    try:
+        code = run_command(argv)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return PIPE_CLOSED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except FootstepsError as error:
+        render.talk(*(render.escaped(line) for line in f"footsteps: {error}".split("\n")))
+        return TROUBLE
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        render.talk(render.escaped(f"footsteps: {error.strerror or error}{where}"))
+        return TROUBLE
+    except Exception:
+        return report_bug()
+    return code
+
+
+def run_command(argv: Sequence[str] | None) -> int:
+    """The exit code of the command that the words name."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a name that the locale can't say must not end a list
+            stream.reconfigure(errors="backslashreplace")
+    words = sys.argv[1:] if argv is None else argv
+    parser = make_parser(words[0] if words else "")
+    try:
+        args = parser.parse_args(words)
+    except SystemExit as done:  # --help and --version
+        return int(done.code or 0)
+    return int(args.func(args))
+
+
+def report_bug() -> int:
+    """Say that it is our mistake, with what a report of it needs."""
+    import platform
+    import traceback
+
+    render.talk(*map(render.escaped, traceback.format_exc().splitlines()))
+    versions = f"footsteps {VERSION}, Python {platform.python_version()}, {platform.platform()}"
+    render.talk(f"footsteps: this is a mistake in footsteps; please report it with: {versions}")
+    return BUG

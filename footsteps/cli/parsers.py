@@ -1,0 +1,203 @@
+"""Which commands there are, the parsers, and what several commands share.
+
+Each command is two functions in the file of its group: `add_<command>` makes its parser, and the
+function that this names asks the readers for values, has `render` print them, and returns the exit status.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from footsteps.cli import render
+from footsteps.reader import runs
+from footsteps.recorder.format import OUTPUT_ROOT, VERSION, FootstepsError
+
+TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Any, NoReturn
+
+    from footsteps.reader.formats import Problem
+    from footsteps.reader.runs import Run
+
+    Commands = argparse._SubParsersAction[Any]  # noqa: SLF001
+
+DONE, NO, TROUBLE, BUG, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 3, 130, 141  # exit statuses; EPILOG tells of them
+
+# The file in which each command is: `add_<command>` there makes its parser.
+COMMANDS = {
+    "list": "listing",
+    "search": "listing",
+    "show": "showing",
+    "path": "showing",
+    "diff": "comparing",
+    "trace": "comparing",
+    "verify": "reproducing",
+    "restore": "reproducing",
+    "rerun": "reproducing",
+    "view": "viewing",
+    "completion": "completion",
+    "complete": "completion",
+}
+EPILOG = """\
+A RUN is named by its name (`unet-3`, `exp/unet-3`), by a path, by a prefix
+that fits one run only, by its hash_code, id or code id, or by `@`: the newest;
+`@~1` is the one before it.
+
+exit status:
+  0    done
+  1    a meaningful no: they differ, none was found, it is not the same
+  2    wrong usage, or a trouble that the message tells how to end
+  3    a mistake in footsteps itself
+  130  interrupted    141  the reader of a pipe has gone
+
+Tables are for terminals; in a pipe the same rows are values between tabs.
+NO_COLOR=1 takes the colours away; FORCE_COLOR=1 brings those of patches into a
+pipe."""
+
+
+class Help(argparse.HelpFormatter):
+    """Paragraphs as wide as the terminal; what is indented, as examples are, as it was written."""
+
+    def __init__(self, prog: str, **words: Any) -> None:
+        words.setdefault("width", render.columns_of(sys.stdout) - 2)  # else argparse imports shutil: 2 ms
+        super().__init__(prog, **words)
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        parts = text.split("\n\n")
+        whole = [part if "\n " in f"\n{part}" else super(Help, self)._fill_text(part, width, indent) for part in parts]
+        return "\n\n".join(whole)
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse without abbreviations, with examples as they were written, and with hints."""
+
+    def __init__(self, **words: Any) -> None:
+        words.setdefault("formatter_class", Help)
+        super().__init__(allow_abbrev=False, **words)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Nothing is left over for the parser above: the hint must name the command that does not know it."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            option = unknown[0].partition("=")[0]
+            guess = runs.guess(option, self._option_string_actions) if option.startswith("--") else ""
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{guess}")
+        return found, unknown
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """A help that can't be written is a trouble, which argparse would keep to itself."""
+        (file or sys.stderr).write(message)
+
+    def error(self, message: str) -> NoReturn:
+        """Wrong usage is a trouble like any other: one sentence, one command that helps."""
+        import re
+
+        wrong = re.search(r"argument COMMAND: invalid choice: '([^']*)'", message)
+        if wrong:
+            message = f"no command {wrong[1]!r}{runs.guess(wrong[1], COMMANDS)}"
+        raise FootstepsError(message, hint=f"{self.prog} --help")
+
+
+def make_parser(first: str = "") -> Parser:
+    """The parser of the command line, whose first word may be a command: then only of that one, which is quick."""
+    parser = Parser(
+        prog="footsteps",
+        description="Find, understand and repeat recorded experiments.",
+        epilog=EPILOG,
+    )
+    parser.add_argument("--version", action="version", version=f"footsteps {VERSION}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
+    for command in [first] if first in COMMANDS else COMMANDS:
+        add_parser_of(command, commands)
+    return parser
+
+
+def add_parser_of(command: str, commands: Commands) -> None:
+    """Add the parser of a command, out of the file of its group."""
+    from importlib import import_module
+
+    getattr(import_module(f"footsteps.cli.{COMMANDS[command]}"), f"add_{command}")(commands)
+
+
+def add_command(
+    commands: Commands,
+    function: Callable[[argparse.Namespace], int],
+    name: str,
+    summary: str,
+    *,
+    examples: str,
+    more: str = "",
+) -> argparse.ArgumentParser:
+    """A command's parser: its function, its summary, what else is to be said, and examples."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=summary,
+        description=f"{summary[0].upper()}{summary[1:]}.\n\n{more}".strip(),
+        epilog=f"examples:\n{examples}",
+    )
+    parser.set_defaults(func=function)
+    return parser
+
+
+def add_run(parser: argparse.ArgumentParser, name: str = "run", metavar: str = "RUN") -> None:
+    """An argument that names a run."""
+    parser.add_argument(name, metavar=metavar, help="name, path, prefix, hash, `@` or `@~N`")
+
+
+def add_roots(parser: argparse.ArgumentParser) -> None:
+    """Where the runs lie."""
+    parser.add_argument(
+        "-r",
+        "--root",
+        action="append",
+        metavar="ROOT",
+        help=f"look for runs in this directory (default: {OUTPUT_ROOT} and lt_records/)",
+    )
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """The option every command that answers has."""
+    parser.add_argument("--json", action="store_true", help="answer in JSON")
+
+
+def roots_of(given: Sequence[str] | None) -> list[str]:
+    """The roots that were asked for, which must be there, or the usual ones."""
+    for root in given or ():
+        if not os.path.isdir(root):
+            raise FootstepsError(f"no directory {root!r}", hint="footsteps list DIRECTORY")
+    return list(given) if given else runs.default_roots()
+
+
+def chosen(selector: str, given: Sequence[str] | None = None) -> Run:
+    """The run that a selector names, below the roots of `--root` or the usual ones."""
+    from footsteps.reader import search
+
+    roots = roots_of(given)
+    if selector.startswith("@") and not given:  # counted as `list` lists: an LTParser's record is no run before its run
+        roots = roots[:1]
+    back = selector.lstrip("@~") or str(len(selector) - 1)
+    most = int(back) + 1 if selector.startswith("@") and back.isdecimal() else None
+    return runs.select(selector, roots, search.known(roots, watch=render.progress, most=most))
+
+
+def complain(problems: Iterable[Problem], about: Iterable[Run] = ()) -> None:
+    """One line on stderr for each kind of problem that was met."""
+    kinds: dict[str, list[Problem]] = {}
+    for problem in [*problems, *(problem for run in about for problem in run.damage)]:
+        kinds.setdefault(problem.kind, []).append(problem)
+    for kind, met in kinds.items():
+        others = len({problem.path for problem in met}) - 1
+        more = f", and {others} more" if others else ""
+        why = f" ({met[0].detail})" if met[0].detail else ""
+        render.talk(render.escaped(f"footsteps: {kind}: {os.path.relpath(met[0].path)}{why}{more}"))
+
+
+def add_source(parser: argparse.ArgumentParser) -> None:
+    """Where commits come from."""
+    parser.add_argument(
+        "--from", dest="source", action="append", default=[], metavar="REPOSITORY",
+        help="take commits from this clone, bundle or URL (NAME=URL: those of the repository so named)",
+    )  # fmt: skip

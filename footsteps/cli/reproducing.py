@@ -1,0 +1,270 @@
+"""`footsteps verify`, `footsteps restore` and `footsteps rerun`."""
+
+from __future__ import annotations
+
+import sys
+
+from footsteps.cli import render
+from footsteps.cli.parsers import DONE, NO, add_command, add_json, add_roots, add_run, add_source, chosen, complain
+from footsteps.recorder.format import FootstepsError, quote
+
+TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable, Sequence
+    from typing import Any
+
+    from footsteps.cli.parsers import Commands
+    from footsteps.reader.runs import Run
+    from footsteps.reproduce import rerun as rerunning
+    from footsteps.reproduce.restore import Restored
+
+    Pairs = list[tuple[str, Any]]
+
+
+def add_verify(commands: Commands) -> None:
+    """`footsteps verify`."""
+    parser = add_command(
+        commands,
+        verify,
+        "verify",
+        "check that a run's code can be brought back",
+        examples="""\
+  footsteps verify @                    today, before the clone is gone
+  footsteps verify unet-3 --from https://example.org/project.git""",
+        more="""\
+Restores into a temporary place from the remotes and the run's directory alone, and compares every
+file. Exits with 1 if anything is left out or not as it was, or comes only from this machine's clone.""",
+    )
+    add_run(parser)
+    add_source(parser)
+    add_roots(parser)
+    add_json(parser)
+
+
+def verify(args: argparse.Namespace) -> int:
+    """`footsteps verify`: 1 if the record would not bring all of it back, or only with the clone."""
+    from footsteps.reproduce import restore as restoring
+
+    run = chosen(args.run, args.root)
+    done = restoring.verify(run, sources=args.source, say=follow)
+    return print_restored(args, run, done, "comes back")
+
+
+def add_restore(commands: Commands) -> None:
+    """`footsteps restore`."""
+    parser = add_command(
+        commands,
+        restore,
+        "restore",
+        "bring a run's exact code back in a new place",
+        examples="""\
+  footsteps restore unet-3                    into ../unet-3-restored/
+  footsteps restore unet-3 /tmp/again --from ~/backup/project.git""",
+        more="""\
+The commit comes from the recorded clone, else from the remote, else from the record's bundle; the
+recorded files are laid over it, and all of it is compared with the commit's id and the recorded
+hashes. DEST is new or empty (default: RUN-restored beside the working directory); repositories that
+lay elsewhere, as those of editable installs, come to DEST.beside/. Nothing recorded is run. Exits
+with 1 if anything is left out or not as it was.""",
+    )
+    add_run(parser)
+    parser.add_argument("dest", nargs="?", metavar="DEST", help="a new or empty directory")
+    add_source(parser)
+    add_roots(parser)
+    add_json(parser)
+
+
+def restore(args: argparse.Namespace) -> int:
+    """`footsteps restore`: 1 if anything is left out or not as it was."""
+    from footsteps.reproduce import restore as restoring
+
+    run = chosen(args.run, args.root)
+    done = restoring.restore(run, args.dest, sources=args.source, say=follow)
+    return print_restored(args, run, done, "restored")
+
+
+def follow(step: str) -> None:
+    """Say what is being done, to somebody who waits for it."""
+    render.talk(hint=render.escaped(f"{step} ..."))
+
+
+def print_restored(args: argparse.Namespace, run: Run, done: Restored, verb: str) -> int:
+    """Whether a run's code came back exactly, and each file that did not; 1 if one did not."""
+    if args.json:
+        render.print_json([{"run": run.name, **done.as_dict()}])
+    else:
+        render.print_text(render.escaped(f"{verb} {how(done)}: {done.directory or run.name}") + "\n")
+        render.print_sections(rows_of_restored(done))
+        if done.directory:
+            render.print_text(render.escaped(f"run it again: {done.command}") + "\n")
+    render.talk(*(render.escaped(f"footsteps: {note}") for note in done.notes))
+    complain([], [run])
+    return DONE if done.complete else NO
+
+
+def how(done: Restored) -> str:
+    """Whether all came back, in two words."""
+    if done.complete:
+        return "exactly" if done.exact else "as far as its record tells"
+    return "only as long as its clone is there" if done.needs_clone else "incompletely"
+
+
+def rows_of_restored(done: Restored) -> list[tuple[str, Pairs]]:
+    """What is not as it was, and why; where the commits came from."""
+    needs = [("needs", f"the clone in {done.needs_clone}: no remote and no bundle has its commit")]
+    return [
+        ("", [(tree["name"], came_from(tree)) for tree in done.trees]),
+        ("left out", [(row["path"], f"{render.size(row.get('size'))}, {row['reason']}") for row in done.left_out]),
+        ("missing", [(row["path"], row["reason"]) for row in done.missing]),
+        ("not as it was", [(row["path"], row["reason"]) for row in done.differing]),
+        ("was not there", [(path, "extra") for path in done.extra]),
+        ("", needs if done.needs_clone else []),
+    ]
+
+
+def came_from(tree: dict[str, Any]) -> str:
+    """Which commit of a repository, and who had it."""
+    what = f"commit {tree['commit'][:12]} from {tree['source']}" if tree["commit"] else "the files of the record"
+    return what + (f" in {tree['directory']}" if tree["directory"] else "")
+
+
+def add_rerun(commands: Commands) -> None:
+    """`footsteps rerun`."""
+    parser = add_command(
+        commands,
+        rerun,
+        "rerun",
+        "run a run's command again and compare what it made",
+        examples="""\
+  footsteps rerun unet-3 --env    make the environment, ask, run, compare
+  footsteps rerun unet-3 --script > again.sh""",
+        more="""\
+Restores the code to a new place, names what can't be had, shows the command, asks, and runs it.
+What footsteps itself writes into figures is no difference.
+Exits with 0 if the same was made, 1 if not or if the program failed.""",
+    )
+    add_run(parser)
+    parser.add_argument("dest", nargs="?", metavar="DEST", help="a new or empty directory")
+    parser.add_argument("--env", action="store_true", help="make its environment as well")
+    parser.add_argument("--python", metavar="EXE", help="run, or make the environment, with this Python")
+    parser.add_argument("--yes", "-y", action="store_true", help="do not ask before running")
+    parser.add_argument("--script", action="store_true", help="print a shell script instead")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="what was recorded as ***")
+    add_source(parser)
+    add_roots(parser)
+    add_json(parser)
+
+
+def rerun(args: argparse.Namespace) -> int:
+    """`footsteps rerun`: 1 if other files were made, or if the program failed."""
+    from footsteps.reproduce import rerun as rerunning
+
+    run = chosen(args.run, args.root)
+    again = rerunning.Rerun(
+        run, args.dest, sources=args.source, values=values_of(args.set), python=args.python, environment=args.env
+    )
+    if args.script:
+        render.print_text(again.script())
+        return DONE
+    require_consent(args, again)
+    done = again.bring(follow)
+    unchanged = render.escaped(f"footsteps: nothing was run; the code is in {again.directory}")
+    try:
+        yes = agreed(args, again, done)
+    except KeyboardInterrupt:
+        render.talk("", unchanged)
+        raise
+    if not yes:
+        render.talk(unchanged)
+        return NO
+    known = again.missing
+    again.make_environment(follow)
+    render.talk(*said_missing(sentence for sentence in again.missing if sentence not in known))
+    again.execute()
+    return print_result(args, again.result())
+
+
+def values_of(pairs: Sequence[str]) -> dict[str, str]:
+    """What `--set` gave, by name."""
+    for pair in pairs:
+        if not pair.partition("=")[1]:
+            raise FootstepsError(f"cannot read --set {pair!r}", hint="--set NAME=VALUE")
+    return {name: value for name, _, value in (pair.partition("=") for pair in pairs)}
+
+
+def require_consent(args: argparse.Namespace, again: rerunning.Rerun) -> None:
+    """Raises FootstepsError where nobody can be asked what has to be asked."""
+    if render.is_terminal(sys.stdin) and render.is_terminal(sys.stderr):
+        return
+    for name in again.needed():
+        raise FootstepsError(f"{name!r} was recorded as ***", hint=f"--set {quote([name])}=VALUE")
+    if not args.yes:
+        render.talk(*said_before(again, "would"))
+        raise FootstepsError("stdin is no terminal where it could be asked whether to run this", hint="--yes")
+
+
+def agreed(args: argparse.Namespace, again: rerunning.Rerun, done: Restored) -> bool:
+    """Show what would be run and what is missing, ask for credentials, and whether to go on."""
+    amiss = [f"{title}: {path} ({why})" for title, pairs in rows_of_restored(done)[1:] for path, why in pairs]
+    lines = [f"restored {how(done)}: {again.directory}", *amiss, *(f"footsteps: {note}" for note in done.notes)]
+    render.talk(*map(render.escaped, lines), *said_before(again, "will" if args.yes else "would"))
+    if not args.yes:
+        sys.stderr.write("Run it? [y/N] ")
+        sys.stderr.flush()
+        if answer() not in ("y", "yes"):
+            return False
+    for name in again.needed():
+        import getpass
+
+        again.values[name] = getpass.getpass(render.escaped(f"{name} (was recorded as ***): "))
+    return True
+
+
+def answer() -> str:
+    """What somebody at the terminal says, in small letters; "" for Ctrl-D, which leaves the line open."""
+    line = sys.stdin.readline()
+    if not line.endswith("\n"):
+        sys.stderr.write("\n")
+    return line.strip().lower()
+
+
+def said_before(again: rerunning.Rerun, will: str) -> list[str]:
+    """What can't be had, and what will or would be run."""
+    built = [f"{will} build and install: {line}" for line in again.built]
+    steps = [f"{will} run: {command}" for command in (*again.preparations, again.command)]
+    return [*said_missing(again.missing), *map(render.escaped, [*built, *steps])]
+
+
+def said_missing(sentences: Iterable[str]) -> list[str]:
+    """What can't be had, a line each."""
+    return [render.escaped(f"can't be had: {sentence}") for sentence in sentences]
+
+
+def print_result(args: argparse.Namespace, result: rerunning.Result) -> int:
+    """Whether the same was made, and what differs; 0 if it was."""
+    columns = [
+        render.Column("verdict", "", color=lambda word: "green" if word in ("identical", "same") else "red"),
+        render.Column("path", "artifact"),
+        render.Column("note", extra=True),
+    ]
+    if args.json:
+        render.print_json([result.row()])
+    elif result.artifacts:
+        render.print_table(columns, result.artifacts)
+    if result.again.status:
+        render.talk(f"footsteps: the program ended with exit status {result.again.status}")
+    if result.new is None:
+        render.talk("footsteps: the program made no run")
+    else:
+        render.talk(hint=render.escaped(f"the new run: {result.new.directory}"))
+        render.talk(*map(render.escaped, said_of_nothing(result)))
+    render.talk("footsteps: the same" if result.same else "footsteps: not the same")
+    return DONE if result.same else NO
+
+
+def said_of_nothing(result: rerunning.Result) -> list[str]:
+    """What to know where there is no table of artifacts."""
+    if result.other_id:
+        return [f"footsteps: its code or arguments have another id: {result.other_id}"]
+    return [] if result.artifacts else ["footsteps: no artifacts were recorded, then or now, to be compared"]

@@ -1,0 +1,457 @@
+"""How each file of a record is read: every format ever written, file by file.
+
+`kind_of` tells what wrote a directory, and READERS[kind] gives what it recorded under run.json's keys.
+Nothing here raises for what a record holds: what is damaged is a `Problem` in the list that the caller
+gives, the rest is returned. Nothing writes, prints, or starts a process.
+"""
+
+from __future__ import annotations
+
+import os
+from io import FileIO
+
+from footsteps.recorder.format import FORMAT, INFO, PACKAGES, RECORD, RUN_JSON, SECTIONS, from_json
+
+TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from typing import Any
+
+USUAL = 1 << 15  # bytes that hold most files of a record
+LT_FACTS = ("hash_code", "base_hash_code", "git_label")  # added to the arguments by LTParser
+# kinds of problems, worded so that "<kind>: <path>" reads well
+DAMAGED = "could not be read whole"
+NEWER = "written by a newer footsteps, shown as far as it is understood"
+CLOSED = "could not be opened"
+
+
+class Problem:
+    """Something that kept a record from being read whole.
+
+    kind: one of the module's constants (few, so that a reader can count them);
+    path: the file or directory; detail: what the system or the parser said.
+    """
+
+    __slots__ = ("detail", "kind", "path")
+
+    def __init__(self, kind: str, path: str, detail: str = "") -> None:
+        self.kind, self.path, self.detail = kind, path, detail
+
+    def __repr__(self) -> str:
+        return f"Problem({self.kind!r}, {self.path!r}, {self.detail!r})"
+
+
+# ---------------------------------------------------------------------------------------------
+# Values from records: whatever they hold, these give what was asked for
+# ---------------------------------------------------------------------------------------------
+
+
+def text(value: object) -> str:
+    """The value if it is a string, else ""."""
+    return value if isinstance(value, str) else ""
+
+
+def is_number(value: object) -> bool:
+    """Whether the value is a number (true is none) that fits into a float, as an int of JSON need not."""
+    return isinstance(value, float) or (type(value) is int and abs(value) < 2**1023)
+
+
+def mapping(value: object) -> dict[str, Any]:
+    """The value if it is an object, else {}."""
+    return value if isinstance(value, dict) else {}
+
+
+def objects(value: object) -> list[dict[str, Any]]:
+    """The objects in the value if it is a list, else []."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def unique(items: Iterable[object], key: str) -> list[dict[str, Any]]:
+    """The objects among the items, the first of each value of `key`."""
+    first: dict[str, dict[str, Any]] = {}
+    for item in objects(list(items)):
+        first.setdefault(repr(item.get(key)), item)
+    return list(first.values())
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested objects as dotted names: {"a": {"b": 1}} is {"a.b": 1}; lists stay lists."""
+    out: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            out.update(flat(value, f"{prefix}{key}."))
+        else:
+            out[f"{prefix}{key}"] = value
+    return out
+
+
+def version_key(version: str) -> tuple[tuple[int, int, str], ...]:
+    """An order for version numbers that needs no library: 1.9 < 1.10, 2.0rc1 < 2.0 < 2.0.post1."""
+    import re
+
+    ranks = {"dev": -4, "a": -3, "alpha": -3, "b": -2, "beta": -2, "c": -1, "rc": -1, "post": 1}
+    words = re.findall(r"\d+|[a-z]+", version.partition("+")[0].lower().lstrip("v"))
+    parts = [(2, int(w), "") if w.isdigit() else (ranks.get(w, 0), 0, w) for w in words]
+    while parts and parts[-1] == (2, 0, ""):
+        parts.pop()
+    return (*parts, (0, 0, ""))
+
+
+def seconds(iso: str) -> float:
+    """Seconds since 1970 of an ISO 8601 time (no zone: UTC), or 0.0 if it is none."""
+    try:
+        # datetime itself takes 1 ms more until Python 3.12
+        from _datetime import datetime, timezone  # type: ignore[import-not-found, unused-ignore]
+    except ImportError:
+        from datetime import datetime, timezone
+
+    try:
+        when = datetime.fromisoformat(iso.replace("Z", "+00:00"))
+        return float((when if when.tzinfo else when.replace(tzinfo=timezone.utc)).timestamp())
+    except (ValueError, OverflowError, OSError):
+        return 0.0
+
+
+def iso_time(epoch: float) -> str:
+    """ISO 8601 with zone of seconds since 1970."""
+    from datetime import datetime, timezone
+
+    return datetime.fromtimestamp(epoch, timezone.utc).isoformat()
+
+
+# ---------------------------------------------------------------------------------------------
+# Files of records
+# ---------------------------------------------------------------------------------------------
+
+
+def read_bytes(path: str, damage: list[Problem]) -> bytes:
+    """The file's bytes; b"" if it is not there, b"" and a problem if it can't be read."""
+    try:
+        with plain_file(path) as file:  # records are read by the thousand: most in one call, no buffer
+            start = file.read(USUAL)
+            return start + file.readall() if len(start) == USUAL else start
+    except (FileNotFoundError, NotADirectoryError):
+        return b""
+    except OSError as error:
+        damage.append(Problem(CLOSED, path, error.strerror or str(error)))
+        return b""
+
+
+def plain_file(path: str) -> FileIO:
+    """The file, opened for reading; an OSError where a pipe would be waited for, or a device read for ever."""
+    file = FileIO(path, opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0)))
+    if os.fstat(file.fileno()).st_mode & 0o170000 != 0o100000:
+        file.close()
+        raise OSError(22, "no plain file")
+    return file
+
+
+def read_object(path: str, damage: list[Problem]) -> dict[str, Any] | None:
+    """The JSON object in a file; None, and a problem unless it is missing, where it holds none."""
+    data = read_bytes(path, damage)
+    try:
+        value = from_json(data.decode("utf-8-sig", "surrogatepass")) if data else None
+    except (ValueError, RecursionError) as error:
+        damage.append(Problem(DAMAGED, path, str(error)))
+        return None
+    if isinstance(value, dict):
+        return value
+    if data or (os.path.exists(path) and not any(p.path == path for p in damage)):
+        damage.append(Problem(DAMAGED, path, "not a JSON object" if data else "empty"))
+    return None
+
+
+def read_lines(path: str, damage: list[Problem]) -> list[dict[str, Any]]:
+    """The JSON objects of a file with one a line; a problem for the lines that are none."""
+    found, bad = [], 0
+    for line in read_bytes(path, damage).splitlines():
+        try:
+            value = from_json(line.decode("utf-8", "surrogatepass"))
+        except (ValueError, RecursionError):
+            value = None
+        if isinstance(value, dict):
+            found.append(value)
+        else:
+            bad += bool(line.strip())
+    if bad:
+        damage.append(Problem(DAMAGED, path, f"{bad} broken line{'s' if bad > 1 else ''}"))
+    return found
+
+
+def merged_repositories(
+    facts: Mapping[str, Any], late: Mapping[str, Any], bundles: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """run.json's repositories with the files found later and the bundles made later."""
+    merged = []
+    for repository in objects(facts.get("repositories")):
+        name = repository.get("name")
+        more = [r for r in objects(late.get("repositories")) if r.get("name") == name]
+        entry = {**repository}
+        for key in ("files", "left_out"):
+            listed = [item for part in [repository, *more] for item in objects(part.get(key))]
+            entry[key] = unique(listed, "path")
+        made = objects(bundles.get("bundles"))
+        entry["bundles"] = [bundle for bundle in made if bundle.get("repository") == name]
+        merged.append(entry)
+    return merged
+
+
+def merged_inputs(record: str, damage: list[Problem]) -> list[dict[str, Any]]:
+    """What all processes of a run noted as read: one entry for each file and each directory."""
+    try:
+        names = sorted(os.listdir(record))
+    except OSError:
+        return []
+    merged: dict[str, dict[str, Any]] = {}
+    for name in names:
+        if name.startswith("inputs-") and name.endswith(".jsonl"):
+            for line in read_lines(os.path.join(record, name), damage):
+                merge_input(merged, line)
+    return list(merged.values())
+
+
+def merge_input(merged: dict[str, dict[str, Any]], line: dict[str, Any]) -> None:
+    """Add one noted input: counts of a directory add up, a hash is not lost to a line without."""
+    key = text(line.get("path")) or text(line.get("directory")) + os.sep
+    known = merged.setdefault(key, line)
+    if known is line:
+        return
+    if "directory" in line:
+        known["count"] = sum(n for n in (known.get("count"), line.get("count")) if type(n) is int)
+    elif line.get("sha256") or not known.get("sha256"):
+        known.update(line)
+
+
+def differs_from_commit(repository: Mapping[str, Any]) -> bool:
+    """Whether a repository's files were not as its commit has them (git's line ends aside)."""
+    files = objects(repository.get("files"))
+    return bool(
+        repository.get("differs") or repository.get("left_out") or any(f.get("state") != "converted" for f in files)
+    )
+
+
+def files_below(directory: str) -> Iterator[tuple[str, os.stat_result]]:
+    """Regular files below a directory, no links followed, `.footsteps` folders left out."""
+    for folder, folders, names in os.walk(directory):
+        folders[:] = sorted(name for name in folders if name != RECORD)
+        for name in sorted(names):
+            path = os.path.join(folder, name)
+            try:
+                info = os.lstat(path)
+            except OSError:
+                continue
+            if info.st_mode & 0o170000 == 0o100000:
+                yield os.path.relpath(path, directory).replace(os.sep, "/"), info
+
+
+# ---------------------------------------------------------------------------------------------
+# The formats: each reader gives the keys of run.json
+# ---------------------------------------------------------------------------------------------
+
+
+def read_run_json(directory: str, damage: list[Problem]) -> dict[str, Any]:
+    """Format 1 and whatever comes after it; info.txt steps in for a run.json that is no use."""
+    path = os.path.join(directory, RECORD, RUN_JSON)
+    facts = read_object(path, damage)
+    if facts is None:
+        if not damage:
+            damage.append(Problem(DAMAGED, path, "missing"))
+        return read_info(directory, damage)
+    if isinstance(facts.get("format"), int) and facts["format"] > FORMAT:
+        damage.append(Problem(NEWER, path, f"format {facts['format']}, this reads {FORMAT}"))
+    return facts
+
+
+def read_info(directory: str, damage: list[Problem]) -> dict[str, Any]:
+    """Footsteps 0.1: what info.txt and pip's list tell."""
+    path = os.path.join(directory, INFO)
+    if not os.path.exists(path):
+        return {}
+    parts = info_sections(path, damage)
+    command, host, python, git, diff, cwd = (os.fsdecode(part.strip(b"\r\n")) for part in parts)
+    describe, _, link = git.partition("\n")
+    return {
+        "command": command, "arguments": arguments_in(shell_words(command)[1:]),
+        "host": host, "python": {"executable": python}, "cwd": cwd,
+        "started": file_time(path), "started_from": INFO,
+        "repositories": older_repository(cwd, describe, bool(diff.strip()), link),
+        "packages": pip_list(os.path.join(directory, PACKAGES), damage),
+    }  # fmt: skip
+
+
+def older_repository(cwd: str | None, describe: str, differs: bool, link: str = "") -> list[dict[str, Any]]:
+    """The one repository that older formats knew, in run.json's form; [] without a commit."""
+    commit = commit_in(describe)
+    if not commit:
+        return []
+    repository: dict[str, Any] = {
+        "name": "main", "role": "cwd", "path": cwd, "commit": commit, "describe": describe.strip(),
+        "commit_url": link.strip() or None, "differs": differs, "files": [], "left_out": [],
+    }  # fmt: skip
+    return [repository]
+
+
+def info_sections(path: str, damage: list[Problem]) -> list[bytes]:
+    """The six sections of info.txt, as bytes, in the order of their titles; b"" for a missing one.
+
+    No line of a patch is a bare title, so the first one after the patch's title ends it. The
+    last section is one line: what footsteps adds after it is not its own.
+    """
+    from io import BytesIO  # its lines end at \n only; splitlines would also cut at a \r in a patch
+
+    lines = BytesIO(read_bytes(path, damage)).readlines()
+    bare = [line.strip(b"\r\n") for line in lines]
+    starts: list[int | None] = []
+    at = -1
+    for title in (title.encode() for title in SECTIONS):
+        starts.append(bare.index(title, at + 1) if title in bare[at + 1 :] else None)
+        at = at if starts[-1] is None else starts[-1]
+    if None in starts:
+        damage.append(Problem(DAMAGED, path, "sections are missing"))
+    sections, end = [], len(lines) if starts[-1] is None else at + 2
+    for start in reversed(starts):
+        sections.append(b"" if start is None else b"".join(lines[start + 1 : end]))
+        end = end if start is None else start
+    return sections[::-1]
+
+
+def commit_in(describe: str) -> str:
+    """The (abbreviated) commit in what `git describe --always` says; "" in a bare tag."""
+    import re
+
+    found = re.fullmatch(r"(?:.*-\d+-g)?([0-9a-f]{4,64})(?:-dirty)?", describe.strip())
+    return found[1] if found else ""
+
+
+def pip_list(path: str, damage: list[Problem]) -> list[dict[str, str]]:
+    """Names and versions in what `pip list` printed (columns, or the older `name (version)`)."""
+    import re
+
+    lines = read_bytes(path, damage).decode("utf-8", "replace").splitlines()
+    rows = [re.match(r"([A-Za-z0-9][\w.\-]*)\s+\(?(\d[^\s()]*)", line) for line in lines]
+    return [{"name": row[1], "version": row[2]} for row in rows if row]
+
+
+def file_time(path: str) -> str:
+    """When a file was last written, ISO 8601 with zone, or ""."""
+    try:
+        return iso_time(os.stat(path).st_mtime)
+    except OSError:
+        return ""
+
+
+def read_settings(directory: str, damage: list[Problem]) -> dict[str, Any]:
+    """LiteTracer: what settings_<hash_code>.txt and its neighbours tell."""
+    path = settings_file(directory)
+    arguments = settings_in(os.fsdecode(read_bytes(path, damage)))
+    code = os.path.basename(path)[len("settings_") : -len(".txt")]
+    own = {key: arguments.pop(key) for key in LT_FACTS if key in arguments}
+    label = text(own.get("git_label"))
+    return {
+        "arguments": arguments, "argument_facts": {**own, "hash_code": code},
+        "started": file_time(path), "started_from": os.path.basename(path),
+        "repositories": older_repository(None, label, has_changes(directory)),
+    }  # fmt: skip
+
+
+def settings_file(directory: str) -> str:
+    """The path of a LiteTracer record's settings, or "" if the directory is no such record."""
+    path = os.path.join(directory, f"settings_{os.path.basename(directory)}.txt")
+    if os.path.isfile(path):
+        return path
+    try:  # renamed since: LiteTracer's name for the file still tells the hash
+        names = [name for name in os.listdir(directory) if name.startswith("settings_LT_")]
+    except OSError:
+        return ""
+    fits = len(names) == 1 and names[0].endswith(".txt")
+    return os.path.join(directory, names[0]) if fits else ""
+
+
+def settings_in(line: str) -> dict[str, Any]:
+    """The arguments in LiteTracer's line: `--name value ...`, a bare `--flag`, `--name=value`."""
+    words = shell_words(line)
+    values: dict[str, list[str]] = {}
+    name = ""
+    for word in words:
+        if word.startswith("--") and len(word) > 2:
+            name, given, value = word[2:].partition("=")
+            values[name] = [value] if given else []
+        elif name:
+            values[name].append(word)
+    return one_or_many(values)
+
+
+def shell_words(line: str) -> list[str]:
+    """The words of a line, quotes understood; cut at blanks where they do not pair up."""
+    import shlex
+
+    try:
+        return shlex.split(line)
+    except ValueError:  # neither LiteTracer nor footsteps 0.1 quoted what it wrote
+        return line.split()
+
+
+def arguments_in(words: Sequence[str]) -> dict[str, Any]:
+    """What a command line says by itself: `--lr 0.1`, `--lr=0.1`, `-v`, and Hydra's `a.b=c`."""
+    import re
+
+    found: dict[str, list[str]] = {}
+    name = ""
+    for word in words:
+        pattern = r"\+*([A-Za-z_][\w.@/]*)(=)(.*)" if not name else r"$."
+        named = re.fullmatch(r"--?([A-Za-z][\w.\-]*)(?:(=)(.*))?", word, re.DOTALL)
+        named = named or re.fullmatch(pattern, word, re.DOTALL)
+        if named:
+            found[named[1]] = [named[3]] if named[2] else []
+            name = "" if named[2] else named[1]
+        elif name:
+            found[name].append(word)
+    return one_or_many(found)
+
+
+def one_or_many(values: Mapping[str, list[str]]) -> dict[str, Any]:
+    """No value is a flag that was given, one is itself, several are a list."""
+    return {k: True if not v else v[0] if len(v) == 1 else v for k, v in values.items()}
+
+
+def has_changes(directory: str) -> bool:
+    """Whether a LiteTracer record holds a patch or untracked files."""
+    try:
+        patch = os.path.getsize(os.path.join(directory, "diff.patch")) > 0
+    except OSError:
+        patch = False
+    return patch or any(True for _ in files_below(os.path.join(directory, "untracked")))
+
+
+READERS = {
+    "run": read_run_json,
+    "arguments": read_run_json,
+    "footsteps 0.1": read_info,
+    "lite_tracer": read_settings,
+}
+
+
+def kind_of(directory: str) -> str | None:
+    """What wrote a directory: a key of READERS, or None if it is no run."""
+    try:
+        os.stat(os.path.join(directory, RECORD, RUN_JSON))
+    except PermissionError:  # a run that nobody may read is none the less one
+        if os.path.isdir(os.path.join(directory, RECORD)):
+            return "run"
+    except (OSError, ValueError):
+        pass
+    else:
+        return "run"
+    if begins_like_info(os.path.join(directory, INFO)):
+        return "run" if os.path.isdir(os.path.join(directory, RECORD)) else "footsteps 0.1"
+    return "lite_tracer" if settings_file(directory) else None
+
+
+def begins_like_info(path: str) -> bool:
+    """Whether the file is an info.txt of ours and not somebody else's."""
+    title = SECTIONS[0].encode()
+    try:
+        with plain_file(path) as file:
+            return file.read(len(title) + 2).rstrip(b"\r\n").startswith(title)
+    except OSError:
+        return False

@@ -1,0 +1,340 @@
+"""Which runs match, which are the newest, which made or read a file.
+
+    >>> from footsteps.reader import search
+    >>> search.search(["results"], ["lr<0.1", "optimizer:sgd", "package.numpy<2"], exclude=["test"])
+    [<Run 'unet-3' in ...>, ...]
+
+Each question is asked of the root's index where there is one, else of the directories themselves.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+
+from footsteps.reader.expressions import FACTS, PACKAGE, matches, parameters, parse
+from footsteps.reader.formats import Problem, plain_file, read_bytes
+from footsteps.reader.index import ARTIFACT, BYPASSED, INPUT, Index, cache_directory, files_of, forget, is_damage
+from footsteps.reader.runs import OUTCOMES, Walk, default_roots, find, guess, newest_first
+from footsteps.recorder.format import RECORD, RECORDED, RUN_JSON, from_json
+
+TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import BinaryIO, TypeVar
+
+    from footsteps.reader.expressions import Expression
+    from footsteps.reader.runs import Run
+
+    Item = TypeVar("Item")
+    Watch = Callable[[Iterable[Run], str], Iterator[Run]]
+
+
+# ---------------------------------------------------------------------------------------------
+# Asking: through the index where there is one, from the directories where not
+# ---------------------------------------------------------------------------------------------
+
+
+class Sieve(Walk):
+    """A walk that passes over runs whose bytes show that an expression can't hold.
+
+    Decoding JSON takes most of the time of a search without an index. An argument or a recorded
+    value is there by its name; no other is worth a look if none of its values is as asked.
+    """
+
+    def __init__(self, root: str, problems: list[Problem], wanted: Iterable[Expression]) -> None:
+        super().__init__(root, problems)
+        self.needles = [(each, needle(each)) for each in wanted if is_parameter(each)]
+
+    def look(self, path: str) -> tuple[str | None, bool]:
+        """What wrote a directory, and whether its record may fulfil all expressions."""
+        if not self.needles:
+            return super().look(path)
+        record = f"{path}{os.sep}{RECORD}{os.sep}"
+        content = read_bytes(record + RUN_JSON, [])
+        if not content:
+            return super().look(path)
+        if not content.rstrip().endswith(b"}") or FIRST not in content[:100]:
+            return "run", True  # damaged, foreign, or newer: a close look is needed
+        content += read_bytes(record + RECORDED, [])
+        return "run", all(may_hold(asked, pattern, content) for asked, pattern in self.needles)
+
+
+FIRST = b'"format": 1'
+
+
+def is_parameter(asked: Expression) -> bool:
+    """Whether an expression can only be about arguments and recorded values of a plain name."""
+    named = re.fullmatch(r"(?:[^.]+\.)*\w+", asked.name, re.ASCII)
+    known_by_all = asked.name.startswith(PACKAGE) or any(map(asked.concerns, FACTS))
+    return bool(asked.operator and named) and not known_by_all
+
+
+def needle(asked: Expression) -> re.Pattern[bytes]:
+    """What matches each value in a record's bytes that has the last part of an expression's name."""
+    key = asked.name.rpartition(".")[2].replace("_", "[-_]").encode()
+    return re.compile(key + rb'"\s*:\s*([\[{]|"(?:[^"\\]|\\.)*"|[^\s,\]}]+)')
+
+
+def may_hold(asked: Expression, pattern: re.Pattern[bytes], content: bytes) -> bool:
+    """Whether one of the values that a pattern finds fulfils an expression, or is a list."""
+    for found in pattern.finditer(content):
+        try:
+            value = from_json(found[1].decode("ascii"))
+        except ValueError:  # a list, an object, or what is no JSON
+            return True
+        if asked.holds(asked.name, value):
+            return True
+    return False
+
+
+def unwatched(items: Iterable[Run], label: str) -> Iterator[Run]:  # noqa: ARG001
+    """The items: how long work is watched where nobody does. See `render.progress`."""
+    return iter(items)
+
+
+def search(
+    roots: Iterable[str] | None,
+    include: Iterable[str] = (),
+    exclude: Iterable[str] = (),
+    problems: list[Problem] | None = None,
+    watch: Watch = unwatched,
+) -> list[Run]:
+    """The runs below the roots for which all of `include` and none of `exclude` hold, newest first.
+
+    problems: where to note what stood in the way; watch: is given what takes long, and a label.
+    Raises FootstepsError for an expression that can't be read.
+    """
+    wanted, unwanted = [*map(parse, include)], [*map(parse, exclude)]
+    met = [] if problems is None else problems
+    found: list[Run] = []
+    for root in separate(roots):
+        found += answers(
+            root,
+            lambda index: index.matching(wanted, unwanted),
+            lambda runs: (run for run in runs if fits(run, wanted, unwanted)),
+            met=met,
+            watch=watch,
+            found=Sieve(root, met, wanted).runs(),
+        )
+    return newest_first(found)
+
+
+def unheard_of(roots: Iterable[str] | None, include: Iterable[str]) -> str:
+    """What an expression names that no run below the roots has, and what may have been meant; "" if there is none.
+
+    Every run is looked at: to be asked where nothing was found.
+    """
+    asked = [each for each in map(parse, include) if each.operator and not any(map(each.concerns, FACTS))]
+    names = names_below(roots) if asked else set()
+    for each in asked:
+        if not any(map(each.concerns, names)):
+            known = sorted({*FACTS, *names, *(name.rpartition(".")[2] for name in names)})
+            return repr(each.name) + guess(each.name, known)
+    return ""
+
+
+def names_below(roots: Iterable[str] | None) -> set[str]:
+    """The names of the arguments, recorded values and packages of all runs below the roots."""
+    found: set[str] = set()
+    for root in separate(roots):
+        found.update(
+            answers(
+                root,
+                lambda index: index.names(),
+                lambda runs: (name for run in runs for name in (*parameters(run), *map(PACKAGE.__add__, run.packages))),
+                met=[],
+                watch=unwatched,
+            )
+        )
+    return found
+
+
+def answers(
+    root: str,
+    ask: Callable[[Index], Iterable[Item]],
+    look: Callable[[Iterable[Run]], Iterable[Item]],
+    *,
+    met: list[Problem],
+    watch: Watch,
+    found: Iterable[Run] | None = None,
+) -> list[Item]:
+    """What an index answers, or what a look at each run (`found`) says where there is none."""
+    index = Index.of(root, met, watch)
+    if index:
+        try:
+            return list(ask(index))
+        except Exception as error:  # whatever the file has come to hold: a cache ends no command
+            met.append(Problem(BYPASSED, index.path, str(error)))
+            if is_damage(error):
+                forget(index.path)
+        finally:
+            index.close()
+    return list(look(find([root], met) if found is None else found))
+
+
+def fits(run: Run, wanted: Sequence[Expression], unwanted: Sequence[Expression]) -> bool:
+    """Whether all of some expressions hold for a run and none of the others."""
+    return matches(run, *wanted) and not any(matches(run, each) for each in unwanted)
+
+
+def newest(
+    roots: Iterable[str] | None,
+    most: int | None = None,
+    since: float = float("-inf"),
+    keep: Callable[[Run], bool] | None = None,
+    *,
+    problems: list[Problem] | None = None,
+    watch: Watch = unwatched,
+) -> list[Run]:
+    """The newest runs below the roots: at most so many, begun at or after `since`, that `keep`.
+
+    since: seconds since 1970; keep: a test that a run must pass; the rest as in `search`.
+    """
+    found: list[Run] = []
+    for run in known(roots, problems, watch, None if keep else most):
+        if (most is not None and len(found) >= most) or run.start < since:
+            break
+        if keep is None or keep(run):
+            found.append(run)
+    return found
+
+
+def known(
+    roots: Iterable[str] | None,
+    problems: list[Problem] | None = None,
+    watch: Watch = unwatched,
+    most: int | None = None,
+) -> Iterator[Run]:
+    """Every run below the roots (or the newest), newest first, name, start and ids at hand."""
+    import heapq
+
+    met = [] if problems is None else problems
+    each = [
+        answers(root, lambda index: index.newest(most), newest_first, met=met, watch=watch) for root in separate(roots)
+    ]
+    yield from heapq.merge(*each, key=lambda run: run.start, reverse=True)
+
+
+def runs_without_end(roots: Iterable[str] | None) -> list[Run]:
+    """The runs below the roots that have not said how they ended, newest first."""
+    found: list[Run] = []
+    for root in separate(roots):
+        found += answers(
+            root,
+            lambda index: index.without_end(),
+            lambda runs: (run for run in runs if run.status not in OUTCOMES),
+            met=[],
+            watch=unwatched,
+        )
+    return newest_first(found)
+
+
+def runs_with_artifact(
+    sha256: str,
+    roots: Iterable[str] | None = None,
+    size: int | None = None,
+    *,
+    problems: list[Problem] | None = None,
+    watch: Watch = unwatched,
+) -> list[tuple[Run, str]]:
+    """The runs that made a file of this hash, newest first, each with its path below the run.
+
+    size: the file's, in bytes; with it, artifacts whose hash was not taken at the end are looked
+    at as well: their hash is taken now (and kept), if they still are as the manifest says.
+    """
+    return runs_with_file(ARTIFACT, sha256, roots, size, problems=problems, watch=watch)
+
+
+def runs_with_input(
+    sha256: str,
+    roots: Iterable[str] | None = None,
+    size: int | None = None,
+    *,
+    problems: list[Problem] | None = None,
+    watch: Watch = unwatched,
+) -> list[tuple[Run, str]]:
+    """The runs that read a file of this hash, newest first, each with the path that it had."""
+    return runs_with_file(INPUT, sha256, roots, size, problems=problems, watch=watch)
+
+
+def runs_with_file(
+    role: str,
+    sha256: str,
+    roots: Iterable[str] | None,
+    size: int | None,
+    *,
+    problems: list[Problem] | None,
+    watch: Watch,
+) -> list[tuple[Run, str]]:
+    """The runs with a file of this hash in this role, newest first."""
+    met = [] if problems is None else problems
+    found: list[tuple[Run, str]] = []
+    for root in separate(roots):
+        near = answers(
+            root,
+            lambda index: index.holders(sha256, size, role),
+            lambda runs: held(runs, size, role),
+            met=met,
+            watch=watch,
+        )
+        for run, path, kept, written in near:
+            where = os.path.join(run.directory, path)
+            if sha256 == (kept or hash_of(where, size, written)):
+                found.append((run, path))
+    return sorted(found, key=lambda pair: (pair[0].start, pair[0].id, pair[0].directory, pair[1]), reverse=True)
+
+
+def held(runs: Iterable[Run], size: int | None, role: str) -> Iterator[tuple[Run, str, str, int]]:
+    """Files of runs in a role: run, path, hash, or "" and the time of one that has this size."""
+    for run in runs:
+        for path, kept, of_size, written in files_of(run, role):
+            if kept or (size is not None and of_size == size):
+                yield run, path, kept, written
+
+
+def hash_of(path: str, size: int | None, written: int) -> str:
+    """The SHA-256 of a file if it still has the size and time (ns) that were recorded, else ""."""
+    try:
+        with plain_file(path) as stream:
+            info = os.fstat(stream.fileno())
+            if (info.st_size, info.st_mtime_ns) != (size, written):
+                return ""
+            return kept_hash(f"{info.st_dev}:{info.st_ino}:{size}:{written}", stream)
+    except (OSError, ValueError):  # also a name with NUL in it
+        return ""
+
+
+def kept_hash(key: str, stream: BinaryIO) -> str:
+    """The SHA-256 of an open file, from the cache if it was taken before."""
+    import hashlib  # faster than `hasher` for large files
+
+    note = os.path.join(cache_directory(), "hashes", hashlib.sha256(key.encode()).hexdigest())
+    try:
+        with open(note) as known_hash:
+            kept = known_hash.read()
+        if len(kept) == 64:
+            return kept
+    except OSError:
+        pass
+    digest = hashlib.sha256()
+    for block in iter(lambda: stream.read(1 << 20), b""):
+        digest.update(block)
+    try:
+        os.makedirs(os.path.dirname(note), mode=0o700, exist_ok=True)
+        with open(note, "w") as fresh:
+            fresh.write(digest.hexdigest())
+    except OSError:
+        pass
+    return digest.hexdigest()
+
+
+def separate(roots: Iterable[str] | None) -> list[str]:
+    """The roots (default: the usual ones) without those that lie in another one."""
+    given = default_roots() if roots is None else list(dict.fromkeys(map(os.fspath, roots)))
+    real = [os.path.realpath(root) + os.sep for root in given]
+    return [
+        root
+        for i, root in enumerate(given)
+        if not any(real[i].startswith(o) and (real[i] != o or j < i) for j, o in enumerate(real) if j != i)
+    ]

@@ -1,0 +1,360 @@
+"""What all of a record's files have in common: their names, JSON, text on one line, writing once, hashes, time.
+
+Nothing here imports another module of ours, and nothing that costs milliseconds: it is on the way to ``output_dir``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from types import SimpleNamespace
+
+try:
+    from _json import encode_basestring_ascii as _json_string
+except ImportError:  # PyPy
+    from json import dumps as _json_string
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
+
+
+VERSION = "1.1.0"  # of the package; footsteps.py, which is copied, has its own
+FORMAT = 1
+INFO = "info.txt"
+PACKAGES = "package_versions.txt"
+RECORD = ".footsteps"
+RUN_JSON = "run.json"
+CODE = "code"
+BUNDLE = "commits.bundle"
+BUNDLES_JSON = "bundles.json"
+OUTCOME_JSON = "outcome.json"
+RECORDED = "recorded.jsonl"
+LATE_JSON = "late.json"
+SECTIONS = ("Command:", "System:", "Python:", "Git Hash:", "Uncommitted changes:", "Current working dir:")
+BUNDLE_REF = "refs/footsteps/commit"
+RUN_VARIABLE = "FOOTSTEPS_RUN"
+OUTPUT_ROOT = "results/"
+NAME_VARIABLE = "FOOTSTEPS_NAME"
+MIB = 2**20
+
+imported_at = time.time()
+open = open  # noqa: A001, PLW0127 - as it is before `inputs` wraps it: what we open is no input of the program's
+
+
+class FootstepsError(Exception):
+    """A mistake of the caller's, or something that stands in the way.
+
+    Attributes:
+        message: one sentence.
+        hint: what to type, or "".
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.message, self.hint = message, hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\nhint: {self.hint}" if self.hint else self.message
+
+
+def text_of(path: str) -> str:
+    """The file as text, "" if it can't be read."""
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+def bytes_of(path: str | bytes) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def seconds_left(deadline: float) -> float:
+    """Seconds until then, but never none: what is there already can still be read."""
+    return max(0.05, deadline - time.monotonic())
+
+
+def decoded(path: bytes) -> str:
+    return path.decode("utf-8", "surrogateescape")
+
+
+def sha256(data: bytes) -> str:
+    digest: str = hasher("sha256")(data).hexdigest()
+    return digest
+
+
+_hashers: dict[str, Callable[[bytes], Any]] = {}  # looking for a module that is not there costs 0.1 ms each time
+
+
+def hasher(name: str) -> Callable[[bytes], Any]:
+    """The hash of that name: Python's own, as loading OpenSSL's (which is faster) costs 3 ms, unless it is loaded."""
+    if "_hashlib" not in sys.modules:
+        if name in _hashers:
+            return _hashers[name]
+        for module in (f"_{name[:4]}" if name == "sha1" else "_sha2", f"_{name}"):  # 3.12 and later, earlier
+            try:
+                found: Callable[[bytes], Any] = getattr(__import__(module), name)
+            except ImportError:
+                continue
+            return _hashers.setdefault(name, found)
+    import hashlib
+
+    return getattr(hashlib, name)  # type: ignore[no-any-return]
+
+
+def quote(argv: Sequence[str]) -> str:
+    """The arguments as one line that a shell (POSIX; $'..' of bash, zsh, ksh) reads back as they are."""
+    return " ".join(map(_quoted, argv))
+
+
+def _quoted(argument: str) -> str:
+    if argument and all(c.isascii() and (c.isalnum() or c in "%+,-./:=@_") for c in argument):
+        return argument
+    if argument.isprintable():
+        return "'" + argument.replace("'", "'\"'\"'") + "'"
+    inner = "".join(c if c.isprintable() and c not in "\\'" else _escaped(c) for c in argument)
+    return f"$'{inner}'"
+
+
+def _escaped(char: str) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in char.encode("utf-8", "surrogateescape"))
+
+
+def printable(text: str) -> str:
+    """The text on one line: what can't be printed, or breaks a line, is escaped."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else _escaped(c) for c in text)
+
+
+def write(path: str, data: bytes) -> None:
+    """Create a file that is not there yet, under its final name, with the folders above it."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    try:
+        descriptor = os.open(path, flags, 0o666)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        descriptor = os.open(path, flags, 0o666)
+    _write_all(descriptor, data)
+
+
+def append(path: str, data: bytes) -> None:
+    """Add to the end in one write, as other processes do."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+    _write_all(os.open(path, flags, 0o666), data)
+
+
+def append_line(record: str, kind: str, values: Mapping[str, object]) -> None:
+    """Add a line to recorded.jsonl in this record; what can't be written is lost with a line on stderr."""
+    line = {"time": iso(time.time()), "kind": kind, "pid": os.getpid(), "values": dict(values)}
+    try:
+        append(os.path.join(record, RECORDED), (json_text(line) + "\n").encode("ascii"))
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        say(f"not recorded ({kind}): {error}")
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    try:
+        while data:
+            data = data[os.write(descriptor, data) :]
+    finally:
+        os.close(descriptor)
+
+
+def say(line: str) -> None:
+    """One line on stderr, if there is one."""
+    _put(sys.stderr, f"footsteps: {printable(line)}\n")
+
+
+def _put(stream: Any, text: str) -> None:
+    """Write it at once, if it can be: the stream may be closed, None, ASCII, or lack half the methods."""
+    try:
+        try:
+            stream.write(text)
+        except UnicodeEncodeError:
+            stream.write(text.encode("ascii", "backslashreplace").decode("ascii"))
+        stream.flush()
+    except Exception:
+        pass
+
+
+def iso(seconds: float) -> str:
+    """ISO 8601 with microseconds and the local zone; datetime would cost 2 ms to import."""
+    whole, micro = divmod(round(seconds * 1e6), 10**6)
+    local = time.localtime(whole)
+    sign, zone = "-" if local.tm_gmtoff < 0 else "+", abs(local.tm_gmtoff) // 60
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', local)}.{micro:06d}{sign}{zone // 60:02d}:{zone % 60:02d}"
+
+
+def start_of(path: str) -> str:
+    """The first 4 KiB: /proc/cpuinfo has a page for each core."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(4096).decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def after_colon(text: str, title: str) -> str | None:
+    lines = (line for line in text.splitlines() if line.startswith(title))
+    return next((line.partition(":")[2].strip() for line in lines), None)
+
+
+def paths_in(folder: str) -> list[str]:
+    try:
+        return [os.path.join(folder, name) for name in sorted(os.listdir(folder))]
+    except OSError:
+        return []
+
+
+class Locked:
+    """An exclusive lock on a file, given back by the system when its holder dies."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __enter__(self) -> None:
+        self.descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            import fcntl
+
+            fcntl.flock(self.descriptor, fcntl.LOCK_EX)
+        except ImportError:
+            self.lock_on_windows()
+
+    def lock_on_windows(self) -> None:
+        import msvcrt
+
+        while True:
+            try:
+                return msvcrt.locking(self.descriptor, msvcrt.LK_LOCK, 1)  # type: ignore[attr-defined, no-any-return, unused-ignore]
+            except OSError:  # it gives up after ten seconds
+                time.sleep(0.05)
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            import fcntl
+
+            fcntl.flock(self.descriptor, fcntl.LOCK_UN)  # a child forked meanwhile has a copy of the descriptor
+        except (ImportError, OSError):
+            pass
+        os.close(self.descriptor)
+
+
+def remove(folder: str) -> None:
+    """The folder and all in it; only ever one that we have made."""
+    import shutil
+
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def collected(name: str, function: Callable[[], Any], problems: list[str]) -> Any:
+    """Its value; None and a line among the problems if it can't be had."""
+    try:
+        return function()
+    except Exception as error:
+        if is_full(error):
+            raise
+        problems.append(f"{name}: {type(error).__name__}: {error}")
+        return None
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether the disk has no room: the one thing that must be said before the experiment starts."""
+    import errno
+
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
+
+
+def as_json(facts: object) -> bytes:
+    """JSON, a line for each member of the outer object; what JSON can't say as its repr.
+
+    By the C function that the json module uses: json itself imports re, enum and more (10 ms).
+    """
+    if not isinstance(facts, dict):
+        return (json_text(facts) + "\n").encode("ascii")
+    rows = ",\n ".join(f"{json_text(str(key))}: {json_text(value)}" for key, value in facts.items())
+    return f"{{\n {rows}\n}}\n".encode("ascii")
+
+
+def json_text(value: object) -> str:
+    if isinstance(value, str):
+        return _json_string(value)
+    if value is None or value is True or value is False:
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, int):  # also of an IntEnum
+        return int.__repr__(value)
+    if isinstance(value, float):  # also of a numpy.float64, whose own repr is no number
+        plain = float.__repr__(value)
+        return {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}.get(plain, plain)
+    if isinstance(value, dict):
+        return "{" + ", ".join([f"{json_text(str(key))}: {json_text(inner)}" for key, inner in value.items()]) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join([json_text(inner) for inner in value]) + "]"
+    return json_text(repr(value))
+
+
+def from_json(text: str) -> Any:
+    """What the JSON says, by the C function that the json module uses; see as_json. Raises ValueError."""
+    words = text.strip()
+    try:
+        from _json import make_scanner
+
+        hooks = {"strict": True, "object_hook": None, "object_pairs_hook": None}
+        usual: Any = SimpleNamespace(**hooks, parse_int=int, parse_float=float, parse_constant=float)
+        value, end = make_scanner(usual)(words, 0)
+        if end == len(words):
+            return value
+    except (ImportError, SystemError, StopIteration, ValueError):  # no C here, or no JSON: json says which
+        pass
+    import json
+
+    return json.loads(text)
+
+
+def as_name(text: str) -> str:
+    """The text without what can't stand in a file's name."""
+    kept = "".join(c if c.isprintable() and c not in '/\\:*?"<>|' else "_" for c in text).strip(". ")
+    return kept[:100] or "run"
+
+
+def shared() -> Any:
+    """The state of this process that all copies of footsteps.py share: the run, what is assigned to output_dir."""
+    return sys.modules.get("_footsteps_shared")
+
+
+def current() -> Any:
+    """The run of this process, if there is one yet."""
+    state = shared()
+    return state.run if state is not None and getattr(state, "initialized", False) else None
+
+
+def run_directory() -> str:
+    """What ``output_dir`` of the program's copy of footsteps.py gives, or of the package's: it begins the run."""
+    from importlib import import_module
+
+    core = getattr(shared(), "core", None) or import_module("footsteps.footsteps")
+    return str(core.run_directory())
+
+
+def quietly(function: Callable[..., object], *arguments: object) -> None:
+    """Call it; recording never ends the program, so what it raises is a line on stderr."""
+    try:
+        function(*arguments)
+    except Exception as error:
+        say(f"not recorded: {type(error).__name__}: {error}")
+
+
+def working_directory() -> str | None:
+    """None if it has been deleted."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return None
+
+
+def encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")

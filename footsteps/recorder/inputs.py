@@ -1,0 +1,909 @@
+"""Files that the program opens: noted from the import on, in memory until there is a run.
+
+``InputTracker.begin(run)`` takes the list to the run's directory. Nothing here raises into the
+program, starts a thread or a process, or handles a signal.
+
+What is not seen: files that a library opens for itself (sqlite3, HDF5, pyarrow, cv2, safetensors,
+ITK), by io.FileIO or with a dir_fd, and files that child programs open; `reads(path)` adds one by
+hand. The calls are followed by wrappers of ``open`` and the like: an audit hook would see more, and
+would slow copy.deepcopy by 60 %.
+
+Imported with the package, so it imports nothing that costs time: the core module, and what tells
+how a run ended (outcome.py), come when there is a run.
+"""
+
+from __future__ import annotations
+
+import atexit
+import builtins
+import io
+import os
+import sys
+from time import monotonic, time
+from types import BuiltinFunctionType, ModuleType
+
+from footsteps.recorder.format import RECORD, RUN_JSON, append, append_line, from_json, json_text, say
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from types import TracebackType
+    from typing import Any, TypeVar
+
+    Method = TypeVar("Method", bound=Callable[..., Any])
+
+__all__ = ["reads"]
+
+# --- settings -------------------------------------------------------------------------------------
+
+INPUTS = os.environ.get("FOOTSTEPS_INPUTS", "1") != "0"  # note which files the program opens
+INPUTS_LISTED = 10_000  # files noted one by one in each process; beyond, opens per directory
+AT_ONCE = 50  # times that a file is looked at as soon as it was opened; for later ones there are
+CREDIT = 0.002  # seconds that may be spent at once on looking at noted files,
+SHARE = 0.003  # earned again as a share of the time; the rest is looked at when the run ends
+BATCH = 500  # names that are only collected once the credit is spent
+CHUNK = 200  # files looked at in one go
+
+PACKAGE = "footsteps"
+RECORDER_FOLDER = os.path.join(os.path.dirname(__file__), "")
+PACKAGE_FOLDER = os.path.join(os.path.dirname(os.path.dirname(__file__)), "")
+
+
+def reads(path: Any) -> Any:
+    """Note a file, or every file below a directory, as an input of the run; returns `path`.
+
+    For files that are opened where footsteps can't see it: `h5py.File(footsteps.reads("x.h5"))`.
+    """
+    try:
+        tracker.add_by_hand(os.path.abspath(os.fsdecode(path)))
+    except Exception as error:
+        say(f"not noted as read: {path!r}: {error!r}")
+    return path
+
+
+# --- wrappers for builtin functions --------------------------------------------------------------
+
+
+class Place:
+    """A module, by name: pickled it is that module elsewhere."""
+
+    def __init__(self, module: str) -> None:
+        self.module = module
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return __import__, (self.module,)
+
+
+class Wrapper:
+    """What stands where a builtin function stood, and calls it. To whoever asks it is a builtin.
+
+    pyfakefs patches whatever inspect.isbuiltin says is one, classes don't bind it (`opener = open`
+    in a class body), and pickled it is whatever stands there elsewhere.
+    """
+
+    is_wrapper = True
+
+    def __init__(self, module: str, original: Any) -> None:
+        self.place, self.original = Place(module), original
+        for name in ("__name__", "__qualname__", "__doc__", "__module__", "__self__", "__text_signature__"):
+            setattr(self, name, getattr(original, name, None))  # a __getattr__ would be felt in each open()
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        return BuiltinFunctionType
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return getattr, (self.place, self.original.__name__)
+
+    def __copy__(self) -> Wrapper:
+        return self
+
+    def __deepcopy__(self, _: object) -> Wrapper:
+        return self
+
+    def __repr__(self) -> str:
+        return repr(self.original)
+
+
+def wrapper(calling: Any, module: str, original: Any) -> Any:
+    """A wrapper for `original`; a call of it is one of `calling(original)`, without so much as a `self` to pass."""
+    called = calling(original)
+    called.__qualname__ = original.__name__  # a TypeError for a wrong call names it
+    made = type(original.__name__, (Wrapper,), {"__call__": staticmethod(called)})(module, original)
+    for names in ("dir_fd", "effective_ids", "fd", "follow_symlinks"):
+        able: set[Any] = getattr(os, f"supports_{names}", set())
+        if original in able:  # shutil.rmtree asks whether os.open is in there
+            able.add(made)
+    return made
+
+
+def original_of(function: Any) -> Any:
+    """The builtin function, also where an earlier import of this module has put its own there."""
+    return function.original if getattr(type(function), "is_wrapper", False) else function
+
+
+def without_ours(trace: TracebackType | None) -> TracebackType | None:
+    """A traceback without the frames of the recorder that it begins with, and of what these have called.
+
+    Set in an except block that ends with a bare `raise`: that one adds no frame of its own.
+    """
+    recorders = []  # which frames are
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        recorders.append(file.startswith(RECORDER_FOLDER))
+        if not recorders[-1] and not (recorders[:2] == [True, True] and is_ours(file)):
+            return trace
+        trace = trace.tb_next
+    return trace
+
+
+def is_foreign(error: BaseException) -> bool:
+    """Whether a signal handler or another thread has raised it in our code: the program waits for it."""
+    trace, frames = error.__traceback__, []
+    while trace is not None and is_ours(trace.tb_frame.f_code.co_filename):
+        frames.append(trace.tb_frame)
+        trace = trace.tb_next
+    if trace is None:  # from another thread it has no frame
+        return type(error).__module__.partition(".")[0] not in (PACKAGE, *sys.stdlib_module_names)
+    # A handler is given the frame that it interrupts; a fake os.stat, which may raise too, is not.
+    given = trace.tb_frame.f_locals.values()
+    return any(one in frames for value in given for one in (value if type(value) is tuple else (value,)))
+
+
+def is_ours(file: str) -> bool:
+    """Whether a source is this package's, or one of the standard library's that it calls."""
+    library = os.path.join(os.path.dirname(os.__file__), "")
+    of_python = file.startswith(("<frozen ", library)) and "/site-packages/" not in file
+    return of_python or file.startswith(PACKAGE_FOLDER)
+
+
+_open = original_of(io.open)
+_os_open = original_of(os.open)
+_WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
+
+
+# Each function made below calls `original`, which it finds in a closure: an attribute, or a name of
+# this module (which pyfakefs would patch), would be one lookup more in each open().
+
+
+def wrap_open(original: Any) -> Any:
+    """What stands for `io.open`. Nanoseconds count: a loop over 100,000 small files may take 5 % more."""
+    collect, more, note = _collect, tracker.remaining.pop, tracker  # to compare lengths took twice as long
+
+    def open(  # noqa: A001, PLR0917 - the original's name and parameters
+        file: Any,
+        mode: str = "r",
+        buffering: int = -1,
+        encoding: str | None = None,
+        errors: str | None = None,
+        newline: str | None = None,
+        closefd: bool = True,
+        opener: Any = None,
+    ) -> Any:
+        try:
+            if mode in ("rb", "r", "rt"):
+                opened = original(file, mode, buffering, encoding, errors, newline, closefd, opener)
+                collect(file if file.__class__ is str else text_of(file))  # an object lives as long as without us
+                try:
+                    more()
+                    return opened
+                except IndexError:
+                    pass
+                note.flush()  # not within the handler: its error would be the context of what a signal raises
+                return opened
+            note.before_write(file)
+            opened = original(file, mode, buffering, encoding, errors, newline, closefd, opener)
+            if opener is None:  # tempfile gives a folder and an opener, which calls os.open
+                note.opened(file, "r" in mode)
+            return opened
+        except BaseException as error:
+            error.__traceback__ = without_ours(error.__traceback__)
+            raise
+
+    return open
+
+
+def wrap_os_open(original: Any) -> Any:
+    """What stands for `os.open`."""
+
+    def open(path: Any, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:  # noqa: A001
+        try:
+            if dir_fd is not None:
+                return original(path, flags, mode, dir_fd=dir_fd)  # type: ignore[no-any-return]
+            if sys._getframe(1).f_code.co_filename.startswith(PACKAGE_FOLDER):  # noqa: SLF001 - no input of the program's
+                return original(path, flags, mode)  # type: ignore[no-any-return]
+            if flags & _WRITES:
+                tracker.before_write(path)
+            opened: int = original(path, flags, mode)
+            if flags & _WRITES:
+                tracker.opened(path, reading=False)
+            else:
+                _collect(text_of(path))
+                if tracker.remaining:
+                    del tracker.remaining[-1:]  # of another thread's may be none left
+                else:
+                    tracker.flush()
+            return opened
+        except BaseException as error:
+            error.__traceback__ = without_ours(error.__traceback__)
+            raise
+
+    return open
+
+
+def around(original: Any, before: Callable[..., Any], after: Callable[..., Any] | None = None) -> Any:
+    """What stands for a function that is not called by the thousand: `original`, with something done around it."""
+
+    def called(*given: Any, **named: Any) -> Any:
+        try:
+            before(*given, **named)
+            result = original(*given, **named)
+            if after is not None:
+                after(*given, **named)
+            return result
+        except BaseException as error:
+            error.__traceback__ = without_ours(error.__traceback__)
+            raise
+
+    return called
+
+
+def wrap_rename(original: Any) -> Any:
+    """What stands for `os.rename` and `os.replace`: what is written under one name is often kept under another."""
+
+    def names(*given: Any, **named: Any) -> tuple[Any, ...]:
+        both = (*given, *(named[name] for name in ("src", "dst") if name in named))
+        return both if len(both) == 2 and named.get("src_dir_fd") is named.get("dst_dir_fd") is None else ()
+
+    def before(*given: Any, **named: Any) -> None:
+        for name in names(*given, **named):
+            tracker.before_write(name)
+
+    def after(*given: Any, **named: Any) -> None:
+        if both := names(*given, **named):
+            tracker.renamed(*both)
+
+    return around(original, before, after)
+
+
+def wrap_chdir(original: Any) -> Any:
+    """What stands for `os.chdir` and `os.fchdir`."""
+    return around(original, lambda *_, **__: tracker.before_chdir())
+
+
+def wrap_exit(original: Any) -> Any:
+    """What stands for `sys.exit`."""
+
+    def before(status: Any = None, *_: Any, **__: Any) -> None:
+        if tracker.monitor is not None:
+            tracker.monitor.exiting(status)
+
+    return around(original, before)
+
+
+# --- what it read ---------------------------------------------------------------------------------
+
+CODE = (".py", ".pyc", ".pyi", ".so", ".pyd", ".dll", ".dylib")
+
+
+def silent(method: Method) -> Method:
+    """A method whose own errors are not worth an exception in somebody's open(); a signal handler's go through."""
+
+    def called(*given: Any, **named: Any) -> Any:
+        try:
+            return method(*given, **named)
+        except Exception as error:
+            if is_foreign(error):
+                raise
+            return None
+
+    called.__doc__ = method.__doc__
+    return called  # type: ignore[return-value]
+
+
+class InputTracker:
+    """The files that this process has opened: in memory until there is a run, then in its record.
+
+    Opening a file appends its name to a list. Every so often the list is gone through, and the
+    files of new names are looked at (stat, filters, a line on disk), a few at a time and never for
+    more than SHARE of the time that has passed.
+    """
+
+    def __init__(self) -> None:
+        self.names: list[str] = []  # as given, just opened for reading
+        self.remaining: list[None] = []  # as long as the names that may still be collected before they are gone through
+        self.at_once, self.paid, self.credit = AT_ONCE, monotonic(), CREDIT
+        self.known: set[str] = set()  # names, as given, that need no second look
+        self.pending: dict[str, None] = {}  # names not yet looked at, as given, in this order
+        self.inputs: dict[str, tuple[int, int]] = {}  # path -> size, mtime_ns: of this run
+        self.early: dict[str, tuple[int, int]] = {}  # of before the first run: inputs of each run
+        self.unsaved: list[str] = []
+        self.counts: dict[str, int] = {}  # directory -> opens of files that are not listed
+        self.wrote: set[str] = set()  # absolute paths
+        self.wrote_more = False  # than are kept there
+        self.run: Any | None = None
+        self.monitor: Any = None  # of how the run ends, in the process that made it: outcome.RunMonitor
+        self.begun = 0  # runs
+        self.named: set[str] = set()  # what the user has named by hand
+        self.parents: set[str] = set()  # directories of runs that are named as parents
+        self.runs_above: dict[str, str | None] = {}  # directory -> the run's that it lies in,
+        self.runs: dict[str, str | None] = {}  # also by links
+        self.ids: dict[str, Any] = {}  # run's directory -> its id
+        self.since = time()
+        self.noting = self.child = self.closed = False
+
+    # called by the wrappers: raises nothing of its own
+
+    @silent
+    def opened(self, file: Any, reading: bool) -> None:
+        """Note that a file was opened for writing, and maybe for reading too."""
+        if reading:  # it was there before, and is looked at before it counts as the program's own
+            self.names.append(text_of(file))
+            self.collect()
+            self.check(len(self.pending))
+        if file.__class__ is not int:
+            self.written(os.path.abspath(text_of(file)))
+        self.flush()
+
+    def written(self, path: str) -> None:
+        """Note a file that the program wrote outside the run's directory."""
+        if self.run is not None and path.startswith(self.run.directory):
+            return
+        if len(self.wrote) < INPUTS_LISTED:
+            self.wrote.add(path)
+        elif path not in self.wrote:
+            self.wrote_more = True
+
+    @silent
+    def before_write(self, file: Any) -> None:
+        """Look at a file that was read before it changes, or is moved, under the program's own hand."""
+        if file.__class__ is not int:
+            self.collect()
+            if not is_plain(file) or text_of(file) in self.pending:
+                self.check(len(self.pending))
+
+    @silent
+    def renamed(self, old: Any, new: Any) -> None:
+        """What the program wrote has another name now: a file, or those below a folder."""
+        before, after = (os.path.abspath(text_of(name)) for name in (old, new))
+        if before in self.wrote:
+            self.wrote.remove(before)
+            self.wrote.add(after)
+        elif self.wrote and os.path.isdir(after):
+            inside = [name for name in self.wrote if name.startswith(before + os.sep)]
+            self.wrote.update(after + name[len(before) :] for name in inside)
+
+    @silent
+    def flush(self) -> None:
+        """Go through the names, and look at some of the files if there is credit for it."""
+        if self.child:
+            self.child = False
+            self.in_pool()
+        start = monotonic()
+        self.credit = min(CREDIT, max(self.credit, -CREDIT) + SHARE * (start - self.paid))
+        self.collect()
+        self.at_once -= 1
+        if self.pending and (self.credit > 0 or self.at_once >= 0):
+            self.check(CHUNK)
+        self.paid = monotonic()
+        self.credit -= self.paid - start
+        self.remaining[:] = [None] * (0 if self.credit > 0 or self.at_once > 0 else BATCH)
+
+    def collect(self) -> None:
+        """Put new names among those to be looked at; once these are too many, only count."""
+        names = self.names[:]
+        del self.names[: len(names)]
+        if names and len(self.inputs) + len(self.pending) >= INPUTS_LISTED:
+            self.count(names)
+        else:
+            self.pending.update(dict.fromkeys(names))
+            for name in self.known.intersection(names):
+                self.pending.pop(name, None)
+
+    def count(self, names: list[str]) -> None:
+        """Count the opens in each directory. Mostly it is one, and that is seen at a fifth of the cost."""
+        text = "\0".join(["", *names])
+        folder = text[text.rfind("\0") + 1 : text.rfind(os.sep) + 1]
+        inside = text.count(f"\0{folder}") == len(names)
+        if inside and text.count(os.sep) == len(names) * folder.count(os.sep):
+            self.counts[folder] = self.counts.get(folder, 0) + len(names)
+            return
+        for name in names:
+            folder = name[: name.rfind(os.sep) + 1]
+            self.counts[folder] = self.counts.get(folder, 0) + 1
+
+    @silent
+    def before_chdir(self) -> None:
+        """Give relative names their absolute ones while the working directory is the old one."""
+        self.collect()
+        self.pending = dict.fromkeys(map(absolute, self.pending))
+        for folder in [folder for folder in self.counts if not os.path.isabs(folder)]:
+            whole = absolute(folder)
+            self.counts[whole] = self.counts.get(whole, 0) + self.counts.pop(folder)
+        self.known = set(filter(os.path.isabs, self.known))
+
+    # looked at, a few at a time
+
+    def check(self, most: int) -> None:
+        """Take some names from the pending ones: leave out what is no input, note the rest."""
+        for name in list(self.pending)[:most]:
+            if self.pending.pop(name, "gone") is None:  # not taken by another thread
+                if len(self.known) < 4 * INPUTS_LISTED:  # of a program that opens millions, not all
+                    self.known.add(name)
+                self.add_if_input(os.path.normpath(absolute(name)))
+        self.save()
+
+    def add_if_input(self, path: str) -> None:
+        """Note one file, unless it is no input or the program's own."""
+        own = self.run is not None and path.startswith(self.run.directory)
+        if own or path in self.inputs or path in self.wrote or is_of_system(path):
+            return
+        try:
+            status = os.stat(path)
+        except OSError as error:
+            if is_foreign(error):
+                raise
+            if not path.startswith(temporary_folders()):
+                self.count([path])  # it was opened, and is gone
+            return
+        of_itself = status.st_mtime >= self.since and path.startswith(temporary_folders())
+        if stat_kind(status) == REGULAR and not of_itself:
+            self.add(path, status)
+
+    def add(self, path: str, status: os.stat_result) -> None:
+        """Note a file as it is now."""
+        self.inputs[path] = (status.st_size, status.st_mtime_ns)
+        self.unsaved.append(path)
+
+    def add_by_hand(self, path: str) -> None:
+        """Note a file, or those below a directory, that the user names."""
+        found = files_below(path) if os.path.isdir(path) else [(path, os.stat(path))]
+        for file, status in found:
+            if len(self.inputs) < INPUTS_LISTED:
+                self.named.add(file)
+                self.add(file, status)
+            else:
+                self.counts[path] = self.counts.get(path, 0) + 1
+        self.save()
+
+    # to disk, when there is a run
+
+    def begin(self, run: Any) -> None:
+        """Take to a run what was noted; what was read before the first run is each run's input."""
+        if not INPUTS:
+            uninstall()
+        self.collect()
+        self.check(CHUNK)
+        if not self.begun:
+            self.early = dict(self.inputs)
+        self.begun += 1
+        self.run = run
+        self.at_once = AT_ONCE
+        self.remaining.clear()
+        self.inputs = {**self.early, **self.inputs}
+        self.unsaved = list(self.inputs)
+        self.save()
+
+    def end(self, deadline: float) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        """Look at all that is left: the inputs of all processes, without hashes, and what the outcome tells of them."""
+        self.close()
+        others, others_complete = self.noted_by_others(deadline)
+        entries = [entry_of(path, seen) for path, seen in self.inputs.items() if self.is_input(path)]
+        entries.extend(entry for entry in others if entry["path"] not in self.inputs)
+        told = {
+            "written_elsewhere": self.written_elsewhere(),
+            "written_complete": self.noting and not self.wrote_more,
+            "inputs_complete": self.noting and others_complete and not self.counts,
+        }
+        return entries, told
+
+    def forget(self) -> None:
+        """Be ready for another run."""
+        self.run, self.closed, self.wrote_more, self.since = None, False, False, time()
+        for memory in (self.unsaved, self.inputs, self.counts, self.wrote, self.known, self.parents, self.named):
+            memory.clear()
+
+    def forked(self) -> None:
+        """In a forked child: the parent writes what it has noted; the child has its own file."""
+        for memory in (self.names, self.remaining, self.inputs, self.counts, self.wrote, self.pending, self.unsaved):
+            memory.clear()
+        self.child, self.closed, self.at_once = True, False, AT_ONCE
+
+    def in_pool(self) -> None:
+        """In a child of multiprocessing's: those that were forked leave by os._exit, without atexit."""
+        util: Any = sys.modules.get("multiprocessing.util")
+        if util is not None:
+            # Its bootstrap, which may be still to come, forgets finalizers and then calls these.
+            util.register_after_fork(self, InputTracker.in_pool)
+            from footsteps.recorder.processes import is_multiprocessing_child
+
+            if is_multiprocessing_child():
+                util.Finalize(None, self.close, exitpriority=-100)
+
+    def close(self) -> None:
+        """Look at all that is left, and write the counts: at the end of the run or the process."""
+        opened = self.names or self.pending or self.inputs
+        if self.closed or not (self.run or (opened and self.join())):
+            return
+        self.closed = True
+        self.before_chdir()
+        self.check(len(self.pending))
+        self.counts = {folder: n for folder, n in self.counts.items() if self.is_input(folder)}
+        self.append({"directory": folder, "count": n} for folder, n in self.counts.items())
+
+    def join(self) -> Any | None:
+        """The run of the process that started this pool worker, which has not asked for it itself."""
+        if self.run is None:
+            from footsteps.recorder.processes import parents_run, run_of
+
+            handle = parents_run()
+            self.run = run_of(handle) if handle is not None else None
+        return self.run
+
+    def save(self) -> None:
+        """Write what is not yet written; runs in whose directories it lies are named as parents."""
+        if self.run is None or not self.unsaved:
+            return
+        paths, self.unsaved = self.unsaved, []
+        kept = [path for path in paths if path in self.inputs and self.is_input(path)]
+        for path in kept:
+            self.name_parent(self.run_of(path))
+        self.append(entry_of(path, self.inputs[path]) for path in kept)
+
+    def is_input(self, path: str) -> bool:
+        """Whether it lies neither in the run's own directory nor in a record, and is no code."""
+        run = self.run
+        if run is not None and path in self.named:
+            return True
+        if run is None or path.startswith(run.directory) or f"/{RECORD}/" in path:
+            return False
+        if self.is_of_run(self.run_of_folder(os.path.dirname(path)), run):
+            return False  # by another way to it: results/ is often a link to a larger disk
+        if not path.endswith(CODE):
+            return not is_of_system(path)
+        return not is_code(run, path)
+
+    def append(self, entries: Iterable[dict[str, Any]]) -> None:
+        """Add lines to this process's own file in the run's record."""
+        lines = b"".join(json_text(entry).encode() + b"\n" for entry in entries)
+        if lines and self.run is not None:
+            follow(self.run)
+            try:
+                append(inputs_file(self.run), lines)
+            except OSError as error:
+                if is_foreign(error):  # a full disk is told with the outcome; a record that is gone needs none
+                    raise
+
+    def noted_by_others(self, deadline: float) -> tuple[list[dict[str, Any]], bool]:
+        """What the run's other processes have noted, and whether that is one by one and all."""
+        entries: dict[str, dict[str, Any]] = {}
+        complete = True
+        for name in other_inputs_files(self.run):
+            import json
+
+            with _open(name, "rb") as file:
+                for line in file:
+                    if monotonic() > deadline:
+                        return list(entries.values()), complete
+                    entry = json.loads(line)
+                    complete = complete and "path" in entry
+                    if "path" in entry:
+                        entries[entry["path"]] = {**entry, "sha256": None}
+        return list(entries.values()), complete
+
+    def written_elsewhere(self) -> list[str]:
+        """Files outside the run's directory that the program wrote and that are still there."""
+        return sorted(path for path in self.wrote if self.is_input(path) and os.path.isfile(path))
+
+    # lineage
+
+    def name_parent(self, found: str | None) -> None:
+        """Name the run in whose directory an input lies, once, as a parent of this one."""
+        run = self.run
+        if run is None or found is None or found in self.parents:
+            return
+        self.parents.add(found)
+        facts = facts_of(found)
+        if facts.get("kind") != "arguments" and facts.get("id") != run.id:
+            follow(run)
+            values = {"id": facts.get("id"), "name": facts.get("name"), "directory": found}
+            append_line(run.record, "parent", {**values, "by": "input"})
+
+    def is_of_run(self, directory: str | None, run: Any) -> bool:
+        """Whether a run's directory is that of this run."""
+        if directory is not None and directory not in self.ids:
+            self.ids[directory] = facts_of(directory).get("id")
+        return directory is not None and self.ids[directory] == run.id
+
+    def run_of(self, path: str) -> str | None:
+        """The run's directory that a file lies in, or that which it is a link to."""
+        found = self.run_of_folder(os.path.dirname(path))
+        if found is None and os.path.islink(path):
+            found = self.run_above(os.path.dirname(os.path.realpath(path)))
+        return found
+
+    def run_of_folder(self, folder: str) -> str | None:
+        """The run's directory that a folder lies in, by the way it was named or by its real one."""
+        if folder not in self.runs:
+            self.runs[folder] = self.run_above(folder) or self.run_above(os.path.realpath(folder))
+        return self.runs[folder]
+
+    def run_above(self, directory: str) -> str | None:
+        """The run's directory that a directory lies in."""
+        passed = [directory]
+        while passed[-1] not in self.runs_above:
+            above = os.path.dirname(passed[-1])
+            if is_run(passed[-1]):
+                self.runs_above[passed[-1]] = passed[-1]
+            elif above == passed[-1]:
+                self.runs_above[above] = None
+            else:
+                passed.append(above)
+        found = self.runs_above[passed[-1]]
+        self.runs_above.update(dict.fromkeys(passed, found))
+        return found
+
+
+SYSTEM = (
+    "/proc/", "/dev/", "/sys/", "/etc/", "/usr/share/zoneinfo/", "/usr/share/fonts/", "/usr/local/share/fonts/",
+    "/usr/share/texmf", "/usr/share/texlive/", "/System/Library/", "/Library/Fonts/",
+)  # fmt: skip
+INSTALLED = (
+    "lib", "lib64", "libexec", "bin", "include", "share", "etc", "ssl", "pkgs", "conda-meta",
+    "Lib", "DLLs", "Scripts", "Library", "Resources",
+)  # fmt: skip
+FONTS = (".fonts", ".local/share/fonts", "Library/Fonts")  # below the user's home
+KEPT_BY_TOOLS = ("/.git/", "/__pycache__/", "/matplotlib/fontlist-", "/matplotlib/tex.cache/")
+REGULAR, LINK = 0o100000, 0o120000
+
+
+def text_of(name: Any) -> str:
+    """A file's name as text; of what has none (a descriptor), that of a file that is no input."""
+    if isinstance(name, (str, bytes)):
+        return str.__str__(os.fsdecode(name))  # not of a subclass, which may have no hash
+    try:
+        return os.devnull if isinstance(name, int) else os.fsdecode(name)
+    except Exception:
+        return os.devnull
+
+
+def is_plain(name: Any) -> bool:
+    """Whether asking for a file's name changes nothing: a __fspath__ may count, or answer only once."""
+    pathlib = sys.modules.get("pathlib")
+    return isinstance(name, (str, bytes, *((pathlib.PurePath,) if pathlib is not None else ())))
+
+
+def absolute(name: str) -> str:
+    """The name from the root on; as it is where the working directory has been removed."""
+    try:
+        return name if os.path.isabs(name) else os.path.join(os.getcwd(), name)
+    except OSError as error:
+        if is_foreign(error):
+            raise
+        return name
+
+
+def stat_kind(status: os.stat_result) -> int:
+    """The kind of file (the `stat` module's S_IFMT)."""
+    return status.st_mode & 0o170000
+
+
+def entry_of(path: str, seen: tuple[int, int]) -> dict[str, Any]:
+    """A line of the inputs file."""
+    return {"path": path, "size": seen[0], "mtime_ns": seen[1], "sha256": None}
+
+
+def inputs_file(run: Any) -> str:
+    """The file in which this process, and no other, notes its inputs."""
+    from footsteps.recorder.machine import host_name
+
+    host = "".join(c if c.isalnum() or c in "-." else "_" for c in host_name())
+    return os.path.join(run.record, f"inputs-{host}-{os.getpid()}.jsonl")
+
+
+def other_inputs_files(run: Any | None) -> list[str]:
+    """Those of the run's other processes."""
+    if run is None:
+        return []
+    names = (os.path.join(run.record, name) for name in sorted(os.listdir(run.record)))
+    files = [name for name in names if os.path.basename(name).startswith("inputs-")]
+    return [name for name in files if name != inputs_file(run)]
+
+
+def facts_of(directory: str) -> dict[str, Any]:
+    """The run.json of a run's directory; empty where it can't be read."""
+    name = os.path.join(directory, RECORD, RUN_JSON)
+    try:
+        if stat_kind(os.stat(name)) != REGULAR:  # a pipe would be waited for
+            return {}
+        with _open(name, "rb") as file:
+            return dict(from_json(file.read().decode()))
+    except (OSError, ValueError, TypeError, RecursionError):
+        return {}
+
+
+def is_code(run: Any, path: str) -> bool:
+    """Whether a source is the program's own: the script, a loaded module, of a recorded repository."""
+    script = (run.facts.get("script") or {}).get("path")  # at exit __main__ has no __file__ any more
+    found = [one for one in run.facts.get("repositories") or [] if one.get("role") != "loose"]
+    inside = any(path.startswith(os.path.join(str(one.get("path")), "")) for one in found)
+    return inside or path == script or path in loaded_files()
+
+
+def loaded_files() -> frozenset[str]:
+    """The files of the modules that are loaded, looked up again when there are more of them."""
+    count = len(sys.modules)
+    if _loaded.get("count") != count:
+        files = frozenset(str(getattr(module, "__file__", "")) for module in list(sys.modules.values()))
+        _loaded.update(count=count, files=files)
+    return frozenset(_loaded["files"])
+
+
+_loaded: dict[str, Any] = {}  # for how many modules, and their files
+_kept: dict[str, tuple[str, ...]] = {}  # what is asked for each file and does not change
+
+
+def python_folders() -> tuple[str, ...]:
+    """Where the interpreter and its library lie: certain folders of a prefix, which may be /usr or a project's own."""
+    if "python" not in _kept:
+        prefixes = {sys.prefix, sys.base_prefix, sys.exec_prefix}
+        folders = {os.path.join(prefix, name) for prefix in prefixes for name in INSTALLED}
+        _kept["python"] = tuple(os.path.join(folder, "") for folder in (os.path.dirname(os.__file__), *folders))
+    return _kept["python"]
+
+
+def system_folders() -> tuple[str, ...]:
+    """Where files are the system's; among them the fonts, of which matplotlib reads each once for its list."""
+    if "system" not in _kept:
+        home = os.path.expanduser("~")
+        _kept["system"] = (*SYSTEM, *(os.path.join(home, folder, "") for folder in FONTS))
+    return _kept["system"]
+
+
+def temporary_folders() -> tuple[str, ...]:
+    """Where temporary files are made (tempfile would have to try it)."""
+    named = [os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP")]
+    folders = [*filter(None, named), "/tmp", "/var/tmp", "/dev/shm"]  # noqa: S108 - only compared
+    return tuple(os.path.join(os.path.abspath(folder), "") for folder in folders)
+
+
+def is_of_python(path: str) -> bool:
+    """Whether a file is the interpreter's, its library's or an installed package's."""
+    installed = any(part in path for part in ("/site-packages/", "/dist-packages/", ".egg-info/", ".dist-info/"))
+    return installed or path.startswith(("<frozen ", *python_folders()))
+
+
+def is_of_system(path: str) -> bool:
+    """Whether a file is no data of anybody's: Python's, the system's, a font, or what git and the like keep."""
+    no_data = path.startswith(system_folders()) or any(part in path for part in KEPT_BY_TOOLS)
+    return no_data or is_of_python(path)
+
+
+def files_below(top: str) -> Iterator[tuple[str, os.stat_result]]:
+    """Files and links below a directory, with their lstat; neither records nor other runs."""
+    waiting = [top]
+    while waiting:
+        try:
+            with os.scandir(waiting.pop()) as entries:
+                here = list(entries)
+        except OSError:
+            continue
+        for entry in here:
+            if entry.is_dir(follow_symlinks=False):
+                if entry.name != RECORD and not is_run(entry.path):
+                    waiting.append(entry.path)
+            elif entry.is_file() or entry.is_symlink():
+                try:
+                    yield entry.path, entry.stat(follow_symlinks=False)
+                except OSError:
+                    continue
+
+
+def is_run(directory: str) -> bool:
+    """Whether a directory is a run's own."""
+    return os.path.lexists(os.path.join(directory, RECORD))
+
+
+# --- from the import on ---------------------------------------------------------------------------
+
+
+def install() -> None:
+    """Begin to note, unless it was turned off or would move the place that a warning names."""
+    if not INPUTS or sys.flags.warn_default_encoding:
+        return
+    made = {id(original): wrapper(calling, module, original) for calling, module, original in followed()}
+    for holder, name in holders():
+        stand = made.get(id(original_of(getattr(holder, name, None))))  # none: somebody has put another one there
+        if stand is not None:
+            setattr(holder, name, stand)
+    tracker.noting = True
+    tracker.in_pool()
+
+
+def follow_exit() -> None:
+    """See which status sys.exit is given: from the import on, for `sys.exit(main())` looks it up before main begins."""
+    sys.exit = wrapper(wrap_exit, "sys", original_of(sys.exit))
+
+
+def uninstall() -> None:
+    """Put the originals back where our wrappers still stand, and forget what was noted."""
+    for holder, name in holders():
+        if hasattr(holder, name):
+            setattr(holder, name, original_of(getattr(holder, name)))
+    tracker.noting = False
+    tracker.forget()
+    for memory in (_names, tracker.pending):
+        memory.clear()
+
+
+def followed() -> list[tuple[Any, str, Any]]:
+    """The functions whose calls are followed: what makes the call of the wrapper, their module, they themselves."""
+    of_os = {"rename": wrap_rename, "replace": wrap_rename, "chdir": wrap_chdir, "fchdir": wrap_chdir}
+    others = [(calling, "os", original_of(getattr(os, name, None))) for name, calling in of_os.items()]
+    return [(wrap_open, "io", _open), (wrap_os_open, "os", _os_open), *(row for row in others if row[2])]
+
+
+def holders() -> list[tuple[Any, str]]:
+    """Where these stand; some libraries, IPython and pathlib of Python 3.10 may have taken them before we came."""
+    accessor = getattr(sys.modules.get("pathlib"), "_NormalAccessor", None)
+    early = [(sys.modules.get("IPython.core.interactiveshell"), "io_open"), (accessor, "open")]
+    early += [(sys.modules.get("bz2"), "_builtin_open"), (sys.modules.get("tarfile"), "bltn_open")]
+    early += [(holder, name) for holder in (os, accessor) for name in ("rename", "replace")]
+    return [(builtins, "open"), (io, "open"), (os, "open"), (os, "chdir"), (os, "fchdir"), *early]
+
+
+def leave() -> None:
+    """At the end of a process that has begun no run, or whose run the core module has ended already."""
+    try:
+        tracker.close()
+        if waiting:
+            say("recorded values are lost, as no run was begun; footsteps.initialize() begins one")
+    except Exception as error:  # maybe its import: who has given up privileges may not read it any more
+        if sys.stderr is not None:
+            sys.stderr.write(f"footsteps: not recorded: {error!r}\n")
+
+
+def follow(run: Any) -> None:
+    """Find the run's directory again, if it was made here, before something is added to its record."""
+    if tracker.monitor is not None and tracker.monitor.run is run:
+        tracker.monitor.follow_directory()
+
+
+def begin(run: Any) -> None:
+    """Record a run: called by the core module once its directory is filled, or was joined."""
+    from . import outcome
+
+    while waiting:
+        append_line(run.record, "recorded", waiting.pop(0))
+    tracker.begin(run)
+    outcome.begin(run)
+
+
+def given_arguments() -> dict[str, Any]:
+    """What the program was given on its command line."""
+    from . import values
+
+    return values.given_arguments()
+
+
+def register() -> None:
+    """Put what is ours where every copy of the core module finds it: steps, facts, the package, the plain `open`."""
+    new = ModuleType("_footsteps_shared", "The run of this process, shared by every copy of footsteps.")
+    shared: Any = sys.modules.setdefault("_footsteps_shared", new)
+    if not hasattr(shared, "companions"):
+        shared.companions, shared.facts, shared.doors = [], [], []
+        shared.open, shared.imported_at = _open, time()
+    shared.companions.append(begin)
+    shared.facts.append(("parsed_argv", given_arguments))
+    shared.doors.append(sys.modules[PACKAGE])
+
+
+waiting: list[dict[str, Any]] = []  # what record() was given before there was a run
+tracker = InputTracker()
+_names, _collect = tracker.names, tracker.names.append
+atexit.register(leave)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=tracker.forked)
+register()  # before install(): in a pool worker that wants the core module at once
+install()
+follow_exit()

@@ -1,0 +1,634 @@
+"""How a run ended, what it made and what it said: outcome.json, its files, console.txt.
+
+`begin(run)` follows a run that is made here to its end. Nothing here raises into the program,
+starts a thread or a process, or handles a signal.
+
+The console keeps what goes through the write() of the streams that were there when the run began,
+not what goes to their buffer or is printed by child programs or C libraries.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from _thread import get_ident
+from time import monotonic, time
+
+from footsteps.recorder.format import (
+    INFO,
+    OUTCOME_JSON,
+    PACKAGES,
+    RECORD,
+    RUN_JSON,
+    as_json,
+    hasher,
+    iso,
+    printable,
+    run_directory,
+    say,
+)
+from footsteps.recorder.program import notebook_path
+
+from .inputs import (
+    LINK,
+    RECORDER_FOLDER,
+    REGULAR,
+    _open,
+    _os_open,
+    facts_of,
+    files_below,
+    is_foreign,
+    is_of_python,
+    stat_kind,
+    tracker,
+    without_ours,
+)
+from .values import figure_metadata, shell
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from types import FrameType, TracebackType
+    from typing import Any
+
+__all__ = ["begin", "path"]
+
+# --- settings -------------------------------------------------------------------------------------
+
+ARTIFACTS_LISTED = 100_000  # files of the run's directory listed at the end
+HASH_SECONDS = 1.0  # spent on hashes at the end of a run, artifacts and inputs together
+CONSOLE = False  # keep what is written to stdout and stderr in console.txt
+
+CONSOLE_TXT = "console.txt"
+CELLS = "executed_cells.py"
+
+
+def path(name: str | os.PathLike[str]) -> str:
+    """A path inside the run's directory, its parent folders made; begins the run if need be.
+
+    Raises:
+        ValueError: the name is empty or absolute, or leads out of the directory or into the record.
+        OSError: a folder can't be made.
+    """
+    wanted = os.fspath(name)
+    whole = os.path.normpath(wanted)
+    parts = whole.split(os.sep)
+    if not wanted or whole == os.curdir or parts[0] == os.pardir or os.path.isabs(whole):
+        raise ValueError(f"path {wanted!r} leaves the run's directory; give one such as 'a/b.pt'")
+    if os.path.splitdrive(whole)[0] or parts[0] == RECORD or "\0" in wanted:
+        raise ValueError(f"path {wanted!r} is not the program's to write; give one such as 'b.pt'")
+    made = os.path.join(run_directory(), wanted)
+    os.makedirs(os.path.dirname(made), exist_ok=True)
+    return made
+
+
+# --- a run begins, a run ends ---------------------------------------------------------------------
+
+
+def begin(run: Any) -> None:
+    """Follow a run to its end; of one that was joined, what this process has read is all there is to tell."""
+    run.figure_metadata = lambda: figure_metadata(run, "png")
+    if run.facts.get("outcome_expected"):
+        tracker.monitor = RunMonitor(run)
+        run.endings.append(tracker.monitor.end)
+    else:
+        run.endings.append(tracker.close)
+
+
+def forked() -> None:
+    """In a forked child: what its parent has not yet written to console.txt is the parent's."""
+    for tee in tracker.monitor.tees if tracker.monitor is not None else ():
+        tee.copy.pieces.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=forked)
+
+
+class RunMonitor:
+    """One run from its beginning to its outcome, in the process that made it."""
+
+    def __init__(self, run: Any) -> None:
+        self.run = run
+        self.inode = os.stat(run.directory).st_ino  # by which it is known under another name,
+        self.mark = mark_of_record(run.directory)  # and by which its record is
+        self.ended = False
+        self.problems: list[str] = []
+        self.began = monotonic()
+        self.used = processor_seconds()
+        self.handled = mark_of(sys.exc_info()[1])  # a run may begin in an except block: not its failure
+        self.main = outermost_frame()
+        self.exit: tuple[int, Any, int] | None = None  # at the last sys.exit: where main was, status, what had failed
+        self.threads: list[dict[str, Any]] = []
+        self.tees: list[Tee] = []
+        self.restore: list[Callable[[], None]] = []
+        self.attempt("console", self.open_console)
+        self.attempt("threads", self.follow_threads)
+
+    def attempt(self, what: str, step: Callable[[], Any]) -> Any:
+        """What `step` returns; where it fails, None and a line that says so."""
+        try:
+            return step()
+        except (Exception, KeyboardInterrupt) as error:  # Ctrl-C again and again costs a part, not the outcome
+            self.problems.append(f"{what}: {type(error).__name__}: {error}")
+            return None
+
+    # what may tell the outcome
+
+    def follow_threads(self) -> None:
+        """See exceptions that end a thread, before whoever prints them.
+
+        A program that has not imported threading yet finds our hook there when it does: importing
+        it here would cost a small program 4 ms.
+        """
+        import _thread
+
+        loaded: Any = sys.modules.get("threading")
+        holder, name = (_thread, "_excepthook") if loaded is None else (loaded, "excepthook")
+        before = getattr(holder, name)
+
+        def excepthook(args: Any, /) -> Any:
+            silent = args.exc_value is None or isinstance(args.exc_value, SystemExit)  # a thread may end by it
+            if not silent and len(self.threads) < 10 and not self.ended:
+                self.threads.append(described(args.exc_value))
+            return before(args)
+
+        def restore() -> None:
+            threading = sys.modules.get("threading")
+            for place, hook in ((holder, name), (threading, "excepthook"), (threading, "__excepthook__")):
+                if getattr(place, hook, None) is excepthook:
+                    setattr(place, hook, before)
+
+        setattr(holder, name, excepthook)
+        self.restore.append(restore)
+
+    def open_console(self) -> None:
+        """Copy what is written to stdout and stderr, if that was asked for."""
+        asked = os.environ.get("FOOTSTEPS_CONSOLE", "1" if CONSOLE else "0") not in ("", "0")
+        if self.run.options.get("console", asked):
+            target = ConsoleFile(os.path.join(self.run.directory, CONSOLE_TXT))
+            streams = {id(stream): stream for stream in (sys.stdout, sys.stderr) if stream}  # may be one and the same
+            for stream in streams.values():
+                self.tees.append(Tee(stream, target))
+
+    def exiting(self, status: Any) -> None:
+        """InputTracker a sys.exit: main's, or that of an excepthook, which is called once `last_value` is set."""
+        if self.main is not None and get_ident() == main_thread():
+            self.exit = (self.main.f_lasti, status, id(getattr(sys, "last_value", None)))
+
+    # the end
+
+    def end(self) -> None:
+        """Write the outcome: once, in the process that made the run, whatever state it is in."""
+        self.ended = True
+        facts = self.attempt("outcome", self.facts) or {"status": "exited", "exit_status": None}
+        for restore in (*self.restore, *(tee.remove for tee in self.tees)):
+            self.attempt("restore", restore)
+        facts["problems"] = self.problems
+        self.attempt("directory", self.follow_directory)
+        if self.is_at(self.run.directory):
+            self.finish(facts)
+        else:  # the program has removed it, so there is nothing to tell
+            tracker.forget()
+        self.main = None
+
+    def follow_directory(self) -> None:
+        """Go on in the run's directory where it was given another name beside its old one while the run lived."""
+        if not self.is_at(self.run.directory):
+            found = self.found_beside(os.path.dirname(self.run.directory.rstrip(os.sep)))
+            if found is not None:
+                self.run.directory = os.path.join(found, "")
+                self.run.record = os.path.join(found, RECORD)
+
+    def found_beside(self, folder: str) -> str | None:
+        """This run's directory in the folder where it was."""
+        try:
+            with os.scandir(folder) as entries:
+                return next((one.path for one in entries if one.inode() == self.inode and self.is_at(one.path)), None)
+        except OSError as error:
+            if is_foreign(error):
+                raise
+            return None
+
+    def is_at(self, directory: str) -> bool:
+        """Whether a directory is this run's: another run may have been given its name since."""
+        mark = mark_of_record(directory)
+        if mark is None:  # the program has removed run.json
+            record = os.path.join(directory, RECORD)
+            return os.path.isdir(record) and os.stat(directory).st_ino == self.inode
+        return mark == self.mark or facts_of(directory).get("id") == self.run.id
+
+    def finish(self, facts: dict[str, Any]) -> None:
+        """Look at the files, which may take its time, and write what is known."""
+        self.attempt("cells", self.keep_cells)
+        facts.update(self.attempt("files", self.files) or {})
+        self.write(facts)
+        if self.problems:
+            say(f"not all is recorded: {self.problems[0]}")
+
+    def facts(self) -> dict[str, Any]:
+        """How it ended, and what it used."""
+        status, exit_status, error = self.status()
+        return {
+            "format": 1,
+            "status": status,
+            "exit_status": exit_status,
+            "exception": described(error) if error is not None else None,
+            "thread_exceptions": self.threads,
+            "ended": iso(time()),
+            "duration": round(monotonic() - self.began, 3),
+            "cpu": round(processor_seconds() - self.used, 3),
+            **(self.attempt("memory", memory_peaks) or {}),
+            "seeds": self.attempt("seeds", seeds) or {},
+            "notebook": self.attempt("notebook", notebook_path) if shell() else None,
+        }
+
+    def status(self) -> tuple[str, int | None, BaseException | None]:
+        """The status, the exit status where it is known, the exception that ended the run."""
+        if self.main is None or self.main is outermost_frame():
+            error = sys.exc_info()[1]  # finish() was called, maybe on the way out of a failure
+            amiss = mark_of(error) != self.handled and not isinstance(error, GeneratorExit)  # a generator's close()
+            return status_of(error if amiss else None)
+        if returned(self.main):
+            return status_of(None)
+        error = getattr(sys, "last_value", None)
+        trace = error.__traceback__ if error is not None else None
+        if error is not None and trace is not None and trace.tb_frame is self.main:
+            status, number, _ = status_of(error)
+            if self.exit is not None and self.exit[2] == id(error):  # the excepthook has chosen another status
+                number = exit_number(self.exit[1])
+            return status, number, error
+        # Python tells nobody of a SystemExit: what else ends a program leaves its last_value.
+        if self.exit is not None and self.exit[0] == self.main.f_lasti:
+            return "exited", exit_number(self.exit[1]), None
+        return "exited", None, None
+
+    def files(self) -> dict[str, Any]:
+        """What lies in the run's directory, what was written elsewhere, whether all is noted."""
+        deadline = monotonic() + HASH_SECONDS
+        found, all_listed = artifacts_of(self.run)
+        hash_files(found, self.run.directory, monotonic() + HASH_SECONDS / 2)
+        read, told = tracker.end(deadline)
+        hash_files(read, "/", deadline)
+        tracker.append(entry for entry in read if entry["sha256"])
+        tracker.forget()
+        return {"artifacts": found, "artifacts_complete": all_listed, **told}
+
+    def keep_cells(self) -> None:
+        """Write the cells that a notebook or IPython has run so far."""
+        cells = executed_cells()
+        if cells:
+            with _open(os.path.join(self.run.directory, CELLS), "xb") as file:
+                file.write(cells.encode("utf-8", "backslashreplace"))
+
+    def write(self, facts: dict[str, Any]) -> None:
+        """Write outcome.json, shorter where the disk is full, and the section in info.txt."""
+        target = os.path.join(self.run.record, OUTCOME_JSON)
+        short = {name: value for name, value in facts.items() if name not in BULKY}
+        try:
+            try:
+                write_once(target, as_json(facts))
+            except OSError as error:
+                self.problems.append(f"files: not listed: {error}")
+                write_once(target, as_json(short))
+            target = os.path.join(self.run.directory, INFO)
+            append_to(target, closing_section(facts))
+        except OSError as error:
+            self.problems[:] = [f"the outcome could not be written to {target}: {error.strerror or error}"]
+
+
+BULKY = ("artifacts", "written_elsewhere", "written_complete", "inputs_complete", "artifacts_complete")
+
+
+def mark_of_record(directory: str) -> tuple[int, int] | None:
+    """What tells a run's record from another's, also once it was moved: run.json is written once."""
+    try:
+        status = os.stat(os.path.join(directory, RECORD, RUN_JSON))
+    except OSError as error:
+        if is_foreign(error):
+            raise
+        return None
+    return status.st_mtime_ns, status.st_size
+
+
+def write_once(target: str, content: bytes) -> None:
+    """Write a file that was not there, whole or not at all."""
+    if os.path.lexists(target):
+        return
+    beside = f"{target}.{os.getpid()}"
+    try:
+        with _open(beside, "wb") as file:
+            file.write(content)
+        os.rename(beside, target)
+    except BaseException:
+        try:
+            os.unlink(beside)
+        except OSError:
+            pass
+        raise
+
+
+def append_to(target: str, content: bytes) -> None:
+    """Add to a file in one go; one that the program has removed is not made again."""
+    descriptor = _os_open(target, os.O_WRONLY | os.O_APPEND | getattr(os, "O_CLOEXEC", 0))
+    try:
+        os.write(descriptor, content)
+    finally:
+        os.close(descriptor)
+
+
+# --- how it ended ---------------------------------------------------------------------------------
+
+
+def main_thread() -> int:
+    """The main thread's id."""
+    threading = sys.modules.get("threading")  # never imported, there is no thread but this one
+    return int(threading.main_thread().ident or 0) if threading is not None else get_ident()
+
+
+def outermost_frame() -> FrameType | None:
+    """The frame in which the whole program runs: the main module's, or runpy's for `python -m`.
+
+    It holds nothing that the program would not hold, and tells at exit how the program was left.
+    """
+    frame = sys._current_frames().get(main_thread())  # noqa: SLF001
+    while frame is not None and frame.f_back is not None:
+        frame = frame.f_back
+    return frame
+
+
+def returned(frame: FrameType) -> bool:
+    """Whether a frame that no longer runs came to its end, rather than was left by an exception."""
+    returns = {function.__code__.co_code[-2] for function in (lambda: None, lambda x: x)}  # opcode takes 0.5 ms
+    return frame.f_code.co_code[frame.f_lasti] in returns
+
+
+def status_of(error: BaseException | None) -> tuple[str, int | None, BaseException | None]:
+    """The status that an exception (or none) stands for."""
+    if error is None:
+        return "finished", 0, None
+    if isinstance(error, SystemExit):
+        return "exited", exit_number(error.code), None
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted", 130, error
+    return "failed", 1, error
+
+
+def mark_of(error: BaseException | None) -> tuple[int, list[int]]:
+    """What tells an exception from another one, without keeping it and its frames alive."""
+    lines, trace = [], error.__traceback__ if error is not None else None
+    while trace is not None:
+        lines.append(trace.tb_lineno)
+        trace = trace.tb_next
+    return id(error), lines
+
+
+def exit_number(status: Any) -> int:
+    """What the caller of the program sees for sys.exit(status)."""
+    if status is None:
+        return 0
+    if not isinstance(status, int):
+        return 1
+    number = int(status) if abs(status) < 1 << 63 else -1  # to C such a number is -1
+    return number & 0xFF if os.name == "posix" else number
+
+
+def described(error: BaseException) -> dict[str, Any]:
+    """An exception's type, message, and the place in the program that it came through last."""
+    kind = type(error)
+    try:
+        message = str(error)
+    except BaseException:  # whatever a __str__ of the program's raises
+        message = "<its message could not be had>"
+    module = "" if kind.__module__ in ("builtins", "__main__") else kind.__module__ + "."
+    file, line = place_of(error.__traceback__)
+    said = message if len(message) <= 2000 else message[:2000] + "..."
+    return {"type": module + kind.__qualname__, "message": said, "file": file, "line": line}
+
+
+def place_of(trace: TracebackType | None) -> tuple[str | None, int | None]:
+    """File and line of the innermost frame that is the user's own; else of the innermost."""
+    own = last = (None, None)  # type: tuple[str | None, int | None]
+    while trace is not None:
+        last = (trace.tb_frame.f_code.co_filename, trace.tb_lineno)
+        if not is_of_python(last[0] or "") and not str(last[0]).startswith(RECORDER_FOLDER):
+            own = last
+        trace = trace.tb_next
+    return own if own[0] else last
+
+
+def processor_seconds() -> float:
+    """CPU time of this process and the children it has waited for, in seconds."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def memory_peaks() -> dict[str, int | None]:
+    """The highest resident memory of this process and of its largest child, in bytes."""
+    peaks: dict[str, int | None] = {"peak_memory": None, "children_peak_memory": None}
+    try:
+        import resource
+    except ImportError:
+        import psutil
+
+        peaks["peak_memory"] = getattr(psutil.Process().memory_info(), "peak_wset", None)
+        return {**peaks, **gpu_peak()}
+    unit = 1 if sys.platform == "darwin" else 1024
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    peaks["peak_memory"] = own_peak() or own
+    peaks["children_peak_memory"] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
+    return {**peaks, **gpu_peak()}
+
+
+def own_peak() -> int | None:
+    """Linux's own count: ru_maxrss begins with the memory of whoever started this process."""
+    try:
+        with _open("/proc/self/status", "rb") as file:
+            for line in file:
+                if line.startswith(b"VmHWM:"):
+                    return int(line.split()[1]) * 1024
+    except (OSError, ValueError):
+        pass
+    return None
+
+
+def gpu_peak() -> dict[str, int | None]:
+    """The highest GPU memory of one device that torch has allocated, if torch uses a GPU."""
+    cuda = getattr(sys.modules.get("torch"), "cuda", None)
+    if cuda is None or not cuda.is_available() or not cuda.is_initialized():
+        return {}
+    return {"gpu_peak_memory": max(map(cuda.max_memory_allocated, range(cuda.device_count())))}
+
+
+def seeds() -> dict[str, Any]:
+    """Seeds that can be had without touching any random state."""
+    found: dict[str, Any] = {"PYTHONHASHSEED": os.environ.get("PYTHONHASHSEED")}
+    torch = sys.modules.get("torch")
+    if torch is not None and hasattr(torch, "initial_seed"):
+        found["torch"] = int(torch.initial_seed())
+    return found
+
+
+def closing_section(facts: Mapping[str, Any]) -> bytes:
+    """The outcome as the last section of info.txt; each line is one line, whatever it holds."""
+    lines = [outcome_line(facts)]
+    lines.append(f"ended {facts.get('ended')} after {facts.get('duration')} s")
+    lines.append(f"CPU {facts.get('cpu')} s, peak memory {megabytes(facts.get('peak_memory'))}")
+    if "artifacts" in facts:
+        lines.append(f"files in this directory: {len(facts['artifacts'])}")
+    text = "Outcome:\n" + "".join(printable(line) + "\n" for line in lines)
+    return text.encode("utf-8", "surrogateescape")
+
+
+def outcome_line(facts: Mapping[str, Any]) -> str:
+    """How it ended, in a line."""
+    status, error = str(facts["status"]), facts.get("exception")
+    if error:
+        return f"{status}: {error['type']}: {error['message']} ({error['file']}:{error['line']})"
+    if status == "exited":
+        known = facts.get("exit_status")
+        return f"exited with status {'that is not known' if known is None else known}"
+    return status
+
+
+def megabytes(size: int | None) -> str:
+    """A size for people."""
+    return "not known" if size is None else f"{size / 2**20:.0f} MiB"
+
+
+# --- what it made ---------------------------------------------------------------------------------
+
+
+def artifacts_of(run: Any) -> tuple[list[dict[str, Any]], bool]:
+    """What the run saved in its directory, and whether that is all of it."""
+    ours = {INFO, PACKAGES, (run.facts.get("script") or {}).get("stored")}
+    found: list[dict[str, Any]] = []
+    for path, status in files_below(run.directory):
+        name = os.path.relpath(path, run.directory)
+        if name in ours:
+            continue
+        if len(found) == ARTIFACTS_LISTED:
+            return found, False
+        link = os.readlink(path) if stat_kind(status) == LINK else None
+        entry = {"path": name, "size": status.st_size, "mtime_ns": status.st_mtime_ns}
+        found.append({**entry, "sha256": None} if link is None else {**entry, "target": link})
+    return sorted(found, key=lambda entry: str(entry["path"])), True
+
+
+def hash_files(entries: Iterable[dict[str, Any]], top: str, deadline: float) -> None:
+    """Fill in hashes, small files first, until the deadline; a large file is not begun in vain."""
+    for entry in sorted(entries, key=lambda entry: entry["size"]):
+        left = deadline - monotonic()
+        if left <= 0 or entry["size"] > left * 2e9:  # no machine hashes more in a second
+            break
+        if "sha256" in entry:
+            entry["sha256"] = hash_of(os.path.join(top, entry["path"]), entry, deadline)
+
+
+def hash_of(path: str, entry: Mapping[str, Any], deadline: float) -> str | None:
+    """A file's SHA-256; None where it is not as it was noted, can't be read, or takes too long."""
+    digest = hasher("sha256")(b"")
+    try:
+        if stat_kind(os.stat(path)) != REGULAR:  # a pipe would be waited for
+            return None
+        with _open(path, "rb", buffering=0) as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+                if monotonic() > deadline:
+                    return None
+            status = os.fstat(file.fileno())
+    except OSError:
+        return None
+    same = (status.st_size, status.st_mtime_ns) == (entry["size"], entry["mtime_ns"])
+    return str(digest.hexdigest()) if same else None
+
+
+# --- what it said ---------------------------------------------------------------------------------
+
+
+class ConsoleFile:
+    """console.txt: a line is on its way to the disk when write() returns, so a kill loses the last."""
+
+    def __init__(self, name: str) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
+        self.descriptor = _os_open(name, flags, 0o666)
+        self.identity = self.identity_now()
+        self.pieces: list[str] = []
+
+    def identity_now(self) -> tuple[int, int]:
+        """Which file the descriptor stands for."""
+        status = os.fstat(self.descriptor)
+        return status.st_dev, status.st_ino
+
+    def is_ours(self) -> bool:
+        """Whether the descriptor still stands for our file: daemons close all of them."""
+        try:
+            return self.descriptor >= 0 and self.identity_now() == self.identity
+        except OSError as error:
+            if is_foreign(error):
+                raise
+            return False
+
+    def add(self, text: str) -> None:
+        """Append it once there is an end of a line, be it a progress bar's: print writes in pieces."""
+        self.pieces.append(str(text))
+        if "\n" in self.pieces[-1] or "\r" in self.pieces[-1] or len(self.pieces) > 100:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is there; at the first trouble (a full disk) stop for good."""
+        text = "".join(self.pieces)
+        self.pieces.clear()
+        try:
+            if self.is_ours():
+                os.write(self.descriptor, text.encode("utf-8", "backslashreplace"))
+        except Exception as error:
+            if is_foreign(error):
+                raise
+            self.descriptor = -1
+
+    def close(self) -> None:
+        """Stop."""
+        self.flush()
+        if self.is_ours():
+            os.close(self.descriptor)
+        self.descriptor = -1
+
+
+class Tee:
+    """A stream whose write() is copied.
+
+    The stream stays the object it is, so that isatty, encodings, terminals, and handlers that hold
+    it already, find what they would find; only its `write` is shadowed.
+    """
+
+    def __init__(self, stream: Any, copy: ConsoleFile) -> None:
+        original = stream.write
+        self.stream, self.copy = stream, copy
+
+        def write(text: str, /) -> Any:
+            try:
+                count = original(text)
+                copy.add(text)
+                return count
+            except BaseException as error:
+                error.__traceback__ = without_ours(error.__traceback__)
+                raise
+
+        self.write = stream.write = write
+
+    def remove(self) -> None:
+        """Give the stream its own write() back, if nobody has put another on top."""
+        self.copy.close()
+        if vars(self.stream).get("write") is self.write:
+            del self.stream.write
+
+
+# --- notebooks ------------------------------------------------------------------------------------
+
+
+def executed_cells() -> str:
+    """The cells that IPython has run so far, in order, as Python."""
+    here = shell()
+    cells = here.user_ns.get("_ih", [])[1:] if here is not None else []
+    return "".join(f"# In[{n}]:\n{cell.rstrip()}\n\n" for n, cell in enumerate(cells, 1))

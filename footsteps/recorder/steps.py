@@ -1,0 +1,359 @@
+"""The recorder as an extension of footsteps.py: what happens at each step of a run (`Run.call` there).
+
+    meet    the run of the parent process, of the other ranks, or one of its own
+    start   git begins to look at the code
+    fill    run.json, the copies of files that differ, the further sections of info.txt
+    begin   bundles in the background; inputs, outcome and console are followed
+    end     what was imported since, and what `at_end` was given
+
+A run has these attributes here, beyond those that footsteps.py gives it: `id` (unique for ever, sorts by time), `maker`
+(pid of the process that made the directory), `record` (the folder .footsteps), `facts` (what run.json holds; of a
+joined run nothing), `job` (the launch that this process is a part of).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from footsteps.recorder import inputs
+from footsteps.recorder.code import Code, CodeCapture, changed_since_loaded
+from footsteps.recorder.format import (
+    CODE,
+    FORMAT,
+    INFO,
+    LATE_JSON,
+    PACKAGES,
+    RECORD,
+    RUN_JSON,
+    VERSION,
+    append_line,
+    as_json,
+    bytes_of,
+    collected,
+    encoded,
+    iso,
+    printable,
+    quietly,
+    quote,
+    say,
+    sha256,
+    shared,
+    working_directory,
+    write,
+)
+from footsteps.recorder.machine import (
+    ENVIRONMENT,
+    forget_packages,
+    hardware_facts,
+    host_name,
+    known_packages,
+    package_table,
+    platform_facts,
+    python_facts,
+    user_name,
+)
+from footsteps.recorder.processes import (
+    handle_lines,
+    inherited_run,
+    is_multiprocessing_child,
+    join,
+    may_share_a_run,
+    parents_run,
+    process_row,
+)
+from footsteps.recorder.program import main_program, program_name
+from footsteps.recorder.repository import MAX_FILE
+from footsteps.recorder.secrets import looks_secret, mask, mask_arguments
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
+
+# A fact of run.json and the function that collects it; what that raises becomes a line under "Not recorded:".
+COLLECTORS: list[tuple[str, Callable[[], Any]]] = [
+    ("argv", lambda: mask_arguments(getattr(sys, "argv", []))),
+    ("orig_argv", lambda: mask_arguments(sys.orig_argv)),
+    ("masked", lambda: mask_arguments(sys.orig_argv) != list(sys.orig_argv)),
+    ("command", lambda: quote(mask_arguments(getattr(sys, "argv", [])))),
+    ("main", main_program),
+    ("cwd", working_directory),
+    ("host", host_name),
+    ("user", user_name),
+    ("python", python_facts),
+    ("platform", platform_facts),
+    ("hardware", hardware_facts),
+    ("environment", lambda: {name: mask(os.environ[name]) for name in ENVIRONMENT if name in os.environ}),
+    ("packages", known_packages),
+    ("parsed_argv", inputs.given_arguments),
+]
+
+# Called with each run that begins in this process: LTParser's records note the runs that were made with them.
+LISTENERS: list[Callable[[Any], object]] = []
+
+_arguments: list[tuple[dict[str, object], dict[str, object]]] = []  # the last that were parsed
+
+
+def note_arguments(values: Mapping[str, object], **facts: object) -> None:
+    """Tell the run which arguments were parsed (``facts``: their hash_code and the like).
+
+    Before a run has begun they wait for it and enter run.json; afterwards they are appended.
+    """
+    _arguments[:] = [(dict(values), dict(facts))]
+    run = shared().run if shared() is not None else None
+    if run is not None and hasattr(run, "record"):
+        append_line(run.record, "arguments", {"arguments": dict(values), **facts})
+
+
+# --- the steps --------------------------------------------------------------------------------------------------------
+
+
+def meet(run: Any) -> None:
+    """Join the run of the parent or of the other ranks, or make one."""
+    run.endings, run.job, run.facts, run.default_name = [], None, {}, program_name
+    handle = parents_run()
+    if handle is not None:
+        join(run, handle)
+    elif may_share_a_run():
+        from footsteps.recorder.ranks import meet_others
+
+        meet_others(run)
+    else:
+        run.make()
+    run.handle_lines = handle_lines(run.id, run.name, run.maker)
+
+
+def start(run: Any) -> None:
+    """Have git look at the code while the directory is made."""
+    forget_packages()
+    run.started = time.time()
+    run.capture = CodeCapture(exclude=[run.root], shown=True)
+    run.endings.append(run.capture.stop)  # if the directory can't be made
+
+
+def fill(run: Any) -> None:
+    """Write the record. Only what can't be written at all raises (OSError)."""
+    run.id = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(run.started))}-{os.urandom(4).hex()}"
+    run.maker, run.record = os.getpid(), os.path.join(run.directory, RECORD)
+    run.capture.exclude.append(run.directory.rstrip("/"))  # also where the root is no folder of its own
+    os.mkdir(run.record)
+    problems: list[str] = []
+    facts = _facts(run, problems)
+    write(os.path.join(run.directory, PACKAGES), encoded(package_table(facts["packages"] or [])))
+    code: Code = collected("code", run.capture.code, problems) or Code([], 0.0)
+    code.keep(run.record)
+    changed = collected("changed modules", changed_since_loaded, problems) or []
+    stale = [f"{path} has changed since it was loaded" for path in changed]
+    facts.update(code_id=code.code_id, repositories=code.repositories)
+    facts["cost"] = {"code": round(code.seconds, 4), "all": round(time.monotonic() - run.capture.began, 4)}
+    facts["problems"] = [printable(p) for p in dict.fromkeys([*problems, *code.problems, *stale])]  # said once
+    run.facts, run.code = facts, code
+    write(os.path.join(run.record, RUN_JSON), as_json(facts))
+    run.sections.pop("Not recorded:", None)  # what the core module says where we are not
+    run.sections.update(_sections(facts, code))
+
+
+def _facts(run: Any, problems: list[str]) -> dict[str, Any]:
+    """What run.json says, the code aside."""
+    facts: dict[str, Any] = {"format": FORMAT, "footsteps": VERSION, "id": run.id, "name": run.name}
+    facts.update(directory=run.directory, output_root=run.root, started=iso(run.started))
+    for name, function in COLLECTORS:
+        facts[name] = collected(name, function, problems)
+    facts["process"] = collected("process", lambda: process_row(run.job), problems)
+    facts["arguments"], facts["argument_facts"] = _arguments[0] if _arguments else (None, None)
+    facts["parent"] = collected("parent", inherited_run, problems)
+    facts["outcome_expected"] = not is_multiprocessing_child()
+    facts["script"] = collected("script", lambda: _copied_script(run), problems)
+    return facts
+
+
+def begin(run: Any) -> None:
+    """Say what is missing, have the bundles made, and follow what the program does."""
+    if run.made_here:
+        run.endings.append(lambda: record_late_imports(run))
+        _say_what_is_missing(run.facts)
+        quietly(_make_bundles, run)
+    inputs.begin(run)
+    for listener in LISTENERS:
+        quietly(listener, run)
+
+
+def end(run: Any) -> None:
+    """Call what waits for the end, the last one first."""
+    for function in reversed(run.endings):
+        quietly(function)
+
+
+def _make_bundles(run: Any) -> None:
+    bundles = run.code.bundles()
+    if bundles:
+        from footsteps.recorder.bundle import make_in_background
+
+        make_in_background(run.record, run.root, bundles)
+
+
+def _copied_script(run: Any) -> dict[str, Any] | None:
+    """The script as it ran, beside info.txt."""
+    main = main_program()
+    path = main["path"]
+    if path is None or not os.path.isfile(path):
+        if main["kind"] == "script" and not os.path.exists(path) and not hasattr(sys, "frozen"):
+            raise FileNotFoundError(f"{path} is not there any more")
+        return None
+    if looks_secret(path) or os.path.getsize(path) > MAX_FILE:
+        return {"path": path, "stored": None, "sha256": None}
+    data, name = bytes_of(path), os.path.basename(path)
+    stored = f"script-{name}" if name.lower() in (INFO, PACKAGES, RECORD) else name
+    write(os.path.join(run.directory, stored), data)
+    return {"path": path, "stored": stored, "sha256": sha256(data)}
+
+
+def _say_what_is_missing(facts: Mapping[str, Any]) -> None:
+    """At most one line on stderr for what could not be recorded, one for what was left out."""
+    problems = facts["problems"]
+    if problems:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        say(f"not all could be recorded: {problems[0]}{more}; see {INFO}")
+    left_out = [row for repository in facts["repositories"] for row in repository["left_out"]]
+    if left_out:
+        count = sum(row.get("count", 1) for row in left_out)
+        why = "too large, unreadable, or named like a secret"
+        say(f"{count} file{'s'[: count != 1]} left out of the record ({why}); see {INFO}")
+
+
+def record_late_imports(run: Any) -> None:
+    """At the end: modules imported since that git ignores go into late.json."""
+    rows = run.code.capture_late_imports()
+    if rows and not os.path.exists(os.path.join(run.record, LATE_JSON)):
+        run.code.keep(run.record)
+        write(os.path.join(run.record, LATE_JSON), as_json({"format": FORMAT, "repositories": rows}))
+
+
+# --- info.txt ---------------------------------------------------------------------------------------------------------
+
+
+def _sections(facts: Mapping[str, Any], code: Code) -> dict[str, str | bytes]:
+    """What info.txt says: the six sections of footsteps 0.1, then what we add. Bytes, as the diff's are git's."""
+    aside = [f"(not in this diff: {printable(name)})" for name in code.not_in_diff]
+    lines = [*aside, *_dirty_inside(facts["repositories"])]
+    sections: dict[str, str | bytes] = {
+        "Command:": printable(facts["command"] or "") + "\n",
+        "System:": printable(facts["host"] or "") + "\n",
+        "Python:": printable((facts["python"] or {}).get("executable") or "") + "\n",
+        "Git Hash:": _lines(_hash_lines(facts["repositories"])),
+        "Uncommitted changes:": code.diff + encoded(_lines(lines)),
+        "Current working dir:": printable(facts["cwd"] or "(deleted)"),
+    }
+    for title, rows in INFO_SECTIONS:
+        told = collected(title, lambda rows=rows: rows(facts, code), [])  # type: ignore[misc]
+        if told:
+            sections[f"{title}:"] = _lines(told)
+    return sections
+
+
+def _lines(rows: Sequence[str]) -> str:
+    return "".join(f"{printable(row)}\n" for row in rows)
+
+
+def _hash_lines(repositories: Sequence[Mapping[str, Any]]) -> list[str]:
+    main = next((row for row in repositories if row["role"] in ("cwd", "script")), None)
+    if main is None:
+        return ["not a git repository"]
+    if main["commit"] is None:
+        return ["not recorded" if main["problems"] else "no commits yet"]
+    return [line for line in (main["describe"], main["commit_url"]) if line]
+
+
+def _dirty_inside(repositories: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Submodules with changes of their own, which the diff of the outer repository does not show."""
+    rows = [row for row in repositories if row["role"] == "submodule" and (row["files"] or row["left_out"])]
+    return [f"(not in this diff: {printable(row['inside']['path'])}, a submodule with changes)" for row in rows]
+
+
+def _code_lines(facts: Mapping[str, Any], code: Code) -> list[str]:
+    lines = [f"code id {facts['code_id']}"]
+    for row in facts["repositories"]:
+        where = f"{row['role']} {row['path']}"
+        lines.append(
+            f"{where}: commit {row['commit'] or 'none'}" + (f", branch {row['branch']}" if row["branch"] else "")
+        )
+        lines += [f"  remote {remote['name']} {remote['url']}" for remote in row["remotes"]]
+        if row["files"]:
+            lines.append(f"  {_kept(row)}, whole in {RECORD}/{CODE}")
+        if row["converted"]:
+            lines.append(f"  eol or filter settings act here: each file was looked at, in {code.seconds:.2f} s")
+    return lines
+
+
+def _kept(row: Mapping[str, Any]) -> str:
+    count = len(row["files"])
+    told = f"{count} file{'s'[: count != 1]}"
+    return f"{told} differ{'s'[: count == 1]} from the commit" if row["commit"] else told
+
+
+def _left_out_lines(facts: Mapping[str, Any], _: Code) -> list[str]:
+    return [
+        f"{row['path']} ({row['size']} bytes"
+        + (f" in {row['count']} files" if "count" in row else "")
+        + f"): {row['reason']}"
+        for repository in facts["repositories"]
+        for row in repository["left_out"]
+    ]
+
+
+def _hardware_lines(facts: Mapping[str, Any], _: Code) -> list[str]:
+    hardware = facts["hardware"] or {}
+    memory = f"{hardware['memory'] / 2**30:.1f} GiB memory" if hardware.get("memory") else ""
+    cores = f"{hardware.get('usable_cores')} of {hardware.get('cores')} cores"
+    lines = [", ".join(part for part in (hardware.get("cpu") or "", cores, memory) if part)]
+    driver = f", driver {hardware['gpu_driver']}" if hardware.get("gpu_driver") else ""
+    return lines + [f"{model}{driver}" for model in hardware.get("gpus") or []]
+
+
+def _python_lines(facts: Mapping[str, Any], _: Code) -> list[str]:
+    python, platform = facts["python"] or {}, facts["platform"] or {}
+    lines = [f"{python.get('implementation')} {python.get('version')}"]
+    lines.append(
+        " ".join(str(platform[k]) for k in ("system", "release", "machine", "distribution") if platform.get(k))
+    )
+    environment = python.get("environment")
+    return lines + ([f"{environment['kind']} {environment['path']}"] if environment else [])
+
+
+def _process_lines(facts: Mapping[str, Any], _: Code) -> list[str]:
+    row = facts["process"] or {}
+    lines = [f"pid {row.get('pid')}" + (f", user {facts['user']}" if facts["user"] else "")]
+    if row.get("launcher"):
+        lines.append(
+            f"{row['launcher']['kind']}: rank {row['rank']} of {row['world_size']}, {row['launcher']['command']}"
+        )
+    if facts["parent"]:
+        lines.append(f"launched by the run {facts['parent']['directory']}")
+    return lines
+
+
+def _argument_lines(facts: Mapping[str, Any], _: Code) -> list[str]:
+    told = {**(facts["argument_facts"] or {}), **(facts["arguments"] or {})}
+    return [f"{name} {value}" for name, value in told.items()]
+
+
+# What follows the six sections: a title, and a function of (facts, code) that gives its lines.
+INFO_SECTIONS: tuple[tuple[str, Callable[[Mapping[str, Any], Code], list[str]]], ...] = (
+    ("Started", lambda facts, _: [facts["started"]]),
+    ("Run", lambda facts, _: [f"{facts['id']} (footsteps {facts['footsteps']}, format {facts['format']})"]),
+    ("Interpreter's command", lambda facts, _: [quote(facts["orig_argv"] or [])]),
+    ("Python and platform", _python_lines),
+    ("Hardware", _hardware_lines),
+    ("Process", _process_lines),
+    ("Environment", lambda facts, _: [f"{k}={v}" for k, v in (facts["environment"] or {}).items()]),
+    ("Arguments", _argument_lines),
+    ("Code", _code_lines),
+    (
+        "Untracked files",
+        lambda _, code: code.untracked[:200] + [f"... {len(code.untracked)} in all"] * (len(code.untracked) > 200),
+    ),
+    ("Left out of the record", _left_out_lines),
+    ("Not recorded", lambda facts, _: facts["problems"]),
+)

@@ -1,0 +1,215 @@
+"""Values as JSON can say them: what programs record, arguments, a figure's metadata."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from footsteps.recorder.format import append_line, current, printable, run_directory, say
+from footsteps.recorder.processes import is_multiprocessing_child
+from footsteps.recorder.secrets import is_secret_name, mask, mask_arguments
+
+from .inputs import follow, tracker, waiting
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
+
+__all__ = ["metadata", "record"]
+
+TABLE = 1000  # rows or columns of a table that record() keeps one by one; of a larger one it keeps the repr
+
+
+def record(*things: Any, **values: Any) -> None:
+    """Add parameters or results to the run: mappings, namespaces, dataclasses, or keywords.
+
+    Values that JSON can't say are kept as their repr. A later value is added, never written over
+    an earlier one. Before the run begins they wait for it. Never raises.
+    """
+    try:
+        said: dict[str, Any] = {}
+        for thing in things:
+            said.update(fields_of(thing))
+        said.update({name: named(name, value) for name, value in values.items()})
+        run = current() or (tracker.join() if is_multiprocessing_child() else None)
+        if run is None:
+            waiting.append(said)
+        elif said:
+            follow(run)
+            append_line(run.record, "recorded", said)
+    except Exception as error:
+        say(f"not recorded: {error!r}")
+
+
+def metadata(path_or_format: str | os.PathLike[str] = "png") -> dict[str, Any]:
+    """What savefig(metadata=...) takes to tell a figure its run: for PNG, PDF, SVG, PS; else empty.
+
+    Holds the run's name, id, code id and command; no host and no user. Begins the run if need be.
+    """
+    if current() is None:
+        run_directory()  # asking for it begins the run
+    run = current()
+    name = os.fsdecode(path_or_format).lower()
+    return figure_metadata(run, name.rpartition(".")[2]) if run else {}
+
+
+# --- values, arguments, figures -------------------------------------------------------------------
+
+
+def fields_of(thing: Any) -> dict[str, Any]:
+    """The named values of a mapping, namespace, dataclass or other object; else it is a value."""
+    pairs = items_of(thing)
+    if pairs is not None:
+        return {key: named(key, value) for key, value in pairs}
+    names = getattr(type(thing), "__dataclass_fields__", None) or getattr(type(thing), "_fields", None)
+    own = {} if hasattr(type(thing), "shape") else getattr(thing, "__dict__", {})  # a table is a value
+    names = names or [name for name in own if name[0] != "_"]
+    return {name: named(name, getattr(thing, name)) for name in names} or {"value": plain(thing)}
+
+
+def items_of(thing: Any) -> list[tuple[str, Any]] | None:
+    """The keys and values of a mapping or small table; None where a key would stand for several values."""
+    if not callable(getattr(type(thing), "keys", None)) or not hasattr(thing, "__getitem__"):
+        return None
+    keys = list(thing.keys())
+    if not isinstance(thing, dict) and (len(keys) > TABLE or len(set(map(str, keys))) < len(keys)):
+        return None
+    return [(str(key), thing[key]) for key in keys]
+
+
+def named(name: Any, value: Any, above: tuple[int, ...] = ()) -> Any:
+    """The value of a name, without secrets: record(vars(args)) holds what was given as --token."""
+    hidden = isinstance(value, (str, bytes)) and value and is_secret_name(str(name))
+    return "***" if hidden else plain(value, above)
+
+
+def plain(value: Any, above: tuple[int, ...] = ()) -> Any:
+    """The value as JSON can say it; else its repr. `above` are the containers that it lies in."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return mask(value)
+    if isinstance(value, int):
+        return int(value) if value.bit_length() < 10_000 else hex(value)  # Python writes no longer ones
+    if isinstance(value, float):
+        return float(value) if value - value == 0 else repr(float(value))  # inf and nan are no JSON
+    try:
+        whole = len(above) < 20 and id(value) not in above  # each turn around a cycle would be written out
+        return said_of(value, (*above, id(value))) if whole else repr(value)[:2000]
+    except Exception:
+        return f"<{type(value).__name__} without a repr>"
+
+
+def said_of(value: Any, above: tuple[int, ...]) -> Any:
+    """A container's or array scalar's value as JSON can say it; else its repr."""
+    if isinstance(value, (list, tuple)):
+        return [plain(one, above) for one in value]
+    pairs = items_of(value)
+    if pairs is not None:
+        return {key: named(key, one, above) for key, one in pairs}
+    if hasattr(type(value), "__dataclass_fields__"):
+        names = type(value).__dataclass_fields__
+        return {name: named(name, getattr(value, name), above) for name in names}
+    if hasattr(value, "item") and getattr(value, "shape", None) == ():  # numpy and torch
+        return plain(value.item(), above)
+    if isinstance(value, os.PathLike):
+        return os.fsdecode(value)
+    return repr(value)[:2000]
+
+
+def given_arguments() -> dict[str, Any]:
+    """What the program was given on its command line; nothing in a notebook, where that is its kernel's."""
+    return {} if hasattr(shell(), "kernel") else arguments_of(mask_arguments(sys.argv))
+
+
+def arguments_of(argv: Iterable[str]) -> dict[str, Any]:
+    """A parsed view of a command line: `--lr 0.1`, `--lr=0.1`, `-v`, and Hydra's `a.b=c`.
+
+    Values are numbers where they look like one; a flag is true, a repeated name a list, and what
+    has no name stands under "_". Several numbers behind an option are its list; any other word
+    behind its first value may as well be the program's own argument, and is taken for that.
+    """
+    found: dict[str, list[Any]] = {}
+    words = list(argv)[1:]
+    while words:
+        word = words.pop(0)
+        name, equals, text = word.partition("=")
+        if word == "--":
+            found.setdefault("_", []).extend(map(number, words))
+            break
+        if not is_option(word):
+            bare = name.lstrip("+~")
+            key, bare_value = (bare, text) if equals and is_name(bare) else ("_", word)
+            found.setdefault(key, []).append(number(bare_value))
+            continue
+        takes = not equals and words and words[0] != "--" and not is_option(words[0]) and "=" not in words[0]
+        said = [number(text) if equals else number(words.pop(0)) if takes else True]
+        while takes and words and not isinstance(said[-1], str) and not isinstance(number(words[0]), str):
+            said.append(number(words.pop(0)))
+        found.setdefault(name.lstrip("-").replace("-", "_"), []).extend(said)
+    return {k: v if k == "_" or len(v) > 1 else v[0] for k, v in found.items()}
+
+
+def is_option(word: str) -> bool:
+    """Whether a word of a command line is an option, not a value such as -0.5 or - for stdin."""
+    return word.startswith("-") and word not in ("-", "--") and isinstance(number(word), str)
+
+
+def is_name(word: str) -> bool:
+    """Whether it may stand before the = of an assignment."""
+    return word.replace(".", "").replace("/", "").replace("@", "").replace("_", "").isalnum()
+
+
+def number(word: str) -> int | float | str:
+    """A word as a number if it is one that JSON can say, else itself."""
+    for kind in (int, float):
+        try:
+            value: int | float = kind(word)
+        except ValueError:
+            continue
+        if value - value == 0 and "_" not in word:
+            return value
+    return word
+
+
+def figure_metadata(run: Any, kind: str) -> dict[str, str]:
+    """A run's name, id, code id and command under the keys that a figure's format knows."""
+    command = without_people(str(run.facts.get("command") or ""), run.facts)
+    facts = {"run": run.name, "id": run.id, "code_id": run.facts.get("code_id"), "command": command}
+    said = {name: as_text(value) for name, value in facts.items() if value}
+    origin = ", ".join(f"{name} {value}" for name, value in said.items() if name != "command")
+    if kind == "png":
+        return {f"footsteps:{name}": value for name, value in said.items()}
+    if kind == "pdf":
+        return {"Title": said["run"], "Subject": f"footsteps: {origin}", "Keywords": as_text(command)}
+    if kind in ("svg", "svgz"):
+        told = {"Title": said["run"], "Identifier": run.id, "Source": f"footsteps: {origin}"}
+        return {**told, "Description": as_text(command)}
+    creator = f"footsteps: {origin}".encode("ascii", "backslashreplace").decode()  # PostScript knows no more
+    return {"Creator": creator} if kind in ("ps", "eps") else {}
+
+
+def as_text(value: Any) -> str:
+    """The value on one line, in characters that every format can hold."""
+    return printable(str(value)).encode("utf-8", "backslashreplace").decode()
+
+
+def without_people(command: str, facts: Mapping[str, Any]) -> str:
+    """The command without home directory, user and host: figures are published."""
+    import re
+
+    home = os.path.expanduser("~")
+    text = command.replace(home, "~") if len(home) > 1 else command
+    for who in filter(None, (facts.get("user"), facts.get("host"))):
+        text = re.sub(rf"(?<!\w){re.escape(str(who))}(?!\w)", "***", text)
+    return text
+
+
+# --- notebooks ------------------------------------------------------------------------------------
+
+
+def shell() -> Any:
+    """IPython's shell, if the program runs in one."""
+    ipython = sys.modules.get("IPython")
+    return ipython.get_ipython() if ipython is not None else None

@@ -1,0 +1,668 @@
+"""A run's command again, in a new place, and whether it makes the same files.
+
+    >>> from footsteps.reproduce import rerun
+    >>> from footsteps.reader import runs
+    >>> again = rerun.Rerun(runs.select("unet-3"), "again")
+    >>> again.missing, again.command            # what can't be had, and what would be run
+    ([], "cd again && env FOOTSTEPS_NAME=unet-3 python train.py --lr 0.1")
+    >>> again.bring(), again.execute(), again.result().same
+    (<Restored ...>, 0, True)
+
+A record is a stranger's: nothing that it names is run before `execute` (and `make_environment`) is
+called, which is for a caller who has shown `command` (and `preparations`) to somebody who agreed. Of
+the recorded environment only the variables in REPEATED are set, and they are part of `command`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from footsteps.reader import commits, compare, formats, measure, runs
+from footsteps.reader.formats import mapping, text
+from footsteps.recorder.format import RUN_VARIABLE, FootstepsError, quote
+from footsteps.reproduce import restore
+from footsteps.reproduce.environment import (
+    SITE,
+    Environment,
+    environment_beside,
+    found_on_path,
+    is_word,
+    own_environment,
+    own_packages,
+    require_nothing,
+    version_of,
+    versions_in,
+)
+
+TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from typing import Any
+
+    from footsteps.reader.runs import Run
+
+    Say = Callable[[str], object]
+
+__all__ = ["Rerun", "Result", "Slot"]
+
+# Recorded variables that a program's results may hang on, and that fit another machine.
+REPEATED = (
+    "PYTHONHASHSEED", "PYTHONOPTIMIZE", "PYTHONPATH", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS", "CUBLAS_WORKSPACE_CONFIG", "CUDA_DEVICE_ORDER", "NVIDIA_TF32_OVERRIDE",
+    "TF_DETERMINISTIC_OPS", "XLA_FLAGS", "JAX_PLATFORMS", "LANG", "LC_ALL", "TZ",
+)  # fmt: skip
+MASK = "***"
+COPIED = 64 << 20  # bytes; larger inputs that lie in the project are linked, not copied
+
+
+class Slot:
+    """A place in the command where a credential was recorded as `***`.
+
+    name: of the option, query parameter or host it belongs to, else the number of the word; word: which word of the
+    command; at: which character of it.
+    """
+
+    __slots__ = ("at", "name", "word")
+
+    def __init__(self, name: str, word: int, at: int) -> None:
+        self.name, self.word, self.at = name, word, at
+
+
+class Rerun:
+    """One run to be run again: what is needed is known before anything is written or started.
+
+    Attributes:
+        run: the recorded one; directory: where its code will be, absolute; cwd: where it will run.
+        python: the interpreter, absolute; environment: what `make_environment` would make, or None.
+        words: the command, program first, with `***` where `slots` says that something is missing.
+        variables: environment variables that will be set; unset: those that will not be handed on.
+        inputs: rows {path, state: "unchanged" | "changed" | "gone" | "unknown", here}.
+        missing: what can't be had, one sentence each.
+
+    Raises FootstepsError if the run can't be run again, Refused if its record can't be trusted.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        destination: str | None = None,
+        *,
+        sources: Iterable[str] = (),
+        values: Mapping[str, str] | None = None,
+        python: str | None = None,
+        environment: bool = False,
+    ) -> None:
+        self.run, self.sources, self.values = run, list(sources), dict(values or {})
+        self.directory = os.path.abspath(destination or free_destination(run))
+        self.moved = self.places()
+        was = text(run.facts.get("cwd"))
+        self.cwd = restore.new_place(was, self.moved) or self.directory
+        self.require_room(environment=environment)
+        self.environment = (
+            Environment(run, self.directory, self.moved, chosen_python(python) if python else "")
+            if environment
+            else None
+        )
+        self.python = self.environment.python if self.environment else chosen_python(python)
+        self.words = command_of(run, self.python, self.moved, stays=bool(restore.new_place(was, self.moved)))
+        self.unlike = [] if self.environment else list(self.other_python())
+        self.slots = list(slots_in(self.words)) if run.facts.get("masked") else []
+        self.variables, self.unset = self.repeated()
+        require_words(run, [*self.words, *self.variables.values()])
+        self.inputs = [self.input(entry) for entry in run.inputs]
+        self.restored: restore.Restored | None = None
+        self.status: int | None = None
+        self.began = 0.0
+
+    def places(self) -> dict[str, str]:
+        """Where each recorded repository will be, by where it was."""
+        plan = restore.Plan(self.run, self.sources)
+        trees = plan.trees(self.directory, restore.beside(self.directory))
+        return {text(tree.row.get("path")): os.fsdecode(tree.folder) for tree in trees if tree.row.get("path")}
+
+    def require_room(self, *, environment: bool) -> None:
+        """Raises FootstepsError unless all that will be made has a free place."""
+        for path in (self.directory, restore.beside(self.directory)):
+            restore.require_free(path, self.run, "rerun")
+        if environment:
+            require_nothing(environment_beside(self.directory))
+
+    def repeated(self) -> tuple[dict[str, str], list[str]]:
+        """The variables to set as they were, and those of them to take out because they were not set."""
+        recorded = mapping(self.run.facts.get("environment"))
+        found = {name: text(recorded[name]) for name in REPEATED if text(recorded.get(name))}
+        if "PYTHONPATH" in found:
+            found["PYTHONPATH"] = os.pathsep.join(map(self.at_new_place, found["PYTHONPATH"].split(os.pathsep)))
+        unset = [name for name in REPEATED[:3] if name in os.environ and name not in found]
+        return {**found, "FOOTSTEPS_NAME": self.run.name}, unset if recorded else []
+
+    def at_new_place(self, path: str) -> str:
+        """Where a recorded path is now, if it lay in the code."""
+        return restore.new_place(path, self.moved) or path
+
+    # what can't be had
+
+    @property
+    def missing(self) -> list[str]:
+        """What can't be had, or is not as it was, one sentence each."""
+        gone = [f"{row['path']}: {self.why_amiss(row)}" for row in self.inputs if row["state"] in STATES]
+        return [
+            *gone,
+            *self.led_astray(),
+            *self.options_of_srun(),
+            *(self.environment.missing if self.environment else self.unlike),
+        ]
+
+    def led_astray(self) -> Iterator[str]:
+        """The relative arguments that led to an input outside the code, and do not lead there from the new place."""
+        was, inputs = text(self.run.facts.get("cwd")), {row["path"] for row in self.inputs}
+        values = (word.partition("=")[2] if word.startswith("-") else word for word in self.words[1:])
+        for word in filter(None, values):
+            old, new = (os.path.normpath(os.path.join(at, word)) for at in (was, self.cwd))
+            if old in inputs and not restore.new_place(old, self.moved) and not os.path.isabs(word) and new != old:
+                yield f"{word}: it led to {old}, and leads to {new} here"
+
+    def options_of_srun(self) -> Iterator[str]:
+        """That srun, whose command no rank can see, was given more than is known."""
+        if self.words[0] == "srun":
+            yield "the options of srun, but for nodes and tasks: they were not recorded"
+
+    def why_amiss(self, row: Mapping[str, Any]) -> str:
+        """In which way an input is not there, and where the recorded one is to be put."""
+        place = restore.new_place(row["path"], self.moved)
+        as_it_was = " as it was" if row["state"] == "changed" else ""
+        where = f"at {place}" if place else "back there"
+        return f"this input is {STATES[row['state']]}; put it {where}{as_it_was}"
+
+    def other_python(self) -> Iterator[str]:
+        """In which way the Python that is used is another one than the recorded."""
+        recorded = text(mapping(self.run.facts.get("python")).get("version"))
+        version = version_of(self.python)
+        if recorded and version != recorded:
+            yield f"Python {recorded}: {self.python} is {version or 'none'} (--env makes an environment)"
+        here = versions_in(self.python, [name for name in self.run.packages if is_word(name)])
+        apart = [name for name in here if here[name] != self.run.packages[name]]
+        if apart:
+            shown = ", ".join(f"{name} {self.run.packages[name]} ({here[name] or 'none'})" for name in apart[:5])
+            more = f" and {len(apart) - 5} more" if len(apart) > 5 else ""
+            yield f"packages as they were: {shown} here{more} (--env makes an environment)"
+        scripts = os.path.join(os.path.dirname(self.python), "")
+        for word in self.words[1:]:
+            if word.startswith(scripts) and not os.path.exists(word):
+                yield f"{word}: it is not there (--env makes an environment)"
+
+    def input(self, entry: Mapping[str, Any]) -> dict[str, Any]:
+        """One recorded input: whether it is still as it was, and where; what lay in the code may come with it."""
+        path = text(entry.get("path"))
+        if not path:
+            return {"path": text(entry.get("directory")), "state": "unknown", "here": ""}
+        state = state_of(path, entry)
+        here = path if state == "unchanged" else ""
+        in_code = bool(restore.new_place(path, self.moved))
+        return {"path": path, "state": "unknown" if in_code and not here else state, "here": here}
+
+    # the steps
+
+    @property
+    def command(self) -> str:
+        """The command as a line for a shell, credentials as `***`."""
+        unset = [word for name in self.unset for word in ("-u", name)]
+        variables = ["env", *unset, *(f"{name}={value}" for name, value in self.variables.items())]
+        return f"cd {quote([self.cwd])} && {quote([*variables, *self.words])}"
+
+    @property
+    def preparations(self) -> list[str]:
+        """The commands that make the environment, as lines for a shell."""
+        return [quote(words) for words in self.environment.commands()] if self.environment else []
+
+    @property
+    def built(self) -> list[str]:
+        """The requirements that are not the index's: from addresses of the record, whose builds may run anything."""
+        return [line for line in (self.environment.requirements if self.environment else []) if "://" in line]
+
+    def needed(self) -> list[str]:
+        """The names of credentials that no value is known for."""
+        return list(dict.fromkeys(slot.name for slot in self.slots if slot.name not in self.values))
+
+    def bring(self, say: Say = lambda _: None) -> restore.Restored:
+        """Restore the code, and lay the inputs that lay in it, and are as they were, at their places.
+
+        Raises FootstepsError if the code is not to be had.
+        """
+        self.restored = restore.restore(self.run, self.directory, sources=self.sources, say=say)
+        os.makedirs(self.cwd, exist_ok=True)
+        entries = {entry["path"]: entry for entry in self.run.inputs if text(entry.get("path"))}
+        for row in self.inputs:
+            place = restore.new_place(row["path"], self.moved)
+            if place and row["path"] in entries:
+                self.lay(row, place)
+                row["state"] = state_of(place, {**entries[row["path"]], "mtime_ns": None})
+                row["here"] = place if row["state"] == "unchanged" else ""
+        return self.restored
+
+    def lay(self, row: Mapping[str, Any], place: str) -> None:
+        """Copy, or link, an input that is no part of the code to where the program will look for it."""
+        import shutil
+
+        inside = os.path.join(os.path.realpath(self.directory), "")
+        if os.path.lexists(place) or not row["here"] or not os.path.realpath(place).startswith(inside):
+            return
+        os.makedirs(os.path.dirname(place), exist_ok=True)
+        if os.path.getsize(row["here"]) > COPIED:
+            os.symlink(row["here"], place)
+        else:
+            shutil.copy2(row["here"], place)
+
+    def make_environment(self, say: Say = lambda _: None) -> None:
+        """Make the virtual environment. Raises FootstepsError if it can't be made."""
+        if self.environment:
+            self.environment.make(say)
+
+    def filled(self) -> list[str]:
+        """The command with the values of credentials in their places. Raises FootstepsError without one."""
+        for name in self.needed():
+            raise FootstepsError(f"{name!r} was recorded as {MASK}", hint=f"--set {quote([name + '=VALUE'])}")
+        words = list(self.words)
+        for slot in sorted(self.slots, key=lambda slot: -slot.at):
+            word = words[slot.word]
+            words[slot.word] = word[: slot.at] + self.values[slot.name] + word[slot.at + len(MASK) :]
+        return words
+
+    def execute(self) -> int:
+        """Run the command and wait for it; its exit status (128 + N if signal N ended it).
+
+        What it says goes to stderr. Raises FootstepsError if it can't be started.
+        """
+        import subprocess
+        import time
+
+        words, self.began = self.filled(), time.time()
+        try:
+            process = subprocess.Popen(words, cwd=self.cwd, env=self.surroundings(), stdout=sys.stderr.fileno())
+        except OSError as error:
+            raise FootstepsError(f"{words[0]!r} could not be started: {error.strerror}") from error
+        try:
+            status = process.wait()
+        except KeyboardInterrupt:  # it has had the terminal's Ctrl-C too, and may want to end in order
+            process.wait()
+            raise
+        self.status = 128 - status if status < 0 else status
+        return self.status
+
+    def surroundings(self) -> dict[str, str]:
+        """The environment of the new run: ours without what is another run's, and what is repeated."""
+        kept = {name: value for name, value in own_environment().items() if name not in self.unset}
+        if "PYTHONPATH" in self.variables or self.environment:
+            kept.pop("PYTHONPATH", None)
+        kept.update(self.variables)
+        kept[RUN_VARIABLE] = parent_ticket(self.run)
+        kept["PATH"] = os.path.dirname(self.python) + os.pathsep + kept.get("PATH", os.defpath)
+        return kept
+
+    def result(self) -> Result:
+        """How what the new run made compares with the old. To be called after `execute`."""
+        return Result(self, new_run(self))
+
+    def script(self) -> str:
+        """A shell script that does the same: restore, environment, command."""
+        return script_of(self)
+
+
+def chosen_python(given: str | None) -> str:
+    """The interpreter that a person named, by path or by name; ours if none. Raises FootstepsError without it."""
+    python = found_on_path(given) if given else sys.executable
+    if not python:
+        raise FootstepsError(f"no Python {given!r} is here", hint="--python /path/to/python, or --env")
+    return os.path.abspath(python)
+
+
+def require_words(run: Run, words: Iterable[str]) -> None:
+    """Raises FootstepsError for words that no program can be given: with NUL in them, or half a surrogate pair."""
+    try:
+        plain = all(b"\0" not in os.fsencode(word) for word in words)
+    except UnicodeError:
+        plain = False
+    if not plain:
+        raise FootstepsError(f"{run.name!r} can't be run again: its recorded command is no command")
+
+
+STATES = {"changed": "not as it was", "gone": "gone"}
+
+
+def free_destination(run: Run) -> str:
+    """`RUN-rerun` beside the working directory, with a number if that is taken."""
+    place = restore.default_destination(run).removesuffix("-restored") + "-rerun"
+    number, found = 1, place
+    while any(map(os.path.lexists, (found, restore.beside(found), environment_beside(found)))):
+        number += 1
+        found = f"{place}-{number}"
+    return found
+
+
+def state_of(path: str, entry: Mapping[str, Any]) -> str:
+    """Whether a recorded file is "unchanged", "changed", "gone", or that can't be told: "unknown"."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return "gone"
+    if status.st_mode & 0o170000 != 0o100000 or status.st_size != entry.get("size"):
+        return "changed"
+    if entry.get("mtime_ns") is not None and status.st_mtime_ns == entry["mtime_ns"]:
+        return "unchanged"
+    if not entry.get("sha256"):
+        return "unknown"
+    return "unchanged" if commits.sha256_of(os.fsencode(path)) == entry["sha256"] else "changed"
+
+
+def parent_ticket(run: Run) -> str:
+    """What tells the new run which one it repeats: the heart takes it for the one that launched it."""
+    import json
+
+    ticket = {"pid": os.getpid(), "maker": os.getpid(), "id": run.id, "name": run.name}
+    directory = os.path.join(run.directory, "")
+    return json.dumps({**ticket, "directory": directory, "shown": directory, "made_in": os.getcwd()})
+
+
+def new_run(again: Rerun) -> Run | None:
+    """The run that the command has made: the first that names the old one as its parent."""
+    old = again.run
+    root = os.path.join(again.cwd, text(old.facts.get("output_root")) or "results")
+    for place in dict.fromkeys((root, again.cwd, again.directory)):
+        if os.path.isdir(place):
+            made = [run for run in runs.find([place]) if is_child(run, old, again.began)]
+            if made:
+                return min(made, key=lambda run: (run.name != old.name, run.hash_code != old.hash_code, run.start))
+    return None
+
+
+def is_child(run: Run, parent: Run, began: float) -> bool:
+    """Whether a run began after the command did, as a repetition of its parent."""
+    if run == parent or run.start < began - 1:
+        return False
+    if parent.kind == "arguments":  # which names no parent; its id is another one where the code is
+        return run.kind == parent.kind
+    named = any(row.get("id") == parent.id for row in run.parents)
+    return run.kind == "run" and (named or not parent.id)
+
+
+# ---------------------------------------------------------------------------------------------
+# The command
+# ---------------------------------------------------------------------------------------------
+
+NOT_REPEATABLE = {
+    "stdin": "its program came from stdin, which was not recorded",
+    "interactive": "it ran at a prompt; there is no program",
+    "notebook": "it ran in a notebook; its cells are in executed_cells.py",
+}
+
+
+def command_of(run: Run, python: str, moved: Mapping[str, str], *, stays: bool) -> list[str]:
+    """The words of the command, the launcher's for ranks of one. Raises FootstepsError if there is none."""
+    why = NOT_REPEATABLE.get(text(mapping(run.facts.get("main")).get("kind")))
+    if run.kind == "lite_tracer":
+        why = "LiteTracer recorded its arguments, but not its command"
+    if why:
+        raise FootstepsError(f"{run.name!r} can't be run again: {why}", hint=f"footsteps restore {quote([run.name])}")
+    words = with_own_script(run, restore.words_of(run, moved, stays=stays), python)
+    words = words or [restore.new_place(word, moved) or word for word in formats.shell_words(run.command)]
+    if not words:
+        raise FootstepsError(f"{run.name!r} can't be run again: no command was recorded")
+    launcher = mapping(mapping(run.facts.get("process")).get("launcher"))
+    return launched(run, launcher, python, words) if launcher else [python, *words]
+
+
+def with_own_script(run: Run, words: list[str], python: str) -> list[str]:
+    """The words with the program that an environment brought (a console script) as the new Python's own one."""
+    own, script = recorded_words(run)
+    prefix = text(mapping(run.facts.get("python")).get("prefix"))
+    scripts = os.path.dirname(python)
+    folder, name = os.path.split(os.path.normpath(script))
+    if script not in own or not prefix or folder != os.path.join(prefix, os.path.basename(scripts)):
+        return words
+    at = own.index(script)
+    return [*words[:at], os.path.join(scripts, name), *words[at + 1 :]]
+
+
+def launched(run: Run, launcher: Mapping[str, Any], python: str, words: list[str]) -> list[str]:
+    """The launcher's words with the program in it at its new place; its options as they were recorded."""
+    ranks = str(mapping(run.facts.get("process")).get("world_size") or 1)
+    said = formats.shell_words(text(launcher.get("command")))
+    own, script = recorded_words(run)
+    before = before_program(said, own, script)
+    if launcher.get("kind") == "torchrun":
+        options = torchrun_options(before) or ["--standalone", "--nproc-per-node", ranks]
+        return [python, "-m", "torch.distributed.run", *options, *words[words[:1] == ["-u"] :]]
+    if launcher.get("kind") == "slurm":
+        return ["srun", *nodes_of(run), "--ntasks", ranks, python, *words]
+    name = os.path.basename(before[0]) if before else ""
+    if name not in ("mpiexec", "mpirun", "orterun", "prterun", "mpiexec.hydra"):
+        return ["mpiexec", "-n", ranks, python, *words]
+    if has_more_programs(before, said[len(before) :], own, script):
+        return [name, *with_new_places(said[1:], own, python, words)]
+    interpreters = [n for n, word in enumerate(before) if is_interpreter(word)]
+    options = before[1 : interpreters[0] if interpreters else None]  # what follows is among our words
+    return [name, *options, python, *words]
+
+
+def nodes_of(run: Run) -> list[str]:
+    """The option for srun that spreads the ranks over as many nodes as the job had, if it was on several."""
+    nodes = text(mapping(run.facts.get("environment")).get("SLURM_NNODES"))
+    return ["--nodes", nodes] if nodes.isdecimal() and nodes != "1" else []
+
+
+def is_interpreter(word: str) -> bool:
+    """Whether a word of a launcher's command is a Python."""
+    return os.path.basename(word).startswith("python")
+
+
+def recorded_words(run: Run) -> tuple[list[str], str]:
+    """The words behind the recorded interpreter, and that of them which the program was called by."""
+    argv, words = run.facts.get("argv"), run.facts.get("orig_argv")
+    script = str(argv[0]) if isinstance(argv, list) and argv else ""
+    return [str(word) for word in words[1:]] if isinstance(words, list) else [], script
+
+
+def before_program(said: list[str], own: list[str], script: str) -> list[str]:
+    """What stands in a launcher's command before the program's own words: by their end, else by the script's name."""
+    for words in (own, own[own[:1] == ["-u"] :]):  # which torchrun adds
+        if words and said[-len(words) :] == words:
+            return said[: -len(words)]
+    return said[: said.index(script)] if script in said else []
+
+
+def has_more_programs(before: list[str], rest: list[str], own: list[str], script: str) -> bool:
+    """Whether mpiexec started other programs too, which follow a colon; one may also be an argument of ours."""
+    ours = own[own.index(script) :] if script in own else own
+    return ":" in before or ":" in rest[len(ours) :]
+
+
+def with_new_places(said: list[str], own: list[str], python: str, words: list[str]) -> list[str]:
+    """A launcher's whole command with the new Python, and words of the program that have changed as they are now."""
+    moved = {old: new for old, new in zip(own, words, strict=False) if old != new}
+    return [python if is_interpreter(word) else moved.get(word, word) for word in said]
+
+
+def torchrun_options(before: Sequence[str]) -> list[str]:
+    """The options of torchrun in what stands before the script: behind the launcher's own name."""
+    names = ("torchrun", "torch.distributed.run", "torch.distributed.launch")
+    at = [n for n, word in enumerate(before) if os.path.basename(word) in names]
+    return list(before[at[-1] + 1 :]) if at else []
+
+
+def slots_in(words: Sequence[str]) -> Iterator[Slot]:
+    """The credentials that are missing in a command, each with the name that `--set` knows it by."""
+    for number, word in enumerate(words):
+        at = word.find(MASK)
+        while at >= 0:
+            yield Slot(slot_name(words, number, at), number, at)
+            at = word.find(MASK, at + len(MASK))
+
+
+def slot_name(words: Sequence[str], number: int, at: int) -> str:
+    """What a credential is called: by the query parameter or option before it, else by its word's number."""
+    before = words[number][:at]
+    if before.endswith("="):
+        return before[:-1].replace("?", "&").rpartition("&")[2].lstrip("-+")
+    option = words[number - 1] if number else ""
+    if option.startswith("-") and "=" not in option:
+        return option.lstrip("-")
+    return before.rpartition("=")[0].lstrip("-") or str(number)
+
+
+# ---------------------------------------------------------------------------------------------
+# The result
+# ---------------------------------------------------------------------------------------------
+
+
+class Result:
+    """Whether a rerun made the same.
+
+    again: the rerun; new: the run that it made, or None; artifacts: rows {path, verdict, note, largest}, verdict
+    "identical", "same" (but for what is written about the making), "different", "missing" or "new".
+    """
+
+    def __init__(self, again: Rerun, new: Run | None) -> None:
+        self.again, self.new = again, new
+        self.artifacts = [] if new is None else list(compared(again.run, new))
+
+    @property
+    def same(self) -> bool:
+        """Whether the program succeeded and every artifact is the same."""
+        good = all(row["verdict"] in ("identical", "same") for row in self.artifacts)
+        return self.again.status == 0 and self.new is not None and good and not self.other_id
+
+    @property
+    def other_id(self) -> str:
+        """The id of the new arguments if it is another one: all that a record of arguments can be compared by."""
+        if self.new is None or self.new.kind != "arguments" or self.new.hash_code == self.again.run.hash_code:
+            return ""
+        return self.new.hash_code
+
+    def row(self) -> dict[str, Any]:
+        """The same as an object for JSON."""
+        restored = self.again.restored
+        return {
+            "run": self.again.run.name, "same": self.same, "exit_status": self.again.status,
+            "directory": self.again.directory, "rerun": self.new.directory if self.new else None,
+            "restored_exactly": restored.exact if restored else None,
+            "command": self.again.command, "missing": self.again.missing, "inputs": self.again.inputs,
+            "artifacts": self.artifacts,
+        }  # fmt: skip
+
+
+def compared(old: Run, new: Run) -> Iterator[dict[str, Any]]:
+    """A row for each artifact of either run."""
+    left, right = compare.artifacts_of(old), compare.artifacts_of(new)
+    for path in dict.fromkeys([*left, *right]):
+        yield {"path": path, **artifact_verdict(old, new, left.get(path), right.get(path))}
+
+
+def artifact_verdict(
+    old: Run, new: Run, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """How one artifact came out the second time."""
+    if before is None or after is None:
+        word = "new" if before is None else "missing"
+        return measure.verdict(word, "it was not made then" if before is None else "it was not made now")
+    places = [compare.present(run, entry) for run, entry in ((old, before), (new, after))]
+    if all(places):
+        return measure.measure(*places)
+    same = compare.same_file(before, after)
+    if any(entry.get("target") is not None for entry in (before, after)):
+        return measure.verdict("identical" if same else "different", "by where the link leads; it was not followed")
+    if same is None:
+        return measure.verdict("different", "the recorded one is gone, and has no hash")
+    return measure.verdict("identical" if same else "different", "by its recorded hash; the file is gone")
+
+
+# ---------------------------------------------------------------------------------------------
+# The same as a script
+# ---------------------------------------------------------------------------------------------
+
+
+def script_of(again: Rerun) -> str:
+    """A shell script: what is missing as comments, restore, environment, inputs, command."""
+    run = again.run
+    lines = [f"# {comment(run.name)}, {comment(run.started)}: {comment(run.command)}"]
+    lines += [f"# can't be had: {comment(sentence)}" for sentence in again.missing]
+    lines += ["set -eu", *asked_values(again)]
+    sources = [word for source in again.sources for word in ("--from", source)]
+    restored = quote(["footsteps", "restore", run.directory, again.directory, *sources])
+    lines.append(f"{restored} || [ $? = 1 ] # which is: not all of it came back, as it has said")
+    lines += [*inputs_laid(again), *environment_of(again)]
+    lines.append(f"PATH={quote([os.path.dirname(again.python)])}:$PATH; export PATH")
+    lines += [f"{RUN_VARIABLE}={quote([parent_ticket(run)])}; export {RUN_VARIABLE}", with_values(again)]
+    body = "\n".join(lines) + "\n"
+    return ("#!/usr/bin/env bash\n" if "$'" in body else "#!/bin/sh\n") + body
+
+
+LAY = """\
+lay() { # COMMAND FILE PLACE: unless something is there, or a link of the code leads the place out of it
+    if [ -e "$3" ] || [ -L "$3" ]; then return; fi
+    above=$3
+    until [ -e "$above" ] || [ -L "$above" ]; do above=$(dirname "$above"); done
+    case $(cd "$above" && pwd -P)/ in "$top"/*) mkdir -p "$(dirname "$3")" && $1 "$2" "$3" ;; esac
+}"""
+
+
+def inputs_laid(again: Rerun) -> list[str]:
+    """Lines that do what `Rerun.lay` does with the inputs that lay in the code."""
+    places = [(row["here"], restore.new_place(row["path"], again.moved)) for row in again.inputs if row["here"]]
+    laid = [
+        quote(["lay", "ln -s" if os.path.getsize(here) > COPIED else "cp -p", here, place])
+        for here, place in places
+        if place
+    ]
+    return [LAY, f"top=$(cd {quote([again.directory])} && pwd -P)", *laid] if laid else []
+
+
+def environment_of(again: Rerun) -> list[str]:
+    """Lines that make the environment, if one is wanted, and put this footsteps into it."""
+    if not again.environment:
+        return []
+    made, *install = again.environment.commands()
+    listed = quote([os.path.join(again.environment.path, "requirements.txt")])
+    requirements = "".join(f"{line}\n" for line in again.environment.requirements)
+    site = f'"$({quote([again.python, "-I", "-c", SITE])})"'
+    laid = f"cp -R {quote(own_packages())} {site}"
+    return [quote(made), f"cat > {listed} <<'END'\n{requirements}END", *map(installed_anyhow, install), laid]
+
+
+def installed_anyhow(install: list[str]) -> str:
+    """A line that installs all of a list, or else what can be had of it, one by one."""
+    *words, listed = install
+    one = quote([*words, listed + ".one"])
+    each = f'printf \'%s\\n\' "$line" > {quote([listed + ".one"])}; {one} </dev/null || echo "can\'t be had: $line" >&2'
+    return f"{quote(install)} || while IFS= read -r line; do {each}; done < {quote([listed])}"
+
+
+def comment(words: str) -> str:
+    """The text on one line of a script."""
+    return "".join(c if c.isprintable() else "?" for c in words)
+
+
+def asked_values(again: Rerun) -> list[str]:
+    """Lines that end the script unless the credentials are in its environment."""
+    found = dict.fromkeys(slot.name for slot in again.slots)
+    return [f': "${{{variable(name)}:?set it to what was recorded as {MASK}}}"' for name in found]
+
+
+def variable(name: str) -> str:
+    """The shell variable for a credential."""
+    return "SET_" + "".join(c if c.isalnum() and c.isascii() else "_" for c in name).upper()
+
+
+def with_values(again: Rerun) -> str:
+    """The command, with shell variables where credentials belong."""
+    words = [shell_word(again, number) for number in range(len(again.words))]
+    return again.command.removesuffix(quote(again.words)) + " ".join(words)
+
+
+def shell_word(again: Rerun, number: int) -> str:
+    """One word of the command, quoted, each credential in it as a shell variable."""
+    word, parts, end = again.words[number], [], 0
+    for slot in (slot for slot in again.slots if slot.word == number):
+        parts += [quote([word[end : slot.at]]) if word[end : slot.at] else "", f'"${variable(slot.name)}"']
+        end = slot.at + len(MASK)
+    return "".join(parts) + (quote([word[end:]]) if word[end:] or not parts else "")
