@@ -68,7 +68,7 @@ def document(runs: Sequence[Run], how: Pages, **head: Any) -> dict[str, Any]:
         **head,
         "count": len(runs),
         "keys": keys_of(runs),
-        "columns": columns_of(facts),
+        "columns": columns_of(facts, {name for run in runs for name in flat(run.recorded)}),
         "packages": packages_of(runs),
         "links": links.found(),
         "chunk": CHUNK,
@@ -96,13 +96,10 @@ def keys_of(runs: Sequence[Run]) -> list[str]:
     return [run.name if seen[run.name] == 1 else f"{run.name}@{run.id or run.root}" for run in runs]
 
 
-def facts_of(run: Run) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """Facts, arguments and recorded values by name, each as the page can compare and say it."""
-    facts = {name: expressions.plain_value(fact(run)) for name, fact in expressions.FACTS.items()}
-    recorded = flat(run.recorded)
-    given = {name: value for name, value in flat(run.arguments).items() if name not in recorded}
-    said = [{name: comparable(value) for name, value in part.items()} for part in (facts, given, recorded)]
-    return said[0], said[1], said[2]
+def facts_of(run: Run) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Facts by name, and arguments and recorded values by name, each as the page can compare and say it."""
+    facts = {name: comparable(expressions.plain_value(fact(run))) for name, fact in expressions.FACTS.items()}
+    return facts, {name: comparable(value) for name, value in expressions.parameters(run).items()}
 
 
 def comparable(value: Any) -> Any:
@@ -132,17 +129,24 @@ def depth(value: Any) -> int:
     return level
 
 
-def columns_of(facts: Sequence[tuple[dict[str, Any], ...]]) -> list[dict[str, Any]]:
-    """Each name's values over all runs: `of` are those that occur, `at` their number for each of `rows` (or all)."""
-    found: list[dict[str, Any]] = []
-    for kind, place in (("fact", 0), (ARGUMENT, 1), (RESULT, 2)):
-        names = dict.fromkeys(name for each in facts for name in each[place])
-        columns: dict[str, Column] = {name: Column() for name in names}
-        for row, each in enumerate(facts):
-            for name, value in each[place].items():
-                columns[name].add(row, value)
-        found += [{"name": name, "kind": kind, **column.packed(len(facts))} for name, column in columns.items()]
-    return found
+def columns_of(each: Sequence[tuple[dict[str, Any], dict[str, Any]]], results: set[str]) -> list[dict[str, Any]]:
+    """Each name's values over all runs: `of` are those that occur, `at` their number for each of `rows` (or all).
+
+    results: the names that a run has recorded; a recorded value stands for an argument of the same name.
+    """
+    facts: dict[str, Column] = {}
+    parameters: dict[str, Column] = {}
+    for row, said in enumerate(each):
+        for columns, values in zip((facts, parameters), said, strict=True):
+            for name, value in values.items():
+                columns.setdefault(name, Column()).add(row, value)
+    return [
+        *({"name": name, "kind": "fact", **column.packed(len(each))} for name, column in facts.items()),
+        *(
+            {"name": name, "kind": RESULT if name in results else ARGUMENT, **column.packed(len(each))}
+            for name, column in parameters.items()
+        ),
+    ]
 
 
 class Column:

@@ -12,7 +12,7 @@ class Records {
     this.numbers = new Map(document.keys.map((key, number) => [key, number]));
   }
 
-  /** A recorded value wins over a fact of the same name only in its own column: names are kept apart by kind. */
+  /** An argument or a recorded value may have the name of a fact: its column has "=" before it. */
   addColumn({ name, kind, of, at, rows }) {
     const places = rows ? new Int32Array(this.count).fill(-1) : Int32Array.from(at);
     if (rows) rows.forEach((row, n) => { places[row] = at[n]; });

@@ -215,7 +215,7 @@ async function runView() {
     part("code that differed from the commit", texts?.diff ? patchView(texts.diff) : null),
     Object.entries(texts?.code || {}).length ? part("files of the code that the record keeps", Object.entries(texts.code).map(([path, words]) => folded2(path, words))) : null,
     part("console", texts?.console ? h("pre", { class: "console", tabindex: 0, role: "region", "aria-label": "console" }, visibleLines(texts.console)) : null),
-    Object.keys(texts?.previews || {}).length ? part("text files", Object.entries(texts.previews).map(([path, words]) => h("details", {}, h("summary", {}, linkTo(about, path)), previewOf(path, words)))) : null,
+    Object.keys(texts?.previews || {}).length ? part("text files", Object.entries(texts.previews).map(([path, words]) => h("details", {}, h("summary", {}, visible(path)), previewOf(path, words)))) : null,
     part("packages", packagesView(records.packages(run))),
     part("files of the record", filesView(about, about.files.filter((file) => file[4]), 0)),
     leftOut([series, texts].filter((each) => each === null).slice(0, 1)));
