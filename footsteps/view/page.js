@@ -116,7 +116,7 @@ function runsView() {
   const search = h("input", { id: "search", type: "search", value: state.words, placeholder: "lr<=0.01 optimizer:sgd, or a word ( / )", "aria-label": "Search runs",
     spellcheck: "false", autocomplete: "off", oninput: (event) => { state.words = event.target.value; state.cursor = 0; readQuery(); laterChanged(); } });
   const groups = [["", "nothing"], ["folder", "group"], ["status", "status"], ["commit", "commit"], ["host", "host"],
-    ...records.parameters().filter((id) => records.columns.get(id).of.length < Math.max(3, records.count)).map((id) => [id, id.slice(1)])];
+    ...records.parameters().filter((id) => records.columns.get(id).of.length <= Math.max(20, records.count / 2)).map((id) => [id, id.slice(1)])];
   const controls = h("div", { class: "controls" }, search, choice("group by", state.group, groups, (value) => { state.group = value; changed(); }),
     state.group ? h("label", {}, h("input", { type: "checkbox", id: "folded", checked: state.folded, onchange: (event) => { state.folded = event.target.checked; changed(); } }), " groups only") : null, columnChoice(),
     state.ticked.size ? h("button", { type: "button", id: "untick", onclick: () => { state.ticked.clear(); changed(); } }, "untick all") : null);

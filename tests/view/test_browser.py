@@ -38,10 +38,10 @@ def test_a_ticked_run_has_its_curves_with_values_under_the_pointer(browser, proj
     browser.open(page(cwd=project), {"view": "curves", **NEWEST})
     assert browser.texts(".chart figcaption") == ["loss", "accuracy"]
     assert browser.count(".charts figure:first-child path.curve") == 2
-    assert browser.texts(".legend a") == ["knee/b", "knee/a"]
+    assert [words.split()[0] for words in browser.texts(".legend a")] == ["knee/b", "knee/a"]
     browser.ask("document.querySelector('.chart svg').focus()")
     browser.press("\ue014", "\ue014")
-    assert browser.texts(".tip")[0] == "step 1knee/b0.51knee/a0.6"
+    assert browser.texts(".tip b") == ["step 1", "0.51", "0.6"]
     browser.click("#log")
     browser.wait("location.hash.includes('log=1')")
     browser.ask("(e => { e.value = 0.5; e.dispatchEvent(new Event('change')); })(document.getElementById('smooth'))")
@@ -297,7 +297,7 @@ def test_nothing_of_a_strangers_record_acts(browser, hostile_page, tmp_path, vie
     places = browser.ask(PLACES)
     ours = (f"{hostile_page.as_uri()}#", f"{(tmp_path / 'results').as_uri()}/")
     assert [url for url in places if not url.startswith(ours)] == []
-    linked = browser.ask("[...document.querySelectorAll('a')].map((a) => a.href)")
+    linked = browser.ask(PLACES.replace("main img, ", ""))
     assert not [url for url in linked if "outside" in url or "link" in url or url.endswith((".html", ".svg"))]
     assert "\u202e" not in browser.ask("document.getElementById('main').textContent")
     if view == "run":
@@ -323,14 +323,16 @@ def test_the_policy_forbids_what_code_of_ours_could_do_by_mistake(browser, proje
     (() => {
       const tried = {};
       try { document.body.innerHTML = "<b>x</b>"; tried.markup = true; } catch { }
-      const button = document.createElement("button");
-      button.setAttribute("onclick", "window.pwned = 1"); document.body.append(button); button.click();
+      try {
+        const button = document.createElement("button");
+        button.setAttribute("onclick", "window.pwned = 1"); document.body.append(button); button.click();
+      } catch { }
       tried.handler = window.pwned;
       return fetch("page.html").then(() => { tried.request = true; }, () => {}).then(() => tried);
     })()
     """
     assert browser.ask(refused) in ({}, {"handler": None})
-    assert browser.complaints()  # of the policy
+    assert any("Content Security Policy" in line for line in browser.complaints())
 
 
 AXE = "axe.run().then((done) => done.violations.map((v) => [v.impact, v.id, v.nodes.map((n) => n.html)]))"
