@@ -121,7 +121,7 @@ QUERIES = [
     "lr>-Infinity",
     "lr:none", "lr:", "lr:nan", "optimizer:sgd", "optimizer:SGD", "name:sgd", "optimizer.name==sgd", "--optimizer:sgd",
     "layers:64", "layers:'64 32'", "layers:[64,32]", "layers:'(64, 32)'", "layers>100", "flag:true", "flag:True",
-    "flag:1", "flag>0", "package.numpy<2", "package.numpy:1", "package.numpy==1.26", "package.numpy>=1.26.4", 
+    "flag:1", "flag>0", "package.numpy<2", "package.numpy:1", "package.numpy==1.26", "package.numpy>=1.26.4",
     "package.torch:2.0",
     "python>=3.10", "python:3", "status:failed", "status:finished", "started>=2026-11-22T05", "started:2026-11-22",
     "date<2026-11-22T03", "when:2026-11-22T04", "duration>5", "duration<=5", "exit_status:0", "exit_status==1",
