@@ -26,9 +26,9 @@ function kindsOf(lines) {
 /** The parts of a patch by path. */
 function patchParts(words) {
   const parts = new Map();
-  for (const part of (words || "").split(/^(?=diff --git )/m)) {
-    const named = /^\+\+\+ b\/(.*)$/m.exec(part) || /^--- a\/(.*)$/m.exec(part) || /^diff --git a\/.* b\/(.*)$/m.exec(part);
-    if (named) parts.set(named[1].replace(/\t$/, ""), part);
+  for (const each of (words || "").split(/^(?=diff --git )/m)) {
+    const named = /^\+\+\+ b\/(.*)$/m.exec(each) || /^--- a\/(.*)$/m.exec(each) || /^diff --git a\/.* b\/(.*)$/m.exec(each);
+    if (named) parts.set(named[1].replace(/\t$/, ""), each);
   }
   return parts;
 }
@@ -52,13 +52,13 @@ function reversed(patch) {
  * @returns {?Array<[string, string]>} pairs of " ", "-" or "+" and the line
  */
 function steps(a, b, limit = 1500) {
-  let start = 0;
-  while (start < a.length && start < b.length && a[start] === b[start]) start++;
+  let head = 0;
+  while (head < a.length && head < b.length && a[head] === b[head]) head++;
   let end = 0;
-  while (end < a.length - start && end < b.length - start && a.at(-1 - end) === b.at(-1 - end)) end++;
-  const inner = shortest(a.slice(start, a.length - end), b.slice(start, b.length - end), limit);
+  while (end < a.length - head && end < b.length - head && a.at(-1 - end) === b.at(-1 - end)) end++;
+  const inner = shortest(a.slice(head, a.length - end), b.slice(head, b.length - end), limit);
   const same = (lines) => lines.map((line) => [" ", line]);
-  return inner && [...same(a.slice(0, start)), ...inner, ...same(end ? a.slice(-end) : [])];
+  return inner && [...same(a.slice(0, head)), ...inner, ...same(end ? a.slice(-end) : [])];
 }
 
 function shortest(a, b, limit) {
@@ -139,19 +139,27 @@ function repositoryDifferences(name, left, right, a, b) {
 
 function fileDifference(name, path, one, other, a, b, same) {
   const key = `${name}/${path}`;
-  const [left, right] = [[one, a], [other, b]].map(([file, texts]) => file && contentOf(file, texts, key));
-  if (left !== undefined && left !== null && right !== undefined && right !== null) return { note: "", patch: unified(path, left, right) };
-  if (one && other) return { note: "differs; its content is not in this page", patch: "" };
-  const note = one ? "changed in the first only" : "changed in the second only";
-  const words = same ? note : `${note}, from its commit`;
-  const part = patchParts((one ? a : b).diff).get(path);
-  if (part) return { note: words, patch: one ? reversed(part) : part };
-  const [file, content] = one ? [one, left] : [other, right];
-  if (content === null || content === undefined) return { note: `${words}; its content is not in this page`, patch: "" };
-  if (file[2] !== "untracked") return { note: `${words}; the commit's version is not in this page`, patch: "" };
-  return { note: words, patch: one ? unified(path, content, "") : unified(path, "", content) };
+  if (one && other) {
+    const [left, right] = [contentOf(one, a, key), contentOf(other, b, key)];
+    if (left === null || right === null) return { note: "differs; its content is not in this page", patch: "" };
+    return { note: "", patch: unified(path, left, right) };
+  }
+  const found = changeOf(path, one || other, one ? a : b, key);
+  const note = `changed in the ${one ? "first" : "second"} only${same ? "" : ", from its commit"}${found.note}`;
+  return { note, patch: one ? reversed(found.patch) : found.patch };
 }
 
+/** The patch from a file's commit to the file as a run had it. */
+function changeOf(path, file, texts, key) {
+  const known = patchParts(texts.diff).get(path);
+  if (known) return { note: "", patch: known };
+  const content = contentOf(file, texts, key);
+  if (content === null) return { note: "; its content is not in this page", patch: "" };
+  if (file[2] !== "untracked") return { note: "; the commit's version is not in this page", patch: "" };
+  return { note: "", patch: unified(path, "", content) };
+}
+
+/** The text of a file of a run's code, null where the page does not have it. */
 function contentOf([, kind], texts, key) {
-  return kind === "deleted" || kind === "absent" ? "" : texts.code?.[key];
+  return kind === "deleted" || kind === "absent" ? "" : (texts.code?.[key] ?? null);
 }

@@ -77,8 +77,9 @@ def curve_html(name: str, series: dict[str, Any]) -> str:
     """A series as a small drawing, with its last value."""
     words = f"{name} {said(series['last'])}"
     return (
-        f'<figure style="margin: 4px 0"><svg width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}" role="img">'
-        f'<title>{escaped(words)}</title><polyline fill="none" stroke="currentColor" points="{points_of(series)}"/></svg>'
+        f'<figure style="margin: 4px 0"><svg width="{WIDTH}" height="{HEIGHT}" role="img">'
+        f"<title>{escaped(words)}</title>"
+        f'<polyline fill="none" stroke="currentColor" points="{points_of(series)}"/></svg>'
         f"<figcaption>{escaped(words)}</figcaption></figure>"
     )
 

@@ -154,9 +154,9 @@ function columnChoice() {
 }
 
 /** The pictures that were put into the page, by run and path. */
-function pictures() {
-  pictures.known ??= JSON.parse(document.getElementById("pictures").textContent);
-  return pictures.known;
+function embeddedPictures() {
+  embeddedPictures.known ??= JSON.parse(document.getElementById("pictures").textContent);
+  return embeddedPictures.known;
 }
 
 function openDialog(words, content) {
@@ -199,10 +199,18 @@ function runAtCursor() {
 }
 
 function pressed(event) {
+  if (document.getElementById("dialog").open || event.ctrlKey || event.metaKey || event.altKey) return;
   const typing = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName) && !/^(checkbox|range)$/.test(event.target.type);
-  if (event.key === "Escape" && event.target.id === "search") event.target.blur();
-  else if (event.key === "Escape" && !document.getElementById("dialog").open && !typing) goTo("runs");
-  if (typing || event.ctrlKey || event.metaKey || event.altKey || document.getElementById("dialog").open) return;
+  if (event.key === "Escape") leave(event.target, typing);
+  if (!typing) act(event);
+}
+
+function leave(target, typing) {
+  if (target.id === "search") target.blur();
+  else if (!typing) goTo("runs");
+}
+
+function act(event) {
   const run = runAtCursor();
   if (event.key === "Enter" && state.view === "runs" && run !== undefined && !/^(A|BUTTON|SUMMARY|INPUT)$/.test(event.target.tagName)) {
     location.hash = addressOf({ view: "run", run });
@@ -238,7 +246,7 @@ function take(document) {
   render();
 }
 
-function start() {
+function begin() {
   readAddress();
   render();
   addEventListener("hashchange", () => { readAddress(); render(); });
@@ -250,4 +258,4 @@ function start() {
   if (records.document.follow) setTimeout(refresh, REFRESH);
 }
 
-start();
+begin();

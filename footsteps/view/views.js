@@ -85,9 +85,9 @@ async function figuresView() {
   const { runs, note } = chosenRuns("figures");
   const [abouts, texts] = await Promise.all([records.parts("about", runs), records.parts("texts", runs)]);
   const labels = labelsOf(runs);
-  const pictures = byName(abouts.map(picturesOf));
+  const figures = byName(abouts.map(picturesOf));
   const previews = byName(texts.map((each) => Object.keys(each?.previews || {})));
-  const rows = [...pictures].map(([path, having]) => gallery(path, having, (n) => pictureOf(runs[n], abouts[n], path), labels));
+  const rows = [...figures].map(([path, having]) => gallery(path, having, (n) => pictureOf(runs[n], abouts[n], path), labels));
   rows.push(...[...previews].map(([path, having]) => gallery(path, having, (n) => previewOf(path, texts[n].previews[path]), labels)));
   return h("div", { class: "view" }, note, leftOut(texts), rows.length ? rows : nothing("These runs made no pictures, text, CSV or JSON files that are still there."));
 }
@@ -106,7 +106,7 @@ function gallery(path, having, make, labels) {
 
 /** A picture that a click makes large. A drawing (SVG) is an image here, whose scripts never run. */
 function pictureOf(run, about, path) {
-  const source = pictures()[`${run}/${path}`] || urlOf(about, path);
+  const source = embeddedPictures()[`${run}/${path}`] || urlOf(about, path);
   const words = visible(`${path} of ${records.document.keys[run]}`);
   const image = () => h("img", { src: source, alt: words, loading: "lazy", onerror: (event) => event.target.replaceWith(h("span", { class: "note" }, "the picture is not with this page")) });
   return h("button", { type: "button", class: "picture", "aria-label": `${words}, larger`, onclick: () => openDialog(words, image()) }, image());
@@ -186,13 +186,13 @@ function codeView(runs, abouts, texts) {
     const title = h("h3", {}, "from ", runLink(runs[0]), " to ", runLink(run));
     if (!found.length) return h("section", {}, title, nothing(same ? "The code is the same." : "The records tell of no difference."));
     const commits = found.some((each) => each.title.includes(": commits "));
-    const command = `footsteps diff ${[runs[0], run].map((each) => quoted(said(records.value("name", each)))).join(" ")}`;
+    const command = `footsteps diff ${[runs[0], run].map((each) => shellQuoted(said(records.value("name", each)))).join(" ")}`;
     return h("section", {}, title, found.map((each) => [h("h4", {}, visible(each.title)), each.note ? nothing(each.note) : null, each.patch ? patchView(each.patch) : null]),
       commits ? h("p", { class: "note" }, "all of it: ", h("code", {}, visible(command))) : null);
   });
 }
 
-function quoted(word) {
+function shellQuoted(word) {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
@@ -206,26 +206,26 @@ async function runView() {
   const places = picturesOf(about);
   return h("div", { class: "view run" },
     h("div", { class: "title" }, h("h2", {}, visible(records.document.keys[run])), statusSign(run), h("span", {}, OWN.started.show(run)), h("span", {}, OWN.duration.show(run)), tick),
-    part("chain", chainOf(run) && graph(run)),
-    part("curves", series && Object.keys(series).length ? runCurves(series) : null),
-    part("figures", places.length ? h("div", { class: "row", tabindex: 0, role: "region", "aria-label": "figures" }, places.map((path) => h("figure", {}, pictureOf(run, about, path), h("figcaption", {}, linkTo(about, path))))) : null),
-    h("div", { class: "sections" }, about.sections.map(([title, pairs]) => part(title || "run", pairsView(pairs)))),
-    part("artifacts", filesView(about, about.files.filter((file) => !file[4]), about.more[0])),
-    part("inputs", inputsView(run, about)),
-    part("code that differed from the commit", texts?.diff ? patchView(texts.diff) : null),
-    Object.entries(texts?.code || {}).length ? part("files of the code that the record keeps", Object.entries(texts.code).map(([path, words]) => folded2(path, words))) : null,
-    part("console", texts?.console ? h("pre", { class: "console", tabindex: 0, role: "region", "aria-label": "console" }, visibleLines(texts.console)) : null),
-    Object.keys(texts?.previews || {}).length ? part("text files", Object.entries(texts.previews).map(([path, words]) => h("details", {}, h("summary", {}, visible(path)), previewOf(path, words)))) : null,
-    part("packages", packagesView(records.packages(run))),
-    part("files of the record", filesView(about, about.files.filter((file) => file[4]), 0)),
+    section("chain", chainOf(run) && graph(run)),
+    section("curves", series && Object.keys(series).length ? runCurves(series) : null),
+    section("figures", places.length ? h("div", { class: "row", tabindex: 0, role: "region", "aria-label": "figures" }, places.map((path) => h("figure", {}, pictureOf(run, about, path), h("figcaption", {}, linkTo(about, path))))) : null),
+    h("div", { class: "sections" }, about.sections.map(([title, pairs]) => section(title || "run", pairsView(pairs)))),
+    section("artifacts", filesView(about, about.files.filter((file) => !file[4]), about.more[0])),
+    section("inputs", inputsView(run, about)),
+    section("code that differed from the commit", texts?.diff ? patchView(texts.diff) : null),
+    Object.entries(texts?.code || {}).length ? section("files of the code that the record keeps", Object.entries(texts.code).map(([path, words]) => codeFile(path, words))) : null,
+    section("console", texts?.console ? h("pre", { class: "console", tabindex: 0, role: "region", "aria-label": "console" }, visibleLines(texts.console)) : null),
+    Object.keys(texts?.previews || {}).length ? section("text files", Object.entries(texts.previews).map(([path, words]) => h("details", {}, h("summary", {}, visible(path)), previewOf(path, words)))) : null,
+    section("packages", packagesView(records.packages(run))),
+    section("files of the record", filesView(about, about.files.filter((file) => file[4]), 0)),
     leftOut([series, texts].filter((each) => each === null).slice(0, 1)));
 }
 
-function part(title, content) {
+function section(title, content) {
   return content ? h("section", { class: "part" }, h("h3", {}, visible(title)), content) : null;
 }
 
-function folded2(title, words) {
+function codeFile(title, words) {
   return h("details", {}, h("summary", {}, visible(title)), h("pre", { class: "preview", tabindex: 0, role: "region", "aria-label": visible(title) }, visibleLines(words)));
 }
 
