@@ -10,13 +10,12 @@ import shutil
 import stat
 import subprocess
 import sys
-import zlib
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
 from made_runs import at, make_run
-from view_pages import document_of, footsteps, strangers_run
+from view_pages import document_of, footsteps, strangers_run, unpacked
 
 import footsteps as package
 from footsteps.cli.showing import report
@@ -29,11 +28,6 @@ def some_runs(root, count=3):
     """Runs with an argument each, newest last."""
     for number in range(count):
         make_run(root / f"knee/run-{number}", started=at(number), arguments={"lr": number / 10})
-
-
-def chunk_of(document, kind, number=0):
-    """The unpacked values of a chunk."""
-    return json.loads(zlib.decompress(b64decode(document["chunks"][kind][number]), 31))
 
 
 def test_the_path_of_the_page_is_printed_and_it_lies_in_the_cache(tmp_path):
@@ -116,10 +110,10 @@ def test_only_files_that_lie_in_the_run_are_linked_or_embedded(tmp_path):
     """Not what a manifest names elsewhere, nor what a link leads to."""
     run = strangers_run(tmp_path / "results" / "run")
     document = data.document([runs.load(run)], data.Pages(report, lambda _: "./"))
-    there = {path for path, _, _, there, _ in chunk_of(document, "about")[0]["files"] if there}
+    there = {path for path, _, _, there, _ in unpacked(document, "about")[0]["files"] if there}
     assert there >= {"evil.svg", "t.csv"}
     assert not [path for path in there if ".." in path or path.startswith("/") or "link" in path]
-    assert "secret" not in json.dumps([chunk_of(document, kind) for kind in data.KINDS])
+    assert "secret" not in json.dumps([unpacked(document, kind) for kind in data.KINDS])
     assert [name for name in joined.embedded([runs.load(run)]) if "link" in name] == []
 
 

@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+import zlib
+from base64 import b64decode
 from pathlib import Path
 
 from made_runs import make_run
@@ -35,10 +37,19 @@ def footsteps(*words, cwd=None, env=None):
     return subprocess.run(command, cwd=cwd, env={**os.environ, **(env or {})}, capture_output=True, text=True)
 
 
+def document_in(words) -> dict:
+    """The data of a page."""
+    return json.loads(words.partition('id="data">')[2].partition("</script>")[0])
+
+
 def document_of(path) -> dict:
     """The data of a written page."""
-    words = Path(path).read_text("ascii")
-    return json.loads(words.partition('id="data">')[2].partition("</script>")[0])
+    return document_in(Path(path).read_text("ascii"))
+
+
+def unpacked(document, kind, number=0) -> list:
+    """The values of a chunk."""
+    return json.loads(zlib.decompress(b64decode(document["chunks"][kind][number]), 31))
 
 
 def strangers_run(directory):
