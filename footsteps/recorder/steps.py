@@ -113,6 +113,7 @@ def note_arguments(values: Mapping[str, object], **facts: object) -> None:
 def meet(run: Any) -> None:
     """Join the run of the parent or of the other ranks, or make one."""
     run.endings, run.job, run.facts, run.default_name = [], None, {}, program_name
+    run.begun_at = f" (begun at {_caller()})"
     handle = parents_run()
     if handle is not None:
         join(run, handle)
@@ -123,6 +124,15 @@ def meet(run: Any) -> None:
     else:
         run.make()
     run.handle_lines = handle_lines(run.id, run.name, run.maker)
+
+
+def _caller() -> str:
+    """The line of the program that began the run, "train.py:12"."""
+    ours = ("footsteps", getattr(shared().core, "__name__", ""))
+    frame: Any = sys._getframe(1)
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in ours:
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 def start(run: Any) -> None:
