@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
+import pytest
 from made_runs import at, make_run
 from view_pages import HOSTILE, strangers_run
 
@@ -69,3 +70,22 @@ def test_a_strangers_record_puts_no_markup_into_a_notebook(tmp_path):
         assert not [name for name in shown.attributes if name.startswith("on") or name == "href"]
         assert HOSTILE[0] in shown.text
         assert "\u202e" not in html
+
+
+CELLS = [
+    "import footsteps\nfootsteps.initialize('a <b>/run')",
+    "from footsteps.reader import runs\nruns.load('results/a <b>/run')",
+]
+
+
+@pytest.mark.kernel
+@pytest.mark.filterwarnings("ignore")
+def test_a_cell_that_begins_a_run_shows_a_link_to_its_directory(tmp_path):
+    """Relative to the notebook; and a run as a cell's value shows itself."""
+    nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
+    pytest.importorskip("ipykernel")
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in CELLS])
+    done = nbclient.NotebookClient(notebook, kernel_name="python3", timeout=120).execute()
+    shown = [output.data["text/html"] for output in done.cells[0].outputs if output.output_type == "display_data"]
+    assert shown == ['<a href="./results/a%20%3Cb%3E/run/">results/a &lt;b&gt;/run/</a>']
+    assert "a &lt;b&gt;/run" in done.cells[1].outputs[0].data["text/html"]
