@@ -30,10 +30,10 @@ def add_view(commands: Commands) -> None:
         "view",
         "look at runs in a browser: one HTML file, no server, no network",
         examples="""\
-  footsteps view                          all runs below results/
-  footsteps view knee 'lr<=0.01'          the runs of a group, those with this argument
-  footsteps view a b c -o abc.html --embed   three runs, one file that can be mailed
-  footsteps view --follow                 served on this machine, while runs go on""",
+  footsteps view                    all runs below results/
+  footsteps view knee 'lr<=0.01'    of a group the runs with this argument
+  footsteps view a b --embed -o ab.html   two runs, in a file to be mailed
+  footsteps view --follow           served on this machine, while runs go on""",
         more="""\
 A table with search, curves, figures, what differs, and all that is known of each run. A word is a RUN, a
 group of runs, a pattern (knee/*), or an expression as `footsteps search` takes them. The path is printed;
