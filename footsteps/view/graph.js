@@ -32,7 +32,10 @@ function levelsOf(run) {
 /** The drawn chain of a run, earliest at the left; a box leads to its run. */
 function graph(run) {
   const holder = h("div", { class: "wide graph", tabindex: 0, role: "region", "aria-label": "chain of runs" });
-  chainNodes(run).then((nodes) => holder.append(drawing(run, nodes)));
+  chainNodes(run).then((nodes) => {
+    holder.append(drawing(run, nodes));
+    requestAnimationFrame(() => { holder.scrollLeft = holder.scrollWidth; }); // the run is at the right
+  });
   return holder;
 }
 

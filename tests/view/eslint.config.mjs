@@ -1,6 +1,6 @@
 // What the page's script is held to, all of its files as one; no package is needed but eslint.
 const browser = ["document", "window", "location", "history", "addEventListener", "dispatchEvent", "fetch", "setTimeout",
-  "clearTimeout", "URLSearchParams", "Blob", "Response", "DecompressionStream", "atob", "Event", "URL", "performance"];
+  "clearTimeout", "requestAnimationFrame", "URLSearchParams", "Blob", "Response", "DecompressionStream", "atob", "Event", "URL", "performance"];
 
 export default [{
   files: ["**/*.js"],
