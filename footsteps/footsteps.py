@@ -48,8 +48,7 @@ TIMEOUT = 20.0  # seconds that git or pip may take
 EXTENSIONS: list[Any] = ["footsteps.recorder"]
 # Options whose values are written as ***.
 SECRETS = ("token", "password", "passwd", "secret", "key", "credentials")
-# How processes that this one starts know its run; see `Run.handle`.
-RUN_VARIABLE = "FOOTSTEPS_RUN"
+RUN_VARIABLE = "FOOTSTEPS_RUN"  # by it, processes that this one starts know its run; see `Run.handle`
 
 
 # Where the package is installed, its errors and ours are caught by one `except footsteps.FootstepsError`.
@@ -103,8 +102,8 @@ def initialize(
     with _lock():
         run = current()
         if run is not None and run.process == os.getpid():
-            hint = "footsteps.finish() ends it, then initialize() may begin another"
-            raise FootstepsError(f"this run already writes to {run.shown!r}{run.begun_at}", hint)
+            said = f"this run already writes to {run.shown!r}{run.begun_at}"
+            raise FootstepsError(said, "footsteps.finish() ends it, then initialize() may begin another")
         if run is None:
             _begin(run_name, output_root, {} if console is None else {"console": console})
 
@@ -461,9 +460,9 @@ def as_name(text: str) -> str:
 
 def _checked_root(root: str | os.PathLike[str]) -> str:
     """The output root as text. Raises InvalidName."""
-    known = isinstance(root, (str, bytes, os.PathLike))
-    text = str(root) if isinstance(root, str) or not known else os.path.join(os.fsdecode(root), "")
-    if not known or _has_control(text):
+    path = isinstance(root, (bytes, os.PathLike))
+    text = os.path.join(os.fsdecode(root), "") if path else root if isinstance(root, str) else "\0"
+    if _has_control(text):
         raise InvalidName(f"output_root {root!r} can't be a directory", f"use one such as {OUTPUT_ROOT!r}")
     return text
 
@@ -576,7 +575,8 @@ def _made_directory(root: str, name: str) -> tuple[str, str]:
         way = os.path.dirname(base)
         while way and not os.path.lexists(way):
             way = os.path.dirname(way)
-        why = f"{way!r} is a file or a broken link" if way and not os.path.isdir(way) else error.strerror or error
+        kind = "file" if os.path.exists(way) else "broken link"
+        why = f"{way!r} is a {kind}" if way and not os.path.isdir(way) else error.strerror or error
         reason = f"can't make the run's directory {base!r}: {why}"
         raise DirectoryError(reason, hint, error.errno) from None
 
