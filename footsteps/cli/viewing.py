@@ -71,7 +71,8 @@ def view(args: argparse.Namespace) -> int:
     title = " ".join(args.words) or ", ".join(os.path.basename(root.rstrip(os.sep)) for root in roots)
     complain(problems)
     if not found:
-        none = f"no run in {runs.said(roots)} to look at{elsewhere(roots, 'view --root')}"
+        which = f"is or matches {' '.join(args.words)!r}" if args.words else "is recorded"
+        none = f"no run in {runs.said(roots)} {which}{elsewhere(roots, 'view --root')}"
         render.talk(render.escaped(f"footsteps: {none}"))
         return NO
     if args.follow:
