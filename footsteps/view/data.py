@@ -117,7 +117,7 @@ def comparable(value: Any) -> Any:
     if isinstance(value, float):
         plain = value == value and abs(value) < 1e15 and value != int(value)  # noqa: PLR0124 - nan
         return value if plain else {"s": str(value), "n": 1}
-    return {"s": expressions.said(value)}
+    return {"s": shown(value)}
 
 
 def depth(value: Any) -> int:
@@ -310,9 +310,12 @@ def about(run: Run, files: Sequence[dict[str, Any]], how: Pages) -> dict[str, An
 
 def shown(value: Any) -> str:
     """A value as a line of `show`."""
-    if isinstance(value, (list, tuple, dict)):
+    if not isinstance(value, (list, tuple, dict)):
+        return expressions.said(value)
+    try:
         return repr(value)
-    return expressions.said(value)
+    except RecursionError:
+        return "..."
 
 
 def repository_of(repository: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ class Records {
     this.count = document.count;
     this.columns = new Map();
     this.unpacked = new Map();
+    for (const set of document.packages.of) Object.setPrototypeOf(set, null);
     for (const column of document.columns) this.addColumn(column);
     this.numbers = new Map(document.keys.map((key, number) => [key, number]));
   }
@@ -98,7 +99,12 @@ async function unpack(chunk) {
   if (!chunk) return null;
   const packed = Uint8Array.from(atob(chunk), (character) => character.charCodeAt(0));
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return JSON.parse(await new Response(stream).text());
+  return JSON.parse(await new Response(stream).text(), withoutPrototype);
+}
+
+/** A record may name a value "constructor": an object of the data has nothing but what was written. */
+function withoutPrototype(_, value) {
+  return value && typeof value === "object" && !Array.isArray(value) ? Object.setPrototypeOf(value, null) : value;
 }
 
 /** Kinds of files that no browser executes, whatever is in them; others are not made links. */

@@ -279,13 +279,14 @@ def hostile_page(tmp_path, page):
     """The page of a stranger's run and its twin."""
     strangers_run(tmp_path / "results" / "<b onclick=window.pwned=1>")
     strangers_run(tmp_path / "results" / "x" / "\u202ejavascript:window.pwned=1")
+    make_run(tmp_path / "results/plain", recorded=[("recorded", {"loss": number}) for number in range(3)])
     return page(cwd=tmp_path)
 
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_nothing_of_a_strangers_record_acts(browser, hostile_page, tmp_path, view):
     """No script of it runs, no element of it is made, no link leads out of its run, no character turns the text."""
-    keys = ["<b onclick=window.pwned=1>", "x/\u202ejavascript:window.pwned=1"]
+    keys = ["<b onclick=window.pwned=1>", "x/\u202ejavascript:window.pwned=1", "plain"]
     browser.open(hostile_page, {"view": view, "tick": keys, "run": keys[0], "group": "=__proto__"})
     if view == "run":
         browser.wait("document.querySelector('.part')")
