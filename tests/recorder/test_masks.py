@@ -8,7 +8,7 @@ import pytest
 
 SECRET = "hunter2Zq9xWv"
 TOKEN = "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"
-KEY = f"-----BEGIN PRIVATE KEY-----\nMIIEvQ{SECRET}\n-----END PRIVATE KEY-----\n"
+KEY = "-----BEGIN " + f"PRIVATE KEY-----\nMIIEvQ{SECRET}\n-----END PRIVATE KEY-----\n"
 BEGIN = "import argparse, sys, threading\nimport footsteps\nfootsteps.initialize('r')\nfootsteps.output_dir\n"
 WAYS = {
     "a namespace": "footsteps.record(args=argparse.Namespace(db=argparse.Namespace(password={secret!r})))",
@@ -18,11 +18,14 @@ WAYS = {
     "a set": "footsteps.record(tokens_seen={{'https://u:' + {secret!r} + '@host/x'}})",
     "a key": "footsteps.record(seen={{'https://u:' + {secret!r} + '@host/x': 1}})",
     "a command line": "footsteps.record(argv=['run', '--password', {secret!r}])",
-    "an object": "class A:\n    def __repr__(self): return 'A(password=' + repr({secret!r}) + ')'\nfootsteps.record(a=A())",
+    "an object": "class A:\n"
+    "    def __repr__(self): return 'A(password=' + repr({secret!r}) + ')'\n"
+    "footsteps.record(a=A())",
     "a token in a text": "footsteps.record(note='see ' + {token!r} + ', and go on')",
     "a mapping": "footsteps.record({{'outer': {{'api_key': {secret!r}}}}})",
     "an exception": "raise ValueError('no login at postgres://u:' + {secret!r} + '@host/db')",
-    "an exception of a thread": "t = threading.Thread(target=lambda: open('/no?token=' + {secret!r})); t.start(); t.join()",
+    "an exception of a thread": "t = threading.Thread(target=lambda: open('/no?token=' + {secret!r}))\n"
+    "t.start()\nt.join()",
     "the console": "print('password:', end=' '); print({secret!r})",
     "an argument of a parser": "from footsteps.recorder.steps import note_arguments\n"
     "note_arguments({{'login': {{'password': {secret!r}}}, 'pin': 1}}, more={{'api_key': {secret!r}}})",

