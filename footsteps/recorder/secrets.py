@@ -159,12 +159,13 @@ def _is_number(value: object) -> bool:
 # Tokens that are known by their form
 # ---------------------------------------------------------------------------
 
+GITLAB = tuple(f"gl{kind}-" for kind in "pat dt rt rtr ptt ft imt agent oas soat cbt ffct".split())
 # What a text must hold, and a pattern; of its group 1, where there is one, the text is kept.
 # Linear: a fixed beginning, then a class that is cut nowhere, or counts that are bounded.
 FORMS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("ghp_", "gho_", "ghu_", "ghs_", "ghr_"), r"gh[pousr]_[A-Za-z0-9]{16,}"),
     (("github_pat_",), r"github_pat_\w{16,}"),
-    (("gl",), r"gl(?:pat|dt|rt|rtr|ptt|ft|imt|agent|oas|soat|cbt|ffct)-[\w-]{16,}"),
+    (GITLAB, r"gl(?:pat|dt|rt|rtr|ptt|ft|imt|agent|oas|soat|cbt|ffct)-[\w-]{16,}"),
     (("hf_", "api_org_"), r"(?:hf_|api_org_)[A-Za-z0-9]{17,}"),
     (("sk-",), r"sk-(?:proj|svcacct|admin|ant|or|lf)-[\w-]{16,}|(?<![A-Za-z0-9])sk-[A-Za-z0-9]{17,}[\w-]*"),
     (("gsk_", "r8_", "xai-", "pplx-", "nvapi-", "KGAT_"), r"(?:gsk_|r8_|xai-|pplx-|nvapi-|KGAT_)[\w-]{20,}"),
@@ -210,10 +211,33 @@ def secret_line(data: bytes) -> int | None:
     Placeholders are none: AWS's ...EXAMPLE, and ghp_xxxx.
     """
     text = data.decode("latin-1")
-    forms = [row for row in FORMS if row[0] != (":",) or _may_be_telegram(text)]
-    rows = [*forms, (("PRIVATE KEY", "PuTTY-User-Key-File-"), KEY_IN_FILE)]
-    found = [at for hints, pattern in rows if any(hint in text for hint in hints) for at in _places(pattern, text)]
+    rows = [*FORMS, (("PRIVATE KEY", "PuTTY-User-Key-File-"), KEY_IN_FILE)]
+    found = [at for hints, pattern in rows if _may_hold(text, hints) for at in _places(pattern, text)]
     return text.count("\n", 0, min(found)) + 1 if found else None
+
+
+def _may_hold(text: str, hints: Iterable[str]) -> bool:
+    """Whether a pattern that begins with one of the hints is worth an import of re, which costs milliseconds."""
+    return any(_goes_on(text, hint) if hint in _OF_FORMS else hint in text for hint in hints)
+
+
+def _goes_on(text: str, hint: str) -> bool:
+    """Whether a token may go on where a text has its beginning: not in ``hf_hub``, ``task-``, ``a: b``."""
+    if hint == ":":
+        return _may_be_telegram(text)
+    at = text.find(hint)
+    while at >= 0:
+        rest = text[at + len(hint) : at + len(hint) + 8]
+        fits = rest.isalnum() if hint in PLAIN else not any(map(str.isspace, rest))
+        if fits and (hint != "sk-" or not text[at - 1 : at].isalnum() or rest.startswith(KINDS_OF_SK)):
+            return True
+        at = text.find(hint, at + 1)
+    return False
+
+
+PLAIN = _set("ghp_ gho_ ghu_ ghs_ ghr_ hf_ api_org_ npm_ k_live_ k_test_ whsec_")  # of letters and digits only
+KINDS_OF_SK = ("proj-", "svcacct", "admin-", "ant-", "or-", "lf-")
+_OF_FORMS = frozenset(hint for hints, _ in FORMS for hint in hints)
 
 
 def _places(pattern: str, text: str) -> Iterator[int]:
@@ -243,7 +267,7 @@ def mask(text: str) -> str:
 def _mask_once(text: str) -> str:
     if len(text) > 10 and (_may_be_telegram(text) or any(hint in text for hint in _BEGINNINGS)):
         for hints, pattern in (*FORMS, *IN_TEXTS):
-            if any(hint in text for hint in hints):
+            if _may_hold(text, hints):
                 text = _without(pattern, text)
     if "@" in text and ":" in text[: text.rindex("@")]:
         text = _without_logins(text)
