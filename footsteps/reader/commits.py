@@ -293,7 +293,7 @@ def clones_of(row: Mapping[str, Any]) -> list[str]:
 
 
 def require_sound(clone: str) -> None:
-    """Raises GitError unless git reads a clone's configuration, refs and objects: it waits for a pipe in their place."""
+    """Raises GitError unless git can read what is in a clone: for a pipe in place of its config it would wait."""
     git(*SAFE, "for-each-ref", "--count=1", cwd=clone, env=OFFLINE, timeout=ANSWER / 3)
 
 

@@ -159,7 +159,7 @@ def _is_number(value: object) -> bool:
 # Tokens that are known by their form
 # ---------------------------------------------------------------------------
 
-GITLAB = tuple(f"gl{kind}-" for kind in "pat dt rt rtr ptt ft imt agent oas soat cbt ffct".split())
+GITLAB = tuple(f"gl{kind}-" for kind in _set("pat dt rt rtr ptt ft imt agent oas soat cbt ffct"))
 # What a text must hold, and a pattern; of its group 1, where there is one, the text is kept.
 # Linear: a fixed beginning, then a class that is cut nowhere, or counts that are bounded.
 FORMS: tuple[tuple[tuple[str, ...], str], ...] = (
