@@ -280,7 +280,8 @@ class Run:
             hint = "make room there, or footsteps.initialize(..., output_root=<another place>)"
             reason = f"can't write the run's directory {self.shown!r}: {error.strerror or error}"
             raise DirectoryError(reason, hint, error.errno) from None
-        _print(sys.stdout, f"Saving results to {printable(self.shown)}\n")
+        below = self.directory.startswith(os.path.join(_started_in, ""))  # else a relative path leads nowhere there
+        _print(sys.stdout, f"Saving results to {printable(self.shown if below else self.directory)}\n")
 
     def end(self) -> None:
         """Tell the extensions that it is over; once, and not in a process forked from that of the run."""
@@ -365,7 +366,7 @@ SECTIONS: dict[str, Callable[[], str | bytes]] = {
     "Python:": lambda: printable(sys.executable or ""),
     "Git Hash:": git_hash,
     "Uncommitted changes:": uncommitted_changes,
-    "Current working dir:": lambda: printable(_cwd() or "(deleted)"),
+    "Current working dir:": lambda: printable(_started_in or "(deleted)"),
     "Not recorded:": lambda: "untracked files, the exact code, how the run ended (pip install footsteps records them)",
 }
 
@@ -375,6 +376,8 @@ SECTIONS: dict[str, Callable[[], str | bytes]] = {
 
 def _chosen_name(run: Run) -> str:
     """The first there is of: the argument, FOOTSTEPS_NAME, an answer, the script's name. Raises InvalidName."""
+    if "_ARGCOMPLETE" in os.environ:  # a shell that completes the program's options by running it
+        raise SystemExit
     name, source = run.name, "run_name"
     if name is None:
         name, source = os.environ.get(NAME_VARIABLE) or None, NAME_VARIABLE
@@ -400,9 +403,31 @@ def _asked_name(run: Run) -> str | None:
         from_stdin = sys.argv[:1] in (["-"], [""]) and not hasattr(sys, "ps1")  # the program itself comes from there
         if stdin is None or stdin.closed or from_stdin:
             return None
-        return _ask_at_terminal(run) if stdin.isatty() else _one_line(stdin)
+        if stdin.isatty():
+            return _ask_at_terminal(run) if _is_attended(stdin) else None
+        return None if _is_parents(stdin) else _one_line(stdin)
     except (OSError, ValueError, AttributeError, NotImplementedError, RuntimeError):
         return None  # pytest's stdin, a notebook without an input box, a stand-in that lacks a method
+
+
+def _is_attended(stdin: Any) -> bool:
+    """Whether somebody may answer: not a job in the background, nor one that a notebook's cell starts with `!`."""
+    try:
+        foreground = os.tcgetpgrp(stdin.fileno()) == os.getpgrp()
+    except (OSError, AttributeError):  # no terminal with job control
+        foreground = True
+    return foreground and "JPY_PARENT_PID" not in os.environ  # which kernels have, and what they start
+
+
+def _is_parents(stdin: Any) -> bool:
+    """Whether a shell that runs us reads the same file: its commands, or the lines of ``while read``."""
+    parent = f"/proc/{os.getppid() if os.name == 'posix' else 0}"
+    try:
+        with open(parent + "/comm", encoding="utf-8", errors="replace") as file:
+            is_shell = file.read().rstrip().endswith("sh")
+        return is_shell and os.path.samestat(os.stat(parent + "/fd/0"), os.fstat(stdin.fileno()))
+    except (OSError, ValueError):  # no /proc, another user's process, or a stand-in for stdin
+        return False
 
 
 def _one_line(stdin: Any) -> str | None:
@@ -418,10 +443,13 @@ def _one_line(stdin: Any) -> str | None:
     try:
         if size is not None:
             stdin._CHUNK_SIZE = 1
-        return str(stdin.readline()) or None
+        line = str(stdin.readline())
     finally:
         if size is not None:
             stdin._CHUNK_SIZE = size
+    if line.strip():
+        say(f"the run's name was read from standard input: {line.strip()!r}")
+    return line or None
 
 
 def script_name() -> str:
@@ -543,7 +571,9 @@ def _prompt_session(run: Run) -> Any:
         bottom_toolbar=below,
         reserve_space_for_menu=6,
         output=create_output(stdout=_terminal()),
+        enable_suspend=True,
     )
+    session.app.renderer.cpr_not_supported_callback = None  # or it warns of a terminal that can't tell its cursor
     return session
 
 
@@ -634,6 +664,10 @@ def _cwd() -> str | None:
         return os.getcwd()
     except OSError:
         return None
+
+
+# where the program was started; the recorder is there before it can change its working directory
+_started_in: str = getattr(sys.modules.get("footsteps.recorder.format"), "started_in", None) or _cwd() or ""
 
 
 # --- one run for a process, whatever copies of this file it has imported ----------------------------------------------

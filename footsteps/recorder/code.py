@@ -7,11 +7,11 @@ import sys
 import time
 from types import ModuleType
 
-from footsteps.recorder.format import as_name, decoded, imported_at, is_full, sha256, working_directory, write
+from footsteps.recorder.format import as_name, decoded, imported_at, is_full, sha256, write
 from footsteps.recorder.git import GIT_TIMEOUT, default_branch_refs, repository_root
 from footsteps.recorder.machine import editable_locations
 from footsteps.recorder.processes import created_at, process_facts
-from footsteps.recorder.program import script_folder
+from footsteps.recorder.program import script_folder, start_directory
 from footsteps.recorder.repository import Budget, Repository, Tree, is_below
 
 TYPE_CHECKING = False
@@ -149,7 +149,7 @@ class CodeCapture:
 
     def begin(self, start: Sequence[str] | None) -> None:
         """Have git look at the repositories that we know of from the start."""
-        cwd, script = (working_directory(), script_folder()) if start is None else (start[0], None)
+        cwd, script = (start_directory(), script_folder()) if start is None else (start[0], None)
         self.add(repository_root(cwd), "cwd", "main")
         self.add(repository_root(script), "script", "script")
 
@@ -269,6 +269,7 @@ def add_ignored_modules(tree: Tree, modules: list[str], known: set[str]) -> None
 def _project_modules() -> list[str]:
     """Source files of the modules loaded now that are no part of Python or of what pip installs."""
     folders = [os.path.dirname(os.__file__), *([sys.prefix] if sys.prefix != sys.base_prefix else [])]
+    folders += [unpacked] if (unpacked := getattr(sys, "_MEIPASS", None)) else []  # PyInstaller's
     python = tuple(os.path.join(f, "") for folder in folders for f in {folder, os.path.realpath(folder)})
     found = set()
     for module in list(sys.modules.values()):
