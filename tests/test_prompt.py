@@ -210,14 +210,14 @@ def test_why_a_name_is_refused_is_read_to_its_end(screen, typed, end):
 
 def test_completion_is_newest_first_and_whatever_the_case(repo, past):
     """Runs and groups that begin so; files and hidden folders are none."""
-    from footsteps import footsteps as heart
+    from footsteps import footsteps as core
 
     root = os.fspath(repo / "results")
-    assert heart.completions("", root) == ["unet-new", "resnet", "exp/", "Unet-big", "unet-old"]
-    assert heart.completions("UNET", root) == ["unet-new", "Unet-big", "unet-old"]
-    assert heart.completions("exp/o", root) == ["exp/OAI"]
-    assert heart.completions("nothing/", root) == []
-    assert heart.completions("../", root) == []
+    assert core.completions("", root) == ["unet-new", "resnet", "exp/", "Unet-big", "unet-old"]
+    assert core.completions("UNET", root) == ["unet-new", "Unet-big", "unet-old"]
+    assert core.completions("exp/o", root) == ["exp/OAI"]
+    assert core.completions("nothing/", root) == []
+    assert core.completions("../", root) == []
 
 
 def test_tab_completes_a_name(screen, past):
@@ -258,12 +258,12 @@ def test_tab_goes_into_groups(screen, past):
 
 def test_completion_among_many_is_quick(repo):
     """Ten thousand runs: a moment."""
-    from footsteps import footsteps as heart
+    from footsteps import footsteps as core
 
     for n in range(10_000):
         os.makedirs(repo / f"results/run-{n}")
     began = time.monotonic()
-    assert len(heart.completions("run-99", os.fspath(repo / "results"))) == 111
+    assert len(core.completions("run-99", os.fspath(repo / "results"))) == 111
     assert time.monotonic() - began < 2
 
 
@@ -407,7 +407,7 @@ NO_TOOLKIT = "import sys\nsys.modules['prompt_toolkit'] = None\n"
 
 
 def test_without_prompt_toolkit(ask, repo):
-    """As in a copied heart's project: the plain question."""
+    """As in a copied core's project: the plain question."""
     child = ask(program=NO_TOOLKIT + SEED_SCRIPT)
     child.sendline("plain")
     child.expect_exact("Saving results to results/plain/")

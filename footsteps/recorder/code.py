@@ -7,7 +7,15 @@ import sys
 import time
 from types import ModuleType
 
-from footsteps.recorder.format import as_name, decoded, imported_at, is_full, sha256, write
+from footsteps.recorder.format import (
+    as_name,
+    decoded,
+    imported_at,
+    is_full,
+    open,  # noqa: A004 - the one that notes nothing
+    sha256,
+    write,
+)
 from footsteps.recorder.git import GIT_TIMEOUT, default_branch_refs, repository_root
 from footsteps.recorder.machine import editable_locations
 from footsteps.recorder.processes import created_at, process_facts

@@ -108,7 +108,7 @@ def note_arguments(values: Mapping[str, object], **facts: object) -> None:
     Before a run has begun they wait for it and enter run.json; afterwards they are appended.
     """
     _arguments[:] = [(dict(values), dict(facts))]
-    run = shared().run if shared() is not None else None
+    run = getattr(shared(), "run", None)  # there is none where the core module is not loaded yet
     if run is not None and hasattr(run, "record"):
         append_line(run.record, "arguments", {"arguments": dict(values), **facts})
 
@@ -129,6 +129,7 @@ arguments.LISTENERS.append(lambda: quietly(_note_heard))
 def meet(run: Any) -> None:
     """Join the run of the parent or of the other ranks, or make one."""
     run.endings, run.job, run.facts, run.default_name = [], None, {}, program_name
+    run.begun_at = f" (begun at {_caller()})"
     handle = parents_run()
     if handle is not None:
         join(run, handle)
@@ -139,6 +140,15 @@ def meet(run: Any) -> None:
     else:
         run.make()
     run.handle_lines = handle_lines(run.id, run.name, run.maker)
+
+
+def _caller() -> str:
+    """The line of the program that began the run, "train.py:12"."""
+    ours = ("footsteps", getattr(shared().core, "__name__", ""))
+    frame: Any = sys._getframe(1)
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in ours:
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 def start(run: Any) -> None:
