@@ -264,8 +264,9 @@ class Run:
             hint = "make room there, or footsteps.initialize(..., output_root=<another place>)"
             reason = f"can't write the run's directory {self.shown!r}: {error.strerror or error}"
             raise DirectoryError(reason, hint, error.errno) from None
-        below = self.directory.startswith(os.path.join(_started_in, ""))  # else a relative path leads nowhere there
-        _print(sys.stdout, f"Saving results to {printable(self.shown if below else self.directory)}\n")
+        moved = not os.path.isabs(self.shown) and _cwd() != _started_in
+        shown = self.directory.removeprefix(os.path.join(_started_in, "")) if moved else self.shown
+        _print(sys.stdout, f"Saving results to {printable(shown)}\n")
 
     def end(self) -> None:
         """Tell the extensions that it is over; once, and not in a process forked from that of the run."""

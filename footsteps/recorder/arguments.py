@@ -97,6 +97,13 @@ def _follow_argparse(module: ModuleType) -> None:
         _after(parser, name, parsed)
 
 
+def _follow_jsonargparse(module: ModuleType) -> None:
+    def parsed(result: Any, _: Any, args: Any = None, *__: Any, **___: Any) -> Mapping[str, Any] | None:
+        return result.as_dict() if _is_from_command_line(args) else None
+
+    _after(getattr(module, "ArgumentParser"), "parse_args", parsed)  # noqa: B009
+
+
 def _follow_click(module: ModuleType) -> None:
     command: Any = getattr(module, "Command")  # noqa: B009
     original = command.invoke
@@ -145,6 +152,7 @@ def _follow_fire(module: ModuleType) -> None:
 
 FOLLOWED: dict[str, Callable[[ModuleType], None]] = {
     "argparse": _follow_argparse,
+    "jsonargparse._core": _follow_jsonargparse,  # it does not call argparse's own
     "click.core": _follow_click,
     "typer._click.core": _follow_click,  # newer ones bring their own
     "absl.flags._flagvalues": _follow_absl,

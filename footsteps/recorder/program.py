@@ -112,8 +112,28 @@ def _of_library() -> dict[str, Any] | None:
     private = any(part.startswith("_") and part != "__main__" for part in (name or "").split("."))
     sent = frame is not None and frame.f_globals.get("__name__") == "__main__" and frame.f_globals is not vars(module)
     if private or sent or (not name and not _is_command(file)):
-        row.update(kind="worker", not_repeatable="a runner's worker was sent it; its script starts the runner")
+        row.update(kind="worker", path=path or _submitter(), not_repeatable=SENT)
     return row
+
+
+SENT = "it ran in a worker, which was sent it; what starts that is the script that submitted it"
+
+
+def _submitter() -> str | None:
+    """The script of the nearest process above us that runs one: who has started a worker on this machine."""
+    from footsteps.recorder.processes import command_of, folder_of, process_facts
+
+    facts = process_facts(os.getppid())
+    for _ in range(8):
+        if facts is None:
+            break
+        words = [word for word in command_of(facts["pid"])[1:] if word.endswith(".py")]
+        paths = [os.path.join(folder_of(facts["pid"]), word) for word in words]
+        found = next((path for path in paths if os.path.isfile(path) and not is_library(path)), None)
+        if found is not None:
+            return os.path.normpath(found)
+        facts = process_facts(facts["parent"])
+    return None
 
 
 def _of_main_module() -> dict[str, Any]:
@@ -138,7 +158,7 @@ def _command() -> dict[str, Any]:
     row: dict[str, Any] = {"kind": "command", "path": None, "module": None}
     words = sys.orig_argv
     if "-c" in words and "stdin" in "".join(words[words.index("-c") + 1 :][:1]):
-        row["not_repeatable"] = "it reads its program from stdin, which was not recorded"
+        row.update(kind="worker", path=_submitter(), not_repeatable=SENT)
     return row
 
 
@@ -273,17 +293,13 @@ def notebook_path() -> str | None:
 
 def _executed_notebook() -> str | None:
     """The notebook in the command of the kernel's parent (nbconvert, papermill) that has the cell which runs."""
-    from footsteps.recorder.processes import command_of
+    from footsteps.recorder.processes import command_of, folder_of
 
     parent = os.getppid()
-    try:
-        folder = os.readlink(f"/proc/{parent}/cwd")
-    except (OSError, AttributeError):
-        folder = working_directory() or ""
     cells = shell().user_ns.get("_ih", [""])
     first = next((line.strip() for line in cells[-1].splitlines() if line.strip()), "")
     said = quoted_in_json(first)
-    paths = [os.path.join(folder, word) for word in command_of(parent) if word.endswith(".ipynb")]
+    paths = [os.path.join(folder_of(parent), word) for word in command_of(parent) if word.endswith(".ipynb")]
     return next((path for path in paths if said in text_of(path)), None)
 
 
