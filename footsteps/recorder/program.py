@@ -86,6 +86,8 @@ def _of_frame(frame: FrameType) -> dict[str, Any]:
         return {"kind": "zipapp", "path": given, "module": None}
     if not frame.f_code.co_filename.endswith(os.path.basename(file)):  # it lies in this archive
         return {"kind": "zipapp", "path": file, "module": None}
+    if given != file and _is_archive(given):  # which has unpacked itself
+        return {"kind": "zipapp", "path": given, "module": None}
     row: dict[str, Any] = {"kind": "script", "path": file, "module": None}
     if isinstance(own, str) and os.path.isfile(own) and os.path.realpath(own) != os.path.realpath(file):
         row["path"] = _absolute(own)  # a copy with a runner's lines before it, gone when it has run
@@ -93,6 +95,26 @@ def _of_frame(frame: FrameType) -> dict[str, Any]:
     elif shell() is not None and sys.argv and given == file:  # %run, runfile
         row["words"] = list(sys.argv)
     return row
+
+
+def unpacked_folder() -> str | None:
+    """Where a program that is one file has put its libraries, which are no code of this run's."""
+    frame = main_frame()
+    if frame is None or hasattr(sys, "_MEIPASS"):
+        return getattr(sys, "_MEIPASS", None)
+    argv, file = getattr(sys, "argv", None) or [""], _file_of(frame)
+    given = _absolute(str(argv[0]))
+    return os.path.dirname(file) if given != file and _is_archive(given) else None
+
+
+def _is_archive(path: str) -> bool:
+    """Whether a file is a program with a zip archive behind it (pex, shiv, zipapp): by the record at its end."""
+    try:
+        with at_import.open(path, "rb") as file:
+            file.seek(-min(65_557, os.fstat(file.fileno()).st_size), os.SEEK_END)
+            return b"PK\5\6" in file.read()
+    except (OSError, ValueError):
+        return False
 
 
 def _of_library() -> dict[str, Any] | None:
@@ -212,10 +234,12 @@ def _absolute(path: str) -> str:
 
 def is_library(path: str) -> bool:
     """Whether a file is Python's or lies where packages and their commands are installed."""
-    parts = ("site-packages", "dist-packages")
-    if not path or any(f"{os.sep}{part}{os.sep}" in path for part in parts) or f".whl{os.sep}" in path:
-        return True
-    return is_of_python(path) or _is_command(path)
+    return not path or is_installed(path) or is_of_python(path) or _is_command(path)
+
+
+def is_installed(path: str) -> bool:
+    """Whether a file lies where installers put packages: an environment, or a wheel that was unpacked (pex)."""
+    return any(f"{part}{os.sep}" in path for part in (f"{os.sep}site-packages", f"{os.sep}dist-packages", ".whl"))
 
 
 def is_of_python(path: str) -> bool:

@@ -130,7 +130,8 @@ def arguments_of(argv: Iterable[str]) -> dict[str, Any]:
 
     Values are numbers where they look like one; a flag is true, a repeated name a list, and what
     has no name stands under "_". Several numbers behind an option are its list; any other word
-    behind its first value may as well be the program's own argument, and is taken for that.
+    behind its first value may as well be the program's own argument, and is taken for that. A file
+    behind an option is both: the option may be a flag.
     """
     found: dict[str, list[Any]] = {}
     words = list(argv)[1:]
@@ -150,6 +151,8 @@ def arguments_of(argv: Iterable[str]) -> dict[str, Any]:
         while takes and words and not isinstance(said[-1], str) and not isinstance(number(words[0]), str):
             said.append(number(words.pop(0)))
         found.setdefault(name.lstrip("-").replace("-", "_"), []).extend(said)
+        if takes and isinstance(said[0], str) and os.path.exists(said[0]):  # or the option is a flag, and this its own
+            found.setdefault("_", []).append(said[0])
     return {k: v if k == "_" or len(v) > 1 else v[0] for k, v in found.items()}
 
 
