@@ -259,8 +259,8 @@ class Run:
             hint = "make room there, or footsteps.initialize(..., output_root=<another place>)"
             reason = f"can't write the run's directory {self.shown!r}: {error.strerror or error}"
             raise DirectoryError(reason, hint, error.errno) from None
-        moved = not os.path.isabs(self.shown) and _cwd() != _started_in
-        shown = self.directory.removeprefix(os.path.join(_started_in, "")) if moved else self.shown
+        moved = not os.path.isabs(self.shown) and _cwd() != _shared.started_in
+        shown = self.directory.removeprefix(os.path.join(_shared.started_in or "", "")) if moved else self.shown
         _print(sys.stdout, f"Saving results to {printable(shown)}\n")
 
     def end(self) -> None:
@@ -348,7 +348,7 @@ SECTIONS: dict[str, Callable[[], str | bytes]] = {
     "Python:": lambda: printable(sys.executable or ""),
     "Git Hash:": git_hash,
     "Uncommitted changes:": uncommitted_changes,
-    "Current working dir:": lambda: printable(_started_in or "(deleted)"),
+    "Current working dir:": lambda: printable(_shared.started_in or "(deleted)"),
     "Not recorded:": lambda: "untracked files, the exact code, how the run ended (pip install footsteps records them)",
 }
 
@@ -378,36 +378,35 @@ def _chosen_name(run: Run) -> str:
 
 def _asked_name(run: Run) -> str | None:
     """What the person at the terminal, or the pipe at stdin, answers; None if there is nobody to ask."""
-    stdin = sys.stdin
     try:
         if _in_notebook():
             return _ask_plainly(run)
-        if stdin is None or stdin.closed or (sys.argv[:1] in (["-"], [""]) and not hasattr(sys, "ps1")):
-            return None  # or the program itself comes from there
-        if not _is_ours(stdin):
-            return None
-        return _ask_at_terminal(run) if stdin.isatty() else _one_line(stdin)
+        ask = _ask_at_terminal if sys.stdin.isatty() else _one_line
+        return ask(run) if _is_ours(sys.stdin) else None
     except (OSError, ValueError, AttributeError, NotImplementedError, RuntimeError):
-        return None  # pytest's stdin, a notebook without an input box, a stand-in that lacks a method
+        return None  # closed, pytest's stdin, a notebook without an input box, a stand-in that lacks a method
 
 
 def _is_ours(stdin: Any) -> bool:
-    """Whether stdin may answer: no terminal that nobody looks at, no file that a shell reads its lines from too."""
+    """Whether stdin may answer: not the program's text, a terminal nobody looks at, or a file that a shell reads."""
+    if sys.argv[:1] in (["-"], [""]) and not hasattr(sys, "ps1"):
+        return False
     try:
-        if stdin.isatty():  # a job in the background; what a notebook's cell starts with `!`
+        if stdin.isatty():  # not of a job in the background, nor of what a notebook's cell starts with `!`
             return "JPY_PARENT_PID" not in os.environ and os.tcgetpgrp(stdin.fileno()) == os.getpgrp()
-        parent = f"/proc/{os.getppid()}"
-        with open(f"{parent}/comm", encoding="utf-8", errors="replace") as file:
-            is_shell = file.read().rstrip().endswith("sh")
-        return not (is_shell and os.path.samestat(os.stat(f"{parent}/fd/0"), os.fstat(stdin.fileno())))
-    except (OSError, ValueError, AttributeError):  # no /proc, no job control, or a stand-in
+        parent = f"/proc/{os.getppid()}/"  # its commands, or the lines of `while read`
+        with open(parent + "comm", "rb") as file:
+            shell = file.read().endswith(b"sh\n")
+        return not (shell and os.path.samestat(os.stat(parent + "fd/0"), os.fstat(stdin.fileno())))
+    except (OSError, ValueError, AttributeError):  # no job control, no /proc, or a stand-in
         return True
 
 
-def _one_line(stdin: Any) -> str | None:
+def _one_line(_: Run) -> str | None:
     """One line of a pipe, and not a byte more: the rest is the program's. None at its end."""
     import select
 
+    stdin: Any = sys.stdin
     try:
         if os.name == "posix" and not select.select([stdin.fileno()], [], [], 1.0)[0]:
             say(f"waiting for a line with the experiment's name on stdin (or set {NAME_VARIABLE}=<name>)")
@@ -418,12 +417,12 @@ def _one_line(stdin: Any) -> str | None:
         if size is not None:
             stdin._CHUNK_SIZE = 1
         line = str(stdin.readline())
+        if line.strip():
+            say(f"the run's name was read from standard input: {line.strip()!r}")
+        return line or None
     finally:
         if size is not None:
             stdin._CHUNK_SIZE = size
-    if line.strip():
-        say(f"the run's name was read from standard input: {line.strip()!r}")
-    return line or None
 
 
 def script_name() -> str:
@@ -643,10 +642,6 @@ def _cwd() -> str | None:
         return None
 
 
-# where the program was started; the recorder is there before it can change its working directory
-_started_in: str = getattr(sys.modules.get("footsteps.recorder.format"), "started_in", None) or _cwd() or ""
-
-
 # --- one run for a process, whatever copies of this file it has imported ----------------------------------------------
 
 
@@ -656,6 +651,8 @@ if not hasattr(_shared, "locks"):
     _shared.beginning, _shared.locks = None, {}
     _shared.inherited = os.environ.get(RUN_VARIABLE)  # of the program that started this one
     atexit.register(lambda: _shared.run is not None and _shared.run.end())
+# where the program was started, as the recorder saw it, which is imported first
+vars(_shared).setdefault("started_in", getattr(sys.modules.get("footsteps.recorder.format"), "started_in", _cwd()))
 if __name__ != "footsteps.footsteps" or not hasattr(_shared, "core"):
     _shared.core = sys.modules[__name__]  # by which extensions begin a run: a project's own copy rather than ours
 
