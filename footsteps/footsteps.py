@@ -259,7 +259,9 @@ class Run:
             hint = "make room there, or footsteps.initialize(..., output_root=<another place>)"
             reason = f"can't write the run's directory {self.shown!r}: {error.strerror or error}"
             raise DirectoryError(reason, hint, error.errno) from None
-        _print(sys.stdout, f"Saving results to {printable(self.shown)}\n")
+        moved = not os.path.isabs(self.shown) and _cwd() != _shared.started_in
+        shown = self.directory.removeprefix(os.path.join(_shared.started_in or "", "")) if moved else self.shown
+        _print(sys.stdout, f"Saving results to {printable(shown)}\n")
 
     def end(self) -> None:
         """Tell the extensions that it is over; once, and not in a process forked from that of the run."""
@@ -346,7 +348,7 @@ SECTIONS: dict[str, Callable[[], str | bytes]] = {
     "Python:": lambda: printable(sys.executable or ""),
     "Git Hash:": git_hash,
     "Uncommitted changes:": uncommitted_changes,
-    "Current working dir:": lambda: printable(_cwd() or "(deleted)"),
+    "Current working dir:": lambda: printable(_shared.started_in or "(deleted)"),
     "Not recorded:": lambda: "untracked files, the exact code, how the run ended (pip install footsteps records them)",
 }
 
@@ -356,6 +358,8 @@ SECTIONS: dict[str, Callable[[], str | bytes]] = {
 
 def _chosen_name(run: Run) -> str:
     """The first there is of: the argument, FOOTSTEPS_NAME, an answer, the script's name. Raises InvalidName."""
+    if "_ARGCOMPLETE" in os.environ:  # a shell that completes the program's options by running it
+        raise SystemExit
     name, source = run.name, "run_name"
     if name is None:
         name, source = os.environ.get(NAME_VARIABLE) or None, NAME_VARIABLE
@@ -374,21 +378,35 @@ def _chosen_name(run: Run) -> str:
 
 def _asked_name(run: Run) -> str | None:
     """What the person at the terminal, or the pipe at stdin, answers; None if there is nobody to ask."""
-    stdin = sys.stdin
     try:
         if _in_notebook():
             return _ask_plainly(run)
-        if stdin is None or stdin.closed or (sys.argv[:1] in (["-"], [""]) and not hasattr(sys, "ps1")):
-            return None  # or the program itself comes from there
-        return _ask_at_terminal(run) if stdin.isatty() else _one_line(stdin)
+        ask = _ask_at_terminal if sys.stdin.isatty() else _one_line
+        return ask(run) if _is_ours(sys.stdin) else None
     except (OSError, ValueError, AttributeError, NotImplementedError, RuntimeError):
-        return None  # pytest's stdin, a notebook without an input box, a stand-in that lacks a method
+        return None  # closed, pytest's stdin, a notebook without an input box, a stand-in that lacks a method
 
 
-def _one_line(stdin: Any) -> str | None:
+def _is_ours(stdin: Any) -> bool:
+    """Whether stdin may answer: not the program's text, a terminal nobody looks at, or a file that a shell reads."""
+    if sys.argv[:1] in (["-"], [""]) and not hasattr(sys, "ps1"):
+        return False
+    try:
+        if stdin.isatty():  # not of a job in the background, nor of what a notebook's cell starts with `!`
+            return "JPY_PARENT_PID" not in os.environ and os.tcgetpgrp(stdin.fileno()) == os.getpgrp()
+        parent = f"/proc/{os.getppid()}/"  # its commands, or the lines of `while read`
+        with open(parent + "comm", "rb") as file:
+            shell = file.read().endswith(b"sh\n")
+        return not (shell and os.path.samestat(os.stat(parent + "fd/0"), os.fstat(stdin.fileno())))
+    except (OSError, ValueError, AttributeError):  # no job control, no /proc, or a stand-in
+        return True
+
+
+def _one_line(_: Run) -> str | None:
     """One line of a pipe, and not a byte more: the rest is the program's. None at its end."""
     import select
 
+    stdin: Any = sys.stdin
     try:
         if os.name == "posix" and not select.select([stdin.fileno()], [], [], 1.0)[0]:
             say(f"waiting for a line with the experiment's name on stdin (or set {NAME_VARIABLE}=<name>)")
@@ -398,7 +416,10 @@ def _one_line(stdin: Any) -> str | None:
     try:
         if size is not None:
             stdin._CHUNK_SIZE = 1
-        return str(stdin.readline()) or None
+        line = str(stdin.readline())
+        if line.strip():
+            say(f"the run's name was read from standard input: {line.strip()!r}")
+        return line or None
     finally:
         if size is not None:
             stdin._CHUNK_SIZE = size
@@ -527,7 +548,9 @@ def _prompt_session(run: Run) -> Any:
         bottom_toolbar=below,
         refresh_interval=0.5,
         output=output.create_output(stdout=_terminal()),
+        enable_suspend=True,
     )
+    session.app.renderer.cpr_not_supported_callback = None  # no warning of a terminal that can't tell its cursor
     for window in session.layout.find_all_windows():
         window.wrap_lines = filters.to_filter(True)  # why a name is refused is read to its end
     return session
@@ -628,6 +651,8 @@ if not hasattr(_shared, "locks"):
     _shared.beginning, _shared.locks = None, {}
     _shared.inherited = os.environ.get(RUN_VARIABLE)  # of the program that started this one
     atexit.register(lambda: _shared.run is not None and _shared.run.end())
+# where the program was started, as the recorder saw it, which is imported first
+vars(_shared).setdefault("started_in", getattr(sys.modules.get("footsteps.recorder.format"), "started_in", _cwd()))
 if __name__ != "footsteps.footsteps" or not hasattr(_shared, "core"):
     _shared.core = sys.modules[__name__]  # by which extensions begin a run: a project's own copy rather than ours
 
