@@ -47,10 +47,8 @@ TIMEOUT = 20.0  # seconds that git or pip may take
 
 # What takes part in a run: names of modules, or objects; a module that is not installed is passed over.
 EXTENSIONS: list[Any] = ["footsteps.recorder"]
-# Options whose values are written as ***.
-SECRETS = ("token", "password", "passwd", "secret", "key", "credentials")
+SECRETS = ("token", "password", "passwd", "secret", "key", "credentials")  # options whose values become ***
 RUN_VARIABLE = "FOOTSTEPS_RUN"  # by it, processes that this one starts know its run; see `Run.handle`
-
 
 # Where the package is installed, its errors and ours are caught by one `except footsteps.FootstepsError`.
 _Base: Any = getattr(sys.modules.get("footsteps.recorder.format"), "FootstepsError", Exception)
@@ -181,10 +179,9 @@ class Run:
         root, options: the output root, and the further arguments of ``initialize``.
         directory: absolute, ending in a slash; shown: as ``output_dir`` gives it from `cwd`; "" before it is made.
         sections: what info.txt will say: title -> text, bytes, or a function that gives them.
-        default_name, remark, figure_metadata: functions that give the name to take when nobody gives one, what is told
-            below the question, and what ``plot`` saves in figures.
-        process: pid of the process that this object belongs to.
-        made_here: this process made the directory; else it joined the run of another one.
+        default_name, unattended, remark, figure_metadata: functions by which extensions take part in the question for
+            the name, and in what ``plot`` saves; announced: what is said instead of `shown`.
+        process, made_here: pid of the process that this object belongs to, and whether it made the directory itself.
         handle_lines: what extensions tell processes that this one starts, beyond `handle`.
     """
 
@@ -193,7 +190,7 @@ class Run:
         self.directory, self.shown, self.cwd = "", "", _cwd() or ""
         self.process, self.made_here, self.ended, self.begun_at = os.getpid(), False, False, ""
         self.sections: dict[str, Any] = dict(SECTIONS)
-        self.default_name, self.remark = script_name, str
+        self.default_name, self.remark, self.unattended, self.announced = script_name, str, bool, ""
         self.handle_lines: list[str] = []
         self.figure_metadata: Callable[[], dict[str, str]] = dict
         self._extensions = list(_extensions())
@@ -246,9 +243,13 @@ class Run:
             self.shown, self.name = _made_directory(self.root, self.name)
             self.directory, self.made_here = os.path.join(os.path.abspath(self.shown), ""), True
             self.call("fill")
-            if not os.path.exists(self.directory + PACKAGES):
-                _write(self.directory + PACKAGES, package_list())
-            _write(self.directory + INFO, b"".join(map(_section, self.sections.items())))
+            for file, text in (
+                (PACKAGES, package_list),
+                (INFO, lambda: b"".join(map(_section, self.sections.items()))),
+            ):
+                if not os.path.exists(self.directory + file):
+                    with open(self.directory + file, "xb") as opened:
+                        opened.write(text())
         except BaseException as error:
             import shutil
 
@@ -259,9 +260,7 @@ class Run:
             hint = "make room there, or footsteps.initialize(..., output_root=<another place>)"
             reason = f"can't write the run's directory {self.shown!r}: {error.strerror or error}"
             raise DirectoryError(reason, hint, error.errno) from None
-        moved = not os.path.isabs(self.shown) and _cwd() != _shared.started_in
-        shown = self.directory.removeprefix(os.path.join(_shared.started_in or "", "")) if moved else self.shown
-        _print(sys.stdout, f"Saving results to {printable(shown)}\n")
+        _print(sys.stdout, f"Saving results to {printable(self.announced or self.shown)}\n")
 
     def end(self) -> None:
         """Tell the extensions that it is over; once, and not in a process forked from that of the run."""
@@ -329,11 +328,9 @@ def package_list() -> bytes:
     """What ``pip list`` prints; where there is no pip, the names and versions from the packages' metadata."""
     import subprocess
 
-    words = [sys.executable, "-m", "pip", "--disable-pip-version-check", "list"]
+    words = [sys.executable, "-m", "pip", "list"]
     try:
-        return subprocess.run(
-            words, cwd=os.path.abspath(os.sep), capture_output=True, check=True, timeout=TIMEOUT
-        ).stdout
+        return subprocess.run(words, cwd=os.sep, capture_output=True, check=True, timeout=TIMEOUT).stdout
     except (OSError, subprocess.SubprocessError):  # no pip, or it takes too long
         from importlib.metadata import distributions
 
@@ -348,7 +345,7 @@ SECTIONS: dict[str, Callable[[], str | bytes]] = {
     "Python:": lambda: printable(sys.executable or ""),
     "Git Hash:": git_hash,
     "Uncommitted changes:": uncommitted_changes,
-    "Current working dir:": lambda: printable(_shared.started_in or "(deleted)"),
+    "Current working dir:": lambda: printable(_cwd() or "(deleted)"),
     "Not recorded:": lambda: "untracked files, the exact code, how the run ended (pip install footsteps records them)",
 }
 
@@ -358,8 +355,6 @@ SECTIONS: dict[str, Callable[[], str | bytes]] = {
 
 def _chosen_name(run: Run) -> str:
     """The first there is of: the argument, FOOTSTEPS_NAME, an answer, the script's name. Raises InvalidName."""
-    if "_ARGCOMPLETE" in os.environ:  # a shell that completes the program's options by running it
-        raise SystemExit
     name, source = run.name, "run_name"
     if name is None:
         name, source = os.environ.get(NAME_VARIABLE) or None, NAME_VARIABLE
@@ -378,35 +373,21 @@ def _chosen_name(run: Run) -> str:
 
 def _asked_name(run: Run) -> str | None:
     """What the person at the terminal, or the pipe at stdin, answers; None if there is nobody to ask."""
+    stdin: Any = sys.stdin
     try:
         if _in_notebook():
             return _ask_plainly(run)
-        ask = _ask_at_terminal if sys.stdin.isatty() else _one_line
-        return ask(run) if _is_ours(sys.stdin) else None
+        if stdin.closed or (sys.argv[:1] in (["-"], [""]) and not hasattr(sys, "ps1")) or run.unattended():
+            return None  # or the program itself comes from there
+        return _ask_at_terminal(run) if stdin.isatty() else _one_line(stdin)
     except (OSError, ValueError, AttributeError, NotImplementedError, RuntimeError):
-        return None  # closed, pytest's stdin, a notebook without an input box, a stand-in that lacks a method
+        return None  # pytest's stdin, a notebook without an input box, a stand-in that lacks a method
 
 
-def _is_ours(stdin: Any) -> bool:
-    """Whether stdin may answer: not the program's text, a terminal nobody looks at, or a file that a shell reads."""
-    if sys.argv[:1] in (["-"], [""]) and not hasattr(sys, "ps1"):
-        return False
-    try:
-        if stdin.isatty():  # not of a job in the background, nor of what a notebook's cell starts with `!`
-            return "JPY_PARENT_PID" not in os.environ and os.tcgetpgrp(stdin.fileno()) == os.getpgrp()
-        parent = f"/proc/{os.getppid()}/"  # its commands, or the lines of `while read`
-        with open(parent + "comm", "rb") as file:
-            shell = file.read().endswith(b"sh\n")
-        return not (shell and os.path.samestat(os.stat(parent + "fd/0"), os.fstat(stdin.fileno())))
-    except (OSError, ValueError, AttributeError):  # no job control, no /proc, or a stand-in
-        return True
-
-
-def _one_line(_: Run) -> str | None:
+def _one_line(stdin: Any) -> str | None:
     """One line of a pipe, and not a byte more: the rest is the program's. None at its end."""
     import select
 
-    stdin: Any = sys.stdin
     try:
         if os.name == "posix" and not select.select([stdin.fileno()], [], [], 1.0)[0]:
             say(f"waiting for a line with the experiment's name on stdin (or set {NAME_VARIABLE}=<name>)")
@@ -629,11 +610,6 @@ def printable(text: str) -> str:
     return text if text.isprintable() else repr(text)[1:-1]
 
 
-def _write(path: str, data: bytes) -> None:
-    with open(path, "xb") as file:
-        file.write(data)
-
-
 def _cwd() -> str | None:
     """The working directory, None if it has been deleted."""
     try:
@@ -651,8 +627,6 @@ if not hasattr(_shared, "locks"):
     _shared.beginning, _shared.locks = None, {}
     _shared.inherited = os.environ.get(RUN_VARIABLE)  # of the program that started this one
     atexit.register(lambda: _shared.run is not None and _shared.run.end())
-# where the program was started, as the recorder saw it, which is imported first
-vars(_shared).setdefault("started_in", getattr(sys.modules.get("footsteps.recorder.format"), "started_in", _cwd()))
 if __name__ != "footsteps.footsteps" or not hasattr(_shared, "core"):
     _shared.core = sys.modules[__name__]  # by which extensions begin a run: a project's own copy rather than ours
 
@@ -716,10 +690,10 @@ if __name__ == "footsteps":  # a copy called footsteps.py: let the installed pac
     __path__ = _installed_package()
 if __name__ == "__main__":  # `python -m footsteps` beside a copy
     try:
-        from footsteps.cli import main
+        commands = importlib.import_module("footsteps.cli")
     except ImportError as error:
         sys.exit(f"footsteps: {__file__} is a copy; its commands come with the installed package ({error})")
-    sys.exit(main())
+    sys.exit(commands.main())
 for _module in (*getattr(_shared, "packages", ()), sys.modules[__name__]):  # the installed package's too
     _module.__class__ = _Module
 list(_extensions())  # from now on the installed package notes what the program reads

@@ -403,3 +403,28 @@ def start_argv() -> list[str]:
     if main_frame() is None and in_notebook():
         return [notebook_path() or "notebook"]
     return early if is_the_first() and early[:1] == now[:1] else now
+
+
+def is_unattended() -> bool:
+    """Whether stdin is not for this program: a terminal nobody looks at, or what the shell above reads itself.
+
+    A job in the background, or what a notebook's cell starts with `!`, has nobody at its terminal. A shell whose own
+    stdin is the same file reads its commands, or the lines of `while read`, from it.
+    """
+    stdin = sys.stdin
+    try:
+        if stdin.isatty():
+            return "JPY_PARENT_PID" in os.environ or os.tcgetpgrp(stdin.fileno()) != os.getpgrp()
+        parent = f"/proc/{os.getppid()}/"
+        shell = text_of(parent + "comm").endswith("sh\n")
+        return shell and os.path.samestat(os.stat(parent + "fd/0"), os.fstat(stdin.fileno()))
+    except (OSError, ValueError, AttributeError):  # no job control, no /proc, or a stand-in
+        return False
+
+
+def announced(run: Any) -> str:
+    """The run's directory as it is seen from where the program was started, if that is not the working directory."""
+    start = at_import.started_in
+    if os.path.isabs(run.shown) or working_directory() == start:
+        return str(run.shown)
+    return str(run.directory).removeprefix(os.path.join(start or "", ""))

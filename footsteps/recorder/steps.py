@@ -62,7 +62,15 @@ from footsteps.recorder.processes import (
     parents_run,
     process_row,
 )
-from footsteps.recorder.program import main_program, program_name, show_link, start_argv, start_directory
+from footsteps.recorder.program import (
+    announced,
+    is_unattended,
+    main_program,
+    program_name,
+    show_link,
+    start_argv,
+    start_directory,
+)
 from footsteps.recorder.repository import MAX_FILE, UncommittedFiles
 from footsteps.recorder.secrets import looks_secret, mask, mask_arguments
 
@@ -129,7 +137,9 @@ arguments.LISTENERS.append(lambda: quietly(_note_heard))
 def meet(run: Any) -> None:
     """Join the run of the parent or of the other ranks, or make one."""
     run.endings, run.job, run.facts, run.default_name = [], None, {}, program_name
-    uncommitted = UncommittedFiles(run.root)
+    if "_ARGCOMPLETE" in os.environ:  # a shell that completes the program's options by running it
+        raise SystemExit
+    uncommitted, run.unattended = UncommittedFiles(run.root), is_unattended
     run.begun_at, run.remark = f" (begun at {_caller()})", uncommitted.told
     try:
         _join_or_make(run)
@@ -200,6 +210,7 @@ def fill(run: Any) -> None:
     facts["problems"] = [printable(p) for p in dict.fromkeys([*problems, *code.problems, *stale])]  # said once
     run.facts, run.code = facts, code
     write(os.path.join(run.record, RUN_JSON), as_json(facts))
+    run.announced = announced(run)
     run.sections.pop("Not recorded:", None)  # what the core module says where we are not
     run.sections.update(_sections(facts, code))
 
