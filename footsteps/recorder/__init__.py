@@ -1,14 +1,14 @@
 """What a run records beyond its name and info.txt: an extension of footsteps.py, which finds it by this name.
 
 The steps of an extension (`meet`, `start`, `fill`, `begin`, `end`) are in steps.py, and imported when a run begins.
-Importing this package begins the list of files that the program reads, and nothing else.
+Importing this package begins the list of files that the program reads, has its argument parser heard, nothing else.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
 
-from footsteps.recorder import inputs  # noqa: F401 - first, so that what is read from now on is known
+from footsteps.recorder import arguments, inputs  # noqa: F401 - first, so that what is read from now on is known
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ OFFERED = {
     "reads": "footsteps.recorder.inputs",
     "record": "footsteps.recorder.values",
 }
+arguments.listen()
 _STEPS = ("meet", "start", "fill", "begin", "end")
 
 

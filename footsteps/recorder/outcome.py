@@ -32,7 +32,7 @@ from footsteps.recorder.format import (
     say,
     write,
 )
-from footsteps.recorder.program import notebook_path
+from footsteps.recorder.program import main_thread, notebook_path, shell
 from footsteps.recorder.secrets import mask
 
 from .inputs import (
@@ -49,7 +49,7 @@ from .inputs import (
     tracker,
     without_ours,
 )
-from .values import figure_metadata, shell
+from .values import figure_metadata
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -320,12 +320,6 @@ def write_once(target: str, content: bytes) -> None:
 
 
 # --- how it ended ---------------------------------------------------------------------------------
-
-
-def main_thread() -> int:
-    """The main thread's id."""
-    threading = sys.modules.get("threading")  # never imported, there is no thread but this one
-    return int(threading.main_thread().ident or 0) if threading is not None else get_ident()
 
 
 def outermost_frame() -> FrameType | None:
