@@ -78,6 +78,7 @@ EMPTY: dict[str, Callable[[], object]] = {
     "str": str, "float": float, "bytes": bytes, "bool | None": lambda: None, "dict[str, Any]": dict,
     "dict[str, str]": dict, "list[dict[str, Any]]": list,
 }  # fmt: skip
+BAD = (ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, TypeError, ValueError)
 if TYPE_CHECKING:
     told = cached_property
 else:
@@ -92,8 +93,8 @@ else:
             """The value, from the record or from before."""
             try:
                 return super().__get__(run, owner)
-            except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
-                run.damage.append(Problem(DAMAGED, run.directory, f"{self.attrname}: {error}"))
+            except BAD as error:
+                run.damage.append(Problem(DAMAGED, run.directory, f"{self.attrname}: {error or type(error).__name__}"))
                 value = "unknown" if self.attrname == "status" else EMPTY[self.func.__annotations__["return"]]()
                 return vars(run).setdefault(self.attrname, value)
 

@@ -75,6 +75,30 @@ def test_a_list_with_damaged_runs_shows_all_of_them(tmp_path, monkeypatch):
     assert "mistake" not in done.stderr
 
 
+@posix
+def test_a_record_that_takes_all_memory_is_a_row_too(tmp_path, monkeypatch):
+    """45 MB of JSON that are a gigabyte of lists."""
+    monkeypatch.chdir(tmp_path)
+    make_run(tmp_path / "results/good")
+    path = make_run(tmp_path / "results/hungry") / ".footsteps/run.json"
+    path.write_text('{"a": [' + "[]," * 16_000_000 + "[]]}")
+    done = command("list", "--json")
+    assert done.returncode == 0, done.stderr
+    assert {json.loads(line)["name"] for line in done.stdout.splitlines()} == {"good", "hungry"}
+
+
+def test_too_little_memory_is_the_users_trouble(monkeypatch, capsys):
+    """Exit status 2, and a sentence."""
+    from footsteps import cli
+
+    def hungry(_):
+        raise MemoryError
+
+    monkeypatch.setattr(cli, "run_command", hungry)
+    assert cli.main(["list"]) == 2
+    assert "memory" in capsys.readouterr().err
+
+
 def deep(depth):
     """A list within a list, and so on."""
     value = []
