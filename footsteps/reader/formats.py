@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 DEEPEST = 100  # lists and objects within each other in a record's JSON
 DEEPEST_FOLDER = 1000  # folders within each other; deeper ones could not be removed again
+LONGEST_LINE = 1 << 20  # characters of a command that are read as a shell does
 LONGEST_NUMBER = 1000  # digits
 LT_FACTS = ("hash_code", "base_hash_code", "git_label")  # added to the arguments by LTParser
 # kinds of problems, worded so that "<kind>: <path>" reads well
@@ -499,6 +500,8 @@ def shell_words(line: str) -> list[str]:
     """The words of a line, quotes understood; cut at blanks where they do not pair up."""
     import shlex
 
+    if len(line) > LONGEST_LINE:  # shlex looks at each character
+        return line.split()
     try:
         return shlex.split(line)
     except ValueError:  # neither LiteTracer nor footsteps 0.1 quoted what it wrote

@@ -256,6 +256,7 @@ def version_of(python: str) -> str:
 # Packages and installers
 # ---------------------------------------------------------------------------------------------
 
+ANSWER = 60.0  # seconds in which an installer answers a question
 OWN = ("pip", "footsteps", "lite-tracer", "lite_tracer")
 
 
@@ -299,7 +300,9 @@ def base_of(python: str) -> str:
 def uv_has_python(uv: str, wanted: str) -> bool:
     """Whether uv has this version of Python, or may download it."""
     asked = [uv, "--no-config", "python"]
-    return ran([*asked, "find", wanted])[0] == 0 or bool(ran([*asked, "list", wanted])[1].strip())
+    found, _ = ran([*asked, "find", wanted], ANSWER)
+    status, listed = (0, "") if found == 0 else ran([*asked, "list", wanted], ANSWER)
+    return found == 0 or (status == 0 and bool(listed.strip()))
 
 
 def address_of(origin: Mapping[str, Any], name: str) -> str:
@@ -355,7 +358,7 @@ def refused_by_index(environment: Environment, lines: list[str]) -> tuple[list[s
         while len(refused) < len(lines):
             with open(listed, "w", encoding="utf-8") as file:
                 file.writelines(line + "\n" for line in lines if line not in refused)
-            status, output = ran(dry_run(environment, listed, folder))
+            status, output = ran(dry_run(environment, listed, folder), 10 * ANSWER)
             if status and "connection broken by" in output:  # to which pip adds that there is no such package
                 return refused, "no connection to the index"
             named = [line for line in lines if line not in refused and names(output, line)] if status else []

@@ -182,6 +182,8 @@ def built(plan: Plan, place: str, *, keep: bool, say: Say, clones: bool = True) 
 
     parent = os.path.dirname(os.path.abspath(place)) if keep else tempfile.gettempdir()
     plan.require_room(parent)
+    if not keep:
+        clear_after_killed(parent, "")
     new = missing_folders(parent)
     os.makedirs(parent, exist_ok=True)
     own = tempfile.mkdtemp(prefix=MAKING, dir=parent)
@@ -227,7 +229,8 @@ def clear_after_killed(parent: str, place: str) -> None:
             continue
         held = lock_of(folder)
         if held is not None:
-            if not os.path.lexists(place) and told_in(folder) == identity(beside(place)):
+            put = identity(beside(place)) if place and not os.path.lexists(place) else ""
+            if put and told_in(folder) == put:
                 shutil.rmtree(beside(place))
             shutil.rmtree(folder, ignore_errors=True)
             os.close(held)
