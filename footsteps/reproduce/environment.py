@@ -130,8 +130,8 @@ class Environment:
         """The commands that make it."""
         listed = os.path.join(self.path, "requirements.txt")
         if self.uv:
-            made = [[self.uv, "--no-config", "venv", "--python", self.base, self.path]]
-            install = [self.uv, "--no-config", "pip", "install", "--python", self.python, "--no-deps", "-r", listed]
+            made = [[self.uv, "venv", "--python", self.base, self.path, "--no-config"]]
+            install = [self.uv, "pip", "install", "--no-config", "--python", self.python, "--no-deps", "-r", listed]
         else:
             made = [[self.base, "-I", "-m", "venv", self.path]]
             install = [self.python, "-I", "-m", "pip", "install", "--no-deps", "-r", listed]
@@ -299,9 +299,8 @@ def base_of(python: str) -> str:
 
 def uv_has_python(uv: str, wanted: str) -> bool:
     """Whether uv has this version of Python, or may download it."""
-    asked = [uv, "--no-config", "python"]
-    found, _ = ran([*asked, "find", wanted], ANSWER)
-    status, listed = (0, "") if found == 0 else ran([*asked, "list", wanted], ANSWER)
+    found, _ = ran([uv, "python", "find", wanted, "--no-config"], ANSWER)
+    status, listed = (0, "") if found == 0 else ran([uv, "python", "list", wanted, "--no-config"], ANSWER)
     return found == 0 or (status == 0 and bool(listed.strip()))
 
 
@@ -372,7 +371,7 @@ def dry_run(environment: Environment, listed: str, folder: str) -> list[str]:
     """The command that asks the index for wheels of all requirements without installing one."""
     if environment.uv:
         options = ["--dry-run", "--no-deps", "--no-build", "--target", folder, *python_of_uv(environment.base)]
-        return [environment.uv, "--no-config", "pip", "install", *options, "-r", listed]
+        return [environment.uv, "pip", "install", "--no-config", *options, "-r", listed]
     options = ["--dry-run", "--ignore-installed", "--no-deps", "--only-binary", ":all:", "--disable-pip-version-check"]
     return [environment.base, "-I", "-m", "pip", "install", *options, "-r", listed]
 

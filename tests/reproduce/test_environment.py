@@ -74,7 +74,7 @@ def test_what_makes_an_environment_runs_and_reads_nothing_of_the_working_directo
     made.uv, made.base, made.path, made.python = uv, sys.executable, "/x/e", "/x/e/bin/python"
     made.requirements = ["numpy==1.0"]
     for words in [*made.commands(), environment.dry_run(made, "list.txt", "/x")]:
-        assert words[1] == ("--no-config" if uv else "-I")
+        assert "--no-config" in words if uv else words[1] == "-I"
     status, seen = environment.ran([sys.executable, "-c", "import os; print(os.getcwd(), os.listdir())"])
     assert status == 0
     assert seen.split()[-1] == "[]"
