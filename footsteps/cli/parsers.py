@@ -38,6 +38,7 @@ COMMANDS = {
     "restore": "reproducing",
     "rerun": "reproducing",
     "export": "chains",
+    "view": "viewing",
     "completion": "completion",
     "complete": "completion",
 }

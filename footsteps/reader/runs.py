@@ -89,6 +89,12 @@ class Run:
     def __repr__(self) -> str:
         return f"<Run {self.name!r} in {self.directory!r}>"
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows of it: asked for by name, as the view stands on the readers and only notebooks ask."""
+        from importlib import import_module
+
+        return str(import_module("footsteps.view.notebook").run_html(self))
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Run) and other.directory == self.directory
 

@@ -19,7 +19,7 @@ import sys
 from _thread import get_ident
 
 from footsteps.recorder import format as at_import
-from footsteps.recorder.format import as_name, paths_in, quote, start_of, text_of, working_directory
+from footsteps.recorder.format import as_name, paths_in, printable, quote, start_of, text_of, working_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -347,6 +347,21 @@ def notebook_parameters() -> dict[str, Any]:
 
 
 # --- its name, command and folder -------------------------------------------------------------------------------------
+
+
+def show_link(run: Any) -> None:
+    """Below the announcement in a notebook, a link to the run's directory; elsewhere nothing."""
+    if not in_notebook():
+        return
+    from html import escape
+    from urllib.parse import quote as quoted
+
+    notebook = notebook_path()
+    here = os.path.dirname(notebook) if notebook else os.getcwd()
+    parts = os.path.relpath(run.directory, here).split(os.sep)
+    address = "/".join(quoted(os.fsencode(part), safe="") for part in parts)
+    link = f'<a href="{escape("./" + address)}/">{escape(printable(run.shown))}</a>'
+    shell().display_pub.publish({"text/html": link, "text/plain": printable(run.shown)})
 
 
 def program_name() -> str:

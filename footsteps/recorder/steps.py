@@ -62,7 +62,7 @@ from footsteps.recorder.processes import (
     parents_run,
     process_row,
 )
-from footsteps.recorder.program import main_program, program_name, start_argv, start_directory
+from footsteps.recorder.program import main_program, program_name, show_link, start_argv, start_directory
 from footsteps.recorder.repository import MAX_FILE, UncommittedFiles
 from footsteps.recorder.secrets import looks_secret, mask, mask_arguments
 
@@ -226,6 +226,7 @@ def begin(run: Any) -> None:
         run.endings.append(lambda: record_late_imports(run))
         _say_what_is_missing(run.facts)
         quietly(_make_bundles, run)
+        quietly(show_link, run)
     inputs.begin(run)
     for listener in LISTENERS:
         quietly(listener, run)
