@@ -98,11 +98,11 @@ def initialize(
     Raises:
         InvalidName: (a ValueError) the name can't be a directory below the root.
         DirectoryError: (an OSError) the directory can't be made or written.
-        FootstepsError: this process already has a run; ``finish()`` ends it.
+        FootstepsError: this process already has another run; ``finish()`` ends it.
     """
     with _lock():
-        run = current()
-        if run is not None and run.process == os.getpid():
+        run = _ongoing(run_name)
+        if run is not None and run.process == os.getpid() and not run.again(run_name):
             hint = "footsteps.finish() ends it, then initialize() may begin another"
             raise FootstepsError(f"this run already writes to {run.shown!r}{run.begun_at}", hint)
         if run is None:
@@ -124,6 +124,13 @@ def current() -> Run | None:
     return _shared.run if _shared.initialized else None
 
 
+def _ongoing(name: str | None) -> Run | None:
+    """The run of this process; it is ended if what `over` says: the program has gone on to another one."""
+    if (run := current()) is not None and run.over(name):
+        finish()
+    return current()
+
+
 def plot(name: str = "") -> None:
     """Save matplotlib's current figure as ``NNN_name.png`` in the run's directory, and clear it."""
     from matplotlib import pyplot as plt
@@ -140,6 +147,7 @@ def plot(name: str = "") -> None:
 
 def run_directory() -> str:
     """What ``output_dir`` gives: the run's directory, ending in a slash; begins the run if there is none."""
+    _ongoing(None)
     path, run = _shared.output_dir_impl, _shared.run
     if path is None or (not _shared.initialized and run is not None and path == run.shown):
         with _lock():
@@ -181,6 +189,7 @@ class Run:
         directory: absolute, ending in a slash; shown: as ``output_dir`` gives it from `cwd`; "" before it is made.
         sections: what info.txt will say: title -> text, bytes, or a function that gives them.
         default_name, figure_metadata: give the name to take when nobody gives one, and what ``plot`` saves in figures.
+        over, again: whether ``initialize`` with this name (None: ``output_dir``) begins another run; means this one.
         process: pid of the process that this object belongs to.
         made_here: this process made the directory; else it joined the run of another one.
         handle_lines: what extensions tell processes that this one starts, beyond `handle`.
@@ -196,6 +205,8 @@ class Run:
         self.default_name: Callable[[], str] = script_name
         self.handle_lines: list[str] = []
         self.figure_metadata: Callable[[], dict[str, str]] = dict
+        self.over: Callable[[str | None], bool] = lambda of: self.process != os.getpid() and of not in (None, name)
+        self.again: Callable[[str | None], bool] = lambda _: False
         self._extensions = list(_extensions())
 
     def call(self, step: str) -> None:
@@ -225,7 +236,8 @@ class Run:
         module: Any = sys.modules.get("multiprocessing.process")
         parent = module.parent_process() if module is not None else None
         said = os.environ.get(RUN_VARIABLE, "").split("\n")
-        if parent is not None and len(said) >= 4 and said[0] == str(parent.pid) and os.path.isdir(said[1]):
+        joins = parent is not None and len(said) >= 4 and said[0] == str(parent.pid) and os.path.isdir(said[1])
+        if joins and (self.name is None or said[1].endswith(f"/{self.name.strip('/')}/")):
             self.join(said[1], said[2], said[3])
         else:
             self.make()

@@ -259,11 +259,14 @@ class Run:
     def status(self) -> str:
         """finished, failed, interrupted, exited, running, died, or unknown (from here).
 
-        "running" is said only while the recorded process, by its pid and creation time on this
-        host and boot, is alive; so it is never said for ever.
+        finished: with exit status 0; exited: with another one; failed: by an exception; unknown: it ended, or may have
+        ended, and nobody knows how. "running" is said only while the recorded process, by its pid and creation time
+        on this host and boot, is alive; so it is never said for ever.
         """
-        said = self.outcome.get("status")
-        if said in OUTCOMES:
+        said, number = self.outcome.get("status"), self.outcome.get("exit_status")
+        if said == "exited" and number in (0, None):  # as footsteps before 1.2 said it
+            said = "unknown" if number is None else "finished"
+        if said in (*OUTCOMES, "unknown"):
             return str(said)
         lives = is_alive(self.facts)
         if lives or lives is None or self.facts.get("outcome_expected") is not True:
@@ -320,8 +323,19 @@ def is_alive(facts: Mapping[str, Any]) -> bool | None:
     here = facts.get("host") == host_name()
     if boot and boot != boot_id():
         return False if here else None
+    namespace = text(process.get("pid_namespace"))
+    if namespace and namespace != pid_namespace():  # a container's, or seen from one: its pids are others' here
+        return None
     lives = same_process(pid, process)
     return lives if lives or here else None
+
+
+def pid_namespace() -> str:
+    """What names the pid namespace of this process on Linux, else ""."""
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except (OSError, AttributeError):
+        return ""
 
 
 def boot_id() -> str:

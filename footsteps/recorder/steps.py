@@ -17,7 +17,7 @@ import os
 import sys
 import time
 
-from footsteps.recorder import inputs
+from footsteps.recorder import inputs, ranks
 from footsteps.recorder.code import Code, CodeCapture, changed_since_loaded
 from footsteps.recorder.format import (
     CODE,
@@ -54,15 +54,7 @@ from footsteps.recorder.machine import (
     python_facts,
     user_name,
 )
-from footsteps.recorder.processes import (
-    handle_lines,
-    inherited_run,
-    is_multiprocessing_child,
-    join,
-    may_share_a_run,
-    parents_run,
-    process_row,
-)
+from footsteps.recorder.processes import handle_lines, head_has_footsteps, process_row, started_by
 from footsteps.recorder.program import main_program, program_name
 from footsteps.recorder.repository import MAX_FILE
 from footsteps.recorder.secrets import looks_secret, mask, mask_arguments
@@ -112,27 +104,11 @@ def note_arguments(values: Mapping[str, object], **facts: object) -> None:
 
 def meet(run: Any) -> None:
     """Join the run of the parent or of the other ranks, or make one."""
-    run.endings, run.job, run.facts, run.default_name = [], None, {}, program_name
-    run.begun_at = f" (begun at {_caller()})"
-    handle = parents_run()
-    if handle is not None:
-        join(run, handle)
-    elif may_share_a_run():
-        from footsteps.recorder.ranks import meet_others
-
-        meet_others(run)
-    else:
-        run.make()
+    run.endings, run.facts = [], {}
+    run.default_name = lambda: ranks.name_of_head() or program_name()
+    ranks.meet(run)
+    run.begun_at = f" (begun at {run.site})"
     run.handle_lines = handle_lines(run.id, run.name, run.maker)
-
-
-def _caller() -> str:
-    """The line of the program that began the run, "train.py:12"."""
-    ours = ("footsteps", getattr(shared().core, "__name__", ""))
-    frame: Any = sys._getframe(1)
-    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in ours:
-        frame = frame.f_back
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 def start(run: Any) -> None:
@@ -171,11 +147,15 @@ def _facts(run: Any, problems: list[str]) -> dict[str, Any]:
     facts.update(directory=run.directory, output_root=run.root, started=iso(run.started))
     for name, function in COLLECTORS:
         facts[name] = collected(name, function, problems)
-    facts["process"] = collected("process", lambda: process_row(run.job), problems)
+    facts["process"] = collected("process", lambda: process_row(run.job, run.of_head), problems)
     facts["arguments"], facts["argument_facts"] = _arguments[0] if _arguments else (None, None)
-    facts["parent"] = collected("parent", inherited_run, problems)
-    facts["outcome_expected"] = not is_multiprocessing_child()
-    facts["script"] = collected("script", lambda: _copied_script(run), problems)
+    facts["parent"] = collected("parent", lambda: started_by(run.above), problems)
+    facts["outcome_expected"] = not run.of_head or head_has_footsteps
+    if run.of_head:
+        facts.update(collected("main process", lambda: ranks.facts_of_head(run), problems) or {})
+    if run.hydra is not None:
+        facts["arguments"] = collected("arguments", lambda: ranks.hydra_overrides(run.hydra), problems)
+    facts["script"] = collected("script", lambda: _copied_script(run, facts["main"]), problems)
     return facts
 
 
@@ -194,6 +174,7 @@ def end(run: Any) -> None:
     """Call what waits for the end, the last one first."""
     for function in reversed(run.endings):
         quietly(function)
+    quietly(ranks.leave, run)
 
 
 def _make_bundles(run: Any) -> None:
@@ -204,9 +185,8 @@ def _make_bundles(run: Any) -> None:
         make_in_background(run.record, run.root, bundles)
 
 
-def _copied_script(run: Any) -> dict[str, Any] | None:
+def _copied_script(run: Any, main: Mapping[str, Any]) -> dict[str, Any] | None:
     """The script as it ran, beside info.txt."""
-    main = main_program()
     path = main["path"]
     if path is None or not os.path.isfile(path):
         if main["kind"] == "script" and not os.path.exists(path) and not hasattr(sys, "frozen"):
