@@ -269,6 +269,8 @@ class Run:
         if said in (*OUTCOMES, "unknown"):
             return str(said)
         lives = is_alive(self.facts)
+        if lives is False and any(goes_on(line) for line in self.log):
+            return "running"
         if lives or lives is None or self.facts.get("outcome_expected") is not True:
             return "running" if lives else "unknown"
         return "died"
@@ -360,6 +362,18 @@ def same_process(pid: int, process: Mapping[str, Any]) -> bool:
         zombie = found.status() == psutil.STATUS_ZOMBIE
         return not zombie and abs(float(found.create_time()) - created) < 2
     except (psutil.Error, TypeError, ValueError, OverflowError):
+        return False
+
+
+def goes_on(line: Mapping[str, Any]) -> bool:
+    """Whether a line of recorded.jsonl tells of a child that lives as a daemon: in a session of its own."""
+    child = mapping(line.get("values")) if line.get("kind") == "process" else {}
+    pid, session = child.get("pid"), child.get("session")
+    if not isinstance(pid, int) or not hasattr(os, "getsid") or start_ticks(pid) != child.get("ticks"):
+        return False
+    try:
+        return os.getsid(pid) != session
+    except OSError:
         return False
 
 

@@ -11,6 +11,7 @@ from footsteps.recorder.format import (
     OUTCOME_JSON,
     RECORD,
     RUN_VARIABLE,
+    append_line,
     bytes_of,
     open,  # noqa: A004 - the one that notes nothing
     quietly,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 
 born = os.getpid()  # another pid later on is that of a fork
+session = os.getsid(0) if hasattr(os, "getsid") else 0
 forks: dict[str, Any] = {}  # "run": that of the process that was forked; "children": pid of a process that has forked
 left: dict[str, bool] = {}  # how this worker has left its last run
 
@@ -37,6 +39,27 @@ def _forked() -> None:
     run = getattr(shared(), "run", None)
     if run is not None and hasattr(run, "handle_lines"):
         forks["run"] = run
+        if not _is_forked_by_a_pool():
+            quietly(_note_process, run)
+
+
+def _is_forked_by_a_pool() -> bool:
+    frame: Any = sys._getframe(2)  # noqa: SLF001
+    return "multiprocessing" in frame.f_code.co_filename
+
+
+def _note_process(run: Any) -> None:
+    """A child of the program's may go on as a daemon, when the process that began the run is gone."""
+    facts = process_facts(os.getpid())
+    if facts is not None and hasattr(run, "record"):
+        append_line(run.record, "process", {"pid": facts["pid"], "ticks": facts["start"], "session": session})
+
+
+def _end_as_daemon(run: Any) -> None:
+    """The end of a process that has left the session of the one that began the run, and has outlived it."""
+    if os.getsid(0) != session and head_of_worker() is None and not has_ended(run.directory):
+        run.process = os.getpid()
+        run.end()
 
 
 def _has_forked() -> None:
@@ -49,7 +72,9 @@ if hasattr(os, "register_at_fork"):
 
 def _at_exit() -> None:
     """The workers of a program that has not asked for its run itself may have made it."""
-    if os.getpid() == born and has_workers() and not is_multiprocessing_child():
+    if "run" in forks:
+        quietly(_end_as_daemon, forks["run"])
+    elif os.getpid() == born and has_workers() and not is_multiprocessing_child():
         from footsteps.recorder.ranks import pool_key
         from footsteps.recorder.rendezvous import end_of_head
 

@@ -59,7 +59,7 @@ def meet(run: Any) -> None:
     run.over, run.again, run.site = (lambda name: over(run, name)), (lambda name: again(run, name)), caller()
     if run.above is not None and has_ended(run.above["directory"]):
         run.above = None
-    if run.worker and (processes.left.pop("by finish()", None) or (run.hydra is not None and run.name is None)):
+    if run.worker and (is_left(run) or (run.hydra is not None and run.name is None)):
         run.make()
     elif run.above is not None and (run.name is None or is_called(run.above, run.name)):
         join(run, run.above, of_head=True)
@@ -69,21 +69,29 @@ def meet(run: Any) -> None:
         run.make()
 
 
+def is_left(run: Any) -> bool:
+    """Whether this worker has ended, by finish(), what it would join now."""
+    stale, finished = processes.left.pop("stale", False), processes.left.pop("by finish()", False)
+    inherited = "run" in processes.forks and run.above is not None and not stale
+    return finished or (inherited and (run.name is None or is_called(run.above, run.name)))
+
+
 def over(run: Any, name: str | None) -> bool:
     """Whether the next use of footsteps (initialize with this name; None: output_dir) is no longer the run's.
 
     It never raises: it is called at each use.
     """
     try:
-        forked = run.process != os.getpid()
+        forked, job = run.process != os.getpid(), hydra_job() if run.hydra is not None else None
+        if job is not None and job is not run.hydra:
+            return True
         if forked or run.worker:
             if name is not None and not is_called({"name": run.name}, name) and name != run.asked:
                 return True
             stale = (forked or run.of_head) and has_ended(run.directory) and head_of_worker() is not None
-            processes.left["stale"] = stale
-            return stale
-        if run.hydra is not None and hydra_job() not in (None, run.hydra):
-            return True
+            if stale:
+                processes.left["stale"] = True
+            return bool(stale)
         now = ending.execution(run.execution)
         return now is not None and now is not run.execution
     except Exception:  # a main module that is no module, a job's configuration that was taken away
@@ -97,7 +105,7 @@ def again(run: Any, name: str | None) -> bool:
 
 def leave(run: Any) -> None:
     """A worker has ended its run: what it begins next is new, not what the others are in."""
-    if run.worker and not processes.left.pop("stale", False):
+    if run.worker and not processes.left.get("stale"):
         processes.left["by finish()"] = True
 
 

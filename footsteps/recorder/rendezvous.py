@@ -97,12 +97,13 @@ class Rendezvous:
         number = self.number()
         self.made = os.path.join(self.folder, f"made-{number}")
         own = f"{self.made}-{sha256(run.name.encode('utf-8', 'surrogateescape'))[:16]}" if run.name else ""
-        worker = self.job.worker_of is not None
-        run.above = run.above or self.made_in(self.made)
-        if run.name is not None and (worker or not is_called(self.made_in(self.made) or {"name": run.name}, run.name)):
+        made = self.made_in(self.made)
+        leads = self.job.asks and (made is None or is_called(made, run.name or ""))
+        run.above = run.above or (made if self.job.worker_of else None)
+        if run.name is not None and not leads:
             self.make_or_join_named(run, own)
         else:
-            self.make_or_join(run)
+            self.make_or_join(run, own)
         run.endings.append(lambda: self.note_end(number))
 
     def note_end(self, number: str) -> None:
@@ -131,7 +132,7 @@ class Rendezvous:
             run.make()
             self.publish(run, own)
 
-    def make_or_join(self, run: Any) -> None:
+    def make_or_join(self, run: Any, own: str) -> None:
         """The run of the head, or of all ranks: made by whoever comes first, in the head's name."""
         named = run.name is not None or bool(os.environ.get(NAME_VARIABLE))
         if not named and not self.job.asks and can_be_asked(self.job.worker_of):
@@ -140,9 +141,10 @@ class Rendezvous:
             append(os.path.join(self.folder, f"asking-{self.own}"), b"")
         while True:
             with Locked(os.path.join(self.folder, "lock")):
-                made = self.made_in(self.made)
+                made = self.made_in(self.made) or (self.made_in(own) if own else None)
                 if made is not None:
-                    join(run, made, of_head=True)
+                    join(run, made, of_head=os.path.exists(self.made))
+                    self.publish(run, self.made)
                     return
                 if named or self.job.asks or not self.askers():
                     run.of_head = self.job.worker_of is not None
@@ -161,6 +163,8 @@ class Rendezvous:
 
     def publish(self, run: Any, slot: str) -> None:
         """Let the others know the directory: complete, or not at all."""
+        if os.path.exists(slot) and self.made_in(slot) is not None:
+            return
         part = f"{slot}.{os.getpid()}"
         lines = (str(os.getpid()), run.directory, run.shown, run.cwd, *handle_lines(run.id, run.name, run.maker))
         append(part, encoded("\n".join(lines)))
