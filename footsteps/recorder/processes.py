@@ -30,12 +30,11 @@ if TYPE_CHECKING:
 born = os.getpid()  # another pid later on is that of a fork
 session = os.getsid(0) if hasattr(os, "getsid") else 0
 forks: dict[str, Any] = {}  # "run": that of the process that was forked; "children": pid of a process that has forked
-left: dict[str, bool] = {}  # how this worker has left its last run
+left: set[str] = set()  # ids of the runs that this worker has left: it joins none of them again
 
 
 def _forked() -> None:
     forks.clear()
-    left.clear()
     run = getattr(shared(), "run", None)
     if run is not None and hasattr(run, "handle_lines"):
         forks["run"] = run

@@ -59,21 +59,17 @@ def meet(run: Any) -> None:
     run.over, run.again, run.site = (lambda name: over(run, name)), (lambda name: again(run, name)), caller()
     if run.above is not None and has_ended(run.above["directory"]):
         run.above = None
-    if run.worker and (is_left(run) or (run.hydra is not None and run.name is None)):
+    if "run" in processes.forks:  # it was inherited, so it has been left
+        processes.left.add(processes.forks["run"].id)
+    left = run.above is not None and run.above["id"] in processes.left
+    if run.worker and run.name is None and (left or run.hydra is not None):
         run.make()
-    elif run.above is not None and (run.name is None or is_called(run.above, run.name)):
+    elif run.above is not None and not left and (run.name is None or is_called(run.above, run.name)):
         join(run, run.above, of_head=True)
     elif may_share_a_run():
         meet_others(run)
     else:
         run.make()
-
-
-def is_left(run: Any) -> bool:
-    """Whether this worker has ended, by finish(), what it would join now."""
-    stale, finished = processes.left.pop("stale", False), processes.left.pop("by finish()", False)
-    inherited = "run" in processes.forks and run.above is not None and not stale
-    return finished or (inherited and (run.name is None or is_called(run.above, run.name)))
 
 
 def over(run: Any, name: str | None) -> bool:
@@ -88,10 +84,7 @@ def over(run: Any, name: str | None) -> bool:
         if forked or run.worker:
             if name is not None and not is_called({"name": run.name}, name) and name != run.asked:
                 return True
-            stale = (forked or run.of_head) and has_ended(run.directory) and head_of_worker() is not None
-            if stale:
-                processes.left["stale"] = True
-            return bool(stale)
+            return bool((forked or run.of_head) and has_ended(run.directory) and head_of_worker() is not None)
         now = ending.execution(run.execution)
         return now is not None and now is not run.execution
     except Exception:  # a main module that is no module, a job's configuration that was taken away
@@ -104,9 +97,9 @@ def again(run: Any, name: str | None) -> bool:
 
 
 def leave(run: Any) -> None:
-    """A worker has ended its run: what it begins next is new, not what the others are in."""
-    if run.worker and not processes.left.get("stale"):
-        processes.left["by finish()"] = True
+    """A worker has ended its run, or its part in one: what it begins next is new."""
+    if run.worker and hasattr(run, "id"):
+        processes.left.add(run.id)
 
 
 def caller() -> str:

@@ -30,6 +30,7 @@ from footsteps.recorder.processes import (
     is_called,
     is_running,
     join,
+    left,
     process_facts,
     read_handle,
 )
@@ -126,7 +127,7 @@ class Rendezvous:
         with Locked(os.path.join(self.folder, "lock")):
             slots = (self.made,) if self.job.forked else (self.made, own)
             for made in filter(None, map(self.made_in, slots)):
-                if is_called(made, run.name):
+                if is_called(made, run.name) and made["id"] not in left:
                     join(run, made, of_head=False)
                     return
             run.make()
@@ -142,6 +143,9 @@ class Rendezvous:
         while True:
             with Locked(os.path.join(self.folder, "lock")):
                 made = self.made_in(self.made) or (self.made_in(own) if own else None)
+                if made is not None and made["id"] in left:  # by finish()
+                    run.make()
+                    return
                 if made is not None:
                     join(run, made, of_head=os.path.exists(self.made))
                     self.publish(run, self.made)
