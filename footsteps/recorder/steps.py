@@ -55,8 +55,8 @@ from footsteps.recorder.machine import (
     user_name,
 )
 from footsteps.recorder.processes import handle_lines, head_has_footsteps, process_row, started_by
-from footsteps.recorder.program import main_program, program_name
-from footsteps.recorder.repository import MAX_FILE
+from footsteps.recorder.program import main_program, program_name, show_link
+from footsteps.recorder.repository import MAX_FILE, UncommittedFiles
 from footsteps.recorder.secrets import looks_secret, mask, mask_arguments
 
 TYPE_CHECKING = False
@@ -94,7 +94,7 @@ def note_arguments(values: Mapping[str, object], **facts: object) -> None:
     Before a run has begun they wait for it and enter run.json; afterwards they are appended.
     """
     _arguments[:] = [(dict(values), dict(facts))]
-    run = shared().run if shared() is not None else None
+    run = getattr(shared(), "run", None)  # there is none where the core module is not loaded yet
     if run is not None and hasattr(run, "record"):
         append_line(run.record, "arguments", {"arguments": dict(values), **facts})
 
@@ -106,9 +106,29 @@ def meet(run: Any) -> None:
     """Join the run of the parent or of the other ranks, or make one."""
     run.endings, run.facts = [], {}
     run.default_name = lambda: ranks.name_of_head() or program_name()
-    ranks.meet(run)
+    uncommitted = UncommittedFiles(run.root)
+    run.remark = uncommitted.told
+    try:
+        ranks.meet(run)
+    except (KeyboardInterrupt, SystemExit):
+        _end_program()
+        raise
+    finally:
+        uncommitted.stop()
     run.begun_at = f" (begun at {run.site})"
     run.handle_lines = handle_lines(run.id, run.name, run.maker)
+
+
+def _end_program() -> None:
+    """After Ctrl-C at a question from a second thread, which alone would end: the main thread gets it too."""
+    import signal
+    import threading
+
+    main = threading.main_thread()
+    if threading.current_thread() is not main and hasattr(signal, "pthread_kill"):
+        say("no name given, nothing was made")  # of a thread's SystemExit nothing is shown
+        signal.pthread_kill(main.ident or 0, signal.SIGINT)
+        raise SystemExit from None
 
 
 def start(run: Any) -> None:
@@ -165,6 +185,7 @@ def begin(run: Any) -> None:
         run.endings.append(lambda: record_late_imports(run))
         _say_what_is_missing(run.facts)
         quietly(_make_bundles, run)
+        quietly(show_link, run)
     inputs.begin(run)
     for listener in LISTENERS:
         quietly(listener, run)
