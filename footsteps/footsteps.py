@@ -83,10 +83,7 @@ class DirectoryError(FootstepsError, OSError):
 
 
 def initialize(
-    run_name: str | None = None,
-    output_root: str | os.PathLike[str] = OUTPUT_ROOT,
-    *,
-    console: bool | None = None,
+    run_name: str | None = None, output_root: str | os.PathLike[str] = OUTPUT_ROOT, *, console: bool | None = None
 ) -> None:
     """Begin the run now, with this name, instead of asking when ``output_dir`` is first used.
 
@@ -96,17 +93,17 @@ def initialize(
         console: keep stdout and stderr in ``console.txt`` too (with the installed package).
 
     Raises:
-        InvalidName: (a ValueError) the name can't be a directory below the root.
-        DirectoryError: (an OSError) the directory can't be made or written.
+        InvalidName (a ValueError), DirectoryError (an OSError): such a directory can't be, or can't be made or written.
         FootstepsError: this process already has another run; ``finish()`` ends it.
     """
     with _lock():
-        run = _ongoing(run_name)
-        if run is not None and run.process == os.getpid() and not run.again(run_name):
+        if (run := current()) is not None and run.over(run_name):
+            finish()
+        if (run := current()) is None:
+            _begin(run_name, output_root, {} if console is None else {"console": console})
+        elif run.process == os.getpid() and not run.again(run_name):
             said = f"this run already writes to {run.shown!r}{run.begun_at}"
             raise FootstepsError(said, "footsteps.finish() ends it, then initialize() may begin another")
-        if run is None:
-            _begin(run_name, output_root, {} if console is None else {"console": console})
 
 
 def finish() -> None:
@@ -124,13 +121,6 @@ def current() -> Run | None:
     return _shared.run if _shared.initialized else None
 
 
-def _ongoing(name: str | None) -> Run | None:
-    """The run of this process; it is ended if what `over` says: the program has gone on to another one."""
-    if (run := current()) is not None and run.over(name):
-        finish()
-    return current()
-
-
 def plot(name: str = "") -> None:
     """Save matplotlib's current figure as ``NNN_name.png`` in the run's directory, and clear it."""
     from matplotlib import pyplot as plt
@@ -146,7 +136,8 @@ def plot(name: str = "") -> None:
 
 def run_directory() -> str:
     """What ``output_dir`` gives: the run's directory, ending in a slash; begins the run if there is none."""
-    _ongoing(None)
+    if (run := current()) is not None and run.over(None):
+        finish()
     path, run = _shared.output_dir_impl, _shared.run
     if path is None or (not _shared.initialized and run is not None and path == run.shown):
         with _lock():
@@ -189,11 +180,9 @@ class Run:
         root, options: the output root, and the further arguments of ``initialize``.
         directory: absolute, ending in a slash; shown: as ``output_dir`` gives it from `cwd`; "" before it is made.
         sections: what info.txt will say: title -> text, bytes, or a function that gives them.
-        default_name, remark, figure_metadata: functions that give the name to take when nobody gives one, what is told
-            below the question, and what ``plot`` saves in figures.
+        default_name, remark, figure_metadata: give the name if nobody does, words below the question, plots' metadata.
         over, again: whether ``initialize`` with this name (None: ``output_dir``) begins another run; means this one.
-        process: pid of the process that this object belongs to.
-        made_here: this process made the directory; else it joined the run of another one.
+        process: pid of that which this object belongs to; made_here: it made the directory, else it joined a run.
         handle_lines: what extensions tell processes that this one starts, beyond `handle`.
     """
 
@@ -232,8 +221,7 @@ class Run:
 
     def meet(self) -> None:
         """Without extensions: workers of multiprocessing join the run of their parent, all others make one."""
-        module: Any = sys.modules.get("multiprocessing.process")
-        parent = module.parent_process() if module is not None else None
+        parent = getattr(sys.modules.get("multiprocessing.process"), "parent_process", lambda: None)()
         said = os.environ.get(RUN_VARIABLE, "").split("\n")
         joins = parent is not None and len(said) >= 4 and said[0] == str(parent.pid) and os.path.isdir(said[1])
         if joins and (self.name is None or said[1].endswith(f"/{self.name.strip('/')}/")):
