@@ -272,6 +272,8 @@ class Run:
         said, number = self.outcome.get("status"), self.outcome.get("exit_status")
         if said == "exited" and number in (0, None):  # as footsteps before 1.2 said it
             said = "unknown" if number is None else "finished"
+        if said == "finished" and any(line.get("kind") == "rank" for line in self.log):
+            return "failed"  # one of the ranks has, which the maker of the record was not
         if said in (*OUTCOMES, "unknown"):
             return str(said)
         lives = is_alive(self.facts)

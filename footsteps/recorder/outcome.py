@@ -20,6 +20,7 @@ from footsteps.recorder.format import (
     PACKAGES,
     RECORD,
     RUN_JSON,
+    append_line,
     as_json,
     hasher,
     iso,
@@ -93,6 +94,8 @@ def begin(run: Any) -> None:
     run.figure_metadata = lambda: figure_metadata(run, "png")
     if not is_head_ending_it(run):
         run.endings.append(tracker.close)
+        if run.job is not None and run.job.worker_of is None:
+            follow_rank(run)
         return
     if not run.made_here:
         run.facts = facts_of(run.directory)
@@ -100,6 +103,19 @@ def begin(run: Any) -> None:
     run.endings.append(tracker.monitor.end)
     if run.worker and "multiprocessing.util" in sys.modules:  # a forked worker leaves by os._exit, without atexit
         sys.modules["multiprocessing.util"].Finalize(None, run.end, exitpriority=-50)
+
+
+def follow_rank(run: Any) -> None:
+    """Tell at the end of a rank that did not make the run if it failed: then the experiment has."""
+    mine = ending.current = ending.Ending()
+
+    def told() -> None:
+        status, number, error = ("finished", 0, None) if mine.is_running() else mine.status()
+        if status not in ("finished", "unknown"):
+            values = {"rank": run.job.rank, "status": status, "exit_status": number}
+            append_line(run.record, "rank", {**values, "exception": described(error) if error is not None else None})
+
+    run.endings.append(told)
 
 
 def end_of_another(handle: Mapping[str, Any], *, known: bool) -> None:
@@ -253,6 +269,7 @@ class RunMonitor:
             **(self.attempt("memory", memory_peaks) or {}),
             "seeds": self.attempt("seeds", seeds) or {},
             "notebook": self.attempt("notebook", notebook_path) if shell() else None,
+            "others_at_work": getattr(self.run, "others", int)(),
         }
 
     def status(self) -> tuple[str, int | None, BaseException | None]:
@@ -277,7 +294,8 @@ class RunMonitor:
         hash_files(read, "/", deadline)
         tracker.append(entry for entry in read if entry["sha256"])
         tracker.forget()
-        return {"artifacts": found, "artifacts_complete": all_listed, **told}
+        complete = all_listed and not getattr(self.run, "others", int)()
+        return {"artifacts": found, "artifacts_complete": complete, **told}
 
     def keep_cells(self) -> None:
         """Write the cells that a notebook or IPython has run so far."""
@@ -444,6 +462,8 @@ def closing_section(facts: Mapping[str, Any]) -> bytes:
     lines.append(f"CPU {facts.get('cpu')} s, peak memory {megabytes(facts.get('peak_memory'))}")
     if "artifacts" in facts:
         lines.append(f"files in this directory: {len(facts['artifacts'])}")
+    if facts.get("others_at_work"):
+        lines.append(f"incomplete: {facts['others_at_work']} other processes of this run were still at work")
     text = "Outcome:\n" + "".join(printable(line) + "\n" for line in lines)
     return text.encode("utf-8", "surrogateescape")
 

@@ -50,9 +50,9 @@ def meet(run: Any) -> None:
     """The run of this process: that of the process that started it, of its job, or one of its own.
 
     Sets: `job`; `worker`: whether this process is one; `of_head`: whether the run is the head's, which ends it;
-    `above`: the handle of the run of the process that started this one.
+    `above`: the handle of the run of the process that started this one; `others`: how many others are at work in it.
     """
-    run.job, run.of_head, run.asked = None, False, run.name
+    run.job, run.of_head, run.asked, run.others = None, False, run.name, int
     run.worker = head_of_worker() is not None
     run.above = parents_run() if run.worker else None
     run.execution, run.hydra = ending.execution(), hydra_job()

@@ -106,6 +106,17 @@ class Rendezvous:
         else:
             self.make_or_join(run, own)
         run.endings.append(lambda: self.note_end(number))
+        run.others = self.others
+
+    def others(self) -> int:
+        """How many other processes of the job are at work."""
+        try:
+            marks = [
+                name for name in os.listdir(self.folder) if name.startswith("here-") and name != f"here-{self.own}"
+            ]
+        except OSError:  # the last one has taken it away
+            return 0
+        return sum(map(self.may_live, marks))
 
     def note_end(self, number: str) -> None:
         """Leave a mark, so that what this process and its workers begin next is another run."""

@@ -304,6 +304,38 @@ def test_a_rank_that_gives_another_name_has_a_run_of_its_own(repo, tmp_path):
     assert {"0", "1"} == {file for name, files in made(repo).items() if name != "other" for file in files}
 
 
+def launched(repo, tmp_path, program, count=3) -> subprocess.CompletedProcess:
+    """Run a program as so many ranks of one job."""
+    repo.write("train.py", program)
+    (tmp_path / "launcher").write_text(NUMBERED)
+    command = [sys.executable, tmp_path / "launcher", PROTOCOLS["DeepSpeed"], str(count), sys.executable, "train.py"]
+    return subprocess.run(command, cwd=repo, env=surroundings({"FOOTSTEPS_NAME": "job"}), capture_output=True)
+
+
+AFTER_ALL = SAVE + "import glob\nrank = os.environ['RANK']\nsave(rank)\n"
+AFTER_ALL += "while len(glob.glob('results/job/?')) < 3: time.sleep(0.02)\n"
+
+
+@pytest.mark.parametrize("failing", ["0", "1", "2"])
+def test_a_job_has_failed_if_one_of_its_ranks_has(repo, tmp_path, failing):
+    """Whichever of them has made the record."""
+    done = launched(repo, tmp_path, AFTER_ALL + f"if rank == '{failing}': sys.exit(5)\n")
+    assert done.returncode == 5
+    run = Run(str(repo / "results" / "job"))
+    assert (list(made(repo)), run.status) == (["job"], "failed" if run.log else "exited")
+
+
+def test_files_of_ranks_that_outlive_the_maker_of_the_record_may_be_missing_and_it_says_so(repo, tmp_path):
+    """The maker ends first: its list of files is not said to be complete."""
+    wait = "record = os.path.join(footsteps.output_dir, '.footsteps')\nimport json\n"
+    wait += "maker = json.load(open(record + '/run.json'))['process']['pid']\n"
+    wait += "while maker != os.getpid() and not os.path.exists(record + '/outcome.json'): time.sleep(0.02)\n"
+    assert launched(repo, tmp_path, AFTER_ALL + wait + "save('late' + rank)\n").returncode == 0
+    outcome = record(repo, "job", "outcome.json")
+    assert (outcome["status"], outcome["artifacts_complete"], outcome["others_at_work"]) == ("finished", False, 2)
+    assert "incomplete: 2 other processes" in (repo / "results" / "job" / "info.txt").read_text()
+
+
 # --- reloaders and daemons ---
 
 
