@@ -19,7 +19,6 @@ from footsteps.recorder.format import (
     shared,
     text_of,
 )
-from footsteps.recorder.secrets import mask_arguments
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -355,6 +354,8 @@ def process_row(job: Any, of_head: bool) -> dict[str, Any]:
     }
     row.update(parent_pid=facts["parent"], maker=os.getpid(), launcher=None, job=None, rank=None, world_size=None)
     if job is not None and job.kind != "multiprocessing":
+        from footsteps.recorder.secrets import mask_arguments
+
         command = quote(mask_arguments(command_of(job.head["pid"])))
         row["launcher"] = {"kind": job.kind, "pid": job.head["pid"], "command": command}
         row.update(job=job.key, rank=job.rank, world_size=job.size)
