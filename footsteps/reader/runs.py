@@ -265,13 +265,20 @@ class Run:
     def status(self) -> str:
         """finished, failed, interrupted, exited, running, died, or unknown (from here).
 
-        "running" is said only while the recorded process, by its pid and creation time on this
-        host and boot, is alive; so it is never said for ever.
+        finished: with exit status 0; exited: with another one; failed: by an exception; unknown: it ended, or may have
+        ended, and nobody knows how. "running" is said only while the recorded process, by its pid and creation time
+        on this host and boot, is alive; so it is never said for ever.
         """
-        said = self.outcome.get("status")
-        if said in OUTCOMES:
+        said, number = self.outcome.get("status"), self.outcome.get("exit_status")
+        if said == "exited" and number in (0, None):  # as footsteps before 1.2 said it
+            said = "unknown" if number is None else "finished"
+        if said == "finished" and any(line.get("kind") == "rank" for line in self.log):
+            return "failed"  # one of the ranks has, which the maker of the record was not
+        if said in (*OUTCOMES, "unknown"):
             return str(said)
         lives = is_alive(self.facts)
+        if lives is False and any(goes_on(line) for line in self.log):
+            return "running"
         if lives or lives is None or self.facts.get("outcome_expected") is not True:
             return "running" if lives else "unknown"
         return "died"
@@ -326,8 +333,19 @@ def is_alive(facts: Mapping[str, Any]) -> bool | None:
     here = facts.get("host") == host_name()
     if boot and boot != boot_id():
         return False if here else None
+    namespace = text(process.get("pid_namespace"))
+    if namespace and namespace != pid_namespace():  # a container's, or seen from one: its pids are others' here
+        return None
     lives = same_process(pid, process)
     return lives if lives or here else None
+
+
+def pid_namespace() -> str:
+    """What names the pid namespace of this process on Linux, else ""."""
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except (OSError, AttributeError):
+        return ""
 
 
 def boot_id() -> str:
@@ -352,6 +370,18 @@ def same_process(pid: int, process: Mapping[str, Any]) -> bool:
         zombie = found.status() == psutil.STATUS_ZOMBIE
         return not zombie and abs(float(found.create_time()) - created) < 2
     except (psutil.Error, TypeError, ValueError, OverflowError):
+        return False
+
+
+def goes_on(line: Mapping[str, Any]) -> bool:
+    """Whether a line of recorded.jsonl tells of a child that lives as a daemon: in a session of its own."""
+    child = mapping(line.get("values")) if line.get("kind") == "process" else {}
+    pid, session = child.get("pid"), child.get("session")
+    if not isinstance(pid, int) or not hasattr(os, "getsid") or start_ticks(pid) != child.get("ticks"):
+        return False
+    try:
+        return os.getsid(pid) != session
+    except OSError:
         return False
 
 

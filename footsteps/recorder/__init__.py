@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from footsteps.recorder import arguments, inputs  # noqa: F401 - first, so that what is read from now on is known
+from footsteps.recorder import arguments, inputs, processes  # noqa: F401 - first: to hear, see and know from now on
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -22,6 +22,7 @@ import sys
 from time import monotonic, time
 from types import BuiltinFunctionType
 
+from footsteps.recorder import ending
 from footsteps.recorder.format import RECORD, RUN_JSON, append, append_line, from_json, json_text, say
 
 TYPE_CHECKING = False
@@ -291,8 +292,7 @@ def wrap_exit(original: Any) -> Any:
     """What stands for `sys.exit`."""
 
     def before(status: Any = None, *_: Any, **__: Any) -> None:
-        if tracker.monitor is not None:
-            tracker.monitor.exiting(status)
+        ending.current.exiting(status)
 
     return around(original, before)
 

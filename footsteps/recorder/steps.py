@@ -17,7 +17,7 @@ import os
 import sys
 import time
 
-from footsteps.recorder import arguments, inputs
+from footsteps.recorder import arguments, inputs, ranks
 from footsteps.recorder.code import Code, CodeCapture, changed_since_loaded
 from footsteps.recorder.format import (
     CODE,
@@ -53,15 +53,7 @@ from footsteps.recorder.machine import (
     python_facts,
     user_name,
 )
-from footsteps.recorder.processes import (
-    handle_lines,
-    inherited_run,
-    is_multiprocessing_child,
-    join,
-    may_share_a_run,
-    parents_run,
-    process_row,
-)
+from footsteps.recorder.processes import handle_lines, head_has_footsteps, process_row, started_by
 from footsteps.recorder.program import (
     announced,
     is_unattended,
@@ -136,31 +128,21 @@ arguments.LISTENERS.append(lambda: quietly(_note_heard))
 
 def meet(run: Any) -> None:
     """Join the run of the parent or of the other ranks, or make one."""
-    run.endings, run.job, run.facts, run.default_name = [], None, {}, program_name
+    run.endings, run.facts = [], {}
+    run.default_name = lambda: ranks.name_of_head() or program_name()
     if "_ARGCOMPLETE" in os.environ:  # a shell that completes the program's options by running it
         raise SystemExit
     uncommitted, run.unattended = UncommittedFiles(run.root), is_unattended
-    run.begun_at, run.remark = f" (begun at {_caller()})", uncommitted.told
+    run.remark = uncommitted.told
     try:
-        _join_or_make(run)
+        ranks.meet(run)
     except (KeyboardInterrupt, SystemExit):
         _end_program()
         raise
     finally:
         uncommitted.stop()
+    run.begun_at = f" (begun at {run.site})"
     run.handle_lines = handle_lines(run.id, run.name, run.maker)
-
-
-def _join_or_make(run: Any) -> None:
-    handle = parents_run()
-    if handle is not None:
-        join(run, handle)
-    elif may_share_a_run():
-        from footsteps.recorder.ranks import meet_others
-
-        meet_others(run)
-    else:
-        run.make()
 
 
 def _end_program() -> None:
@@ -173,15 +155,6 @@ def _end_program() -> None:
         say("no name given, nothing was made")  # of a thread's SystemExit nothing is shown
         signal.pthread_kill(main.ident or 0, signal.SIGINT)
         raise SystemExit from None
-
-
-def _caller() -> str:
-    """The line of the program that began the run, "train.py:12"."""
-    ours = ("footsteps", getattr(shared().core, "__name__", ""))
-    frame: Any = sys._getframe(1)
-    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in ours:
-        frame = frame.f_back
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 def start(run: Any) -> None:
@@ -221,13 +194,17 @@ def _facts(run: Any, problems: list[str]) -> dict[str, Any]:
     facts.update(directory=run.directory, output_root=run.root, started=iso(run.started))
     for name, function in COLLECTORS:
         facts[name] = collected(name, function, problems)
-    facts["process"] = collected("process", lambda: process_row(run.job), problems)
+    facts["process"] = collected("process", lambda: process_row(run.job, run.of_head), problems)
     noted, facts["argument_facts"] = _arguments[0] if _arguments else (None, None)
     heard = collected("arguments", arguments.told, problems) if arguments.heard else None
     facts["arguments"] = None if heard is None and noted is None else {**(heard or {}), **(noted or {})}
-    facts["parent"] = collected("parent", inherited_run, problems)
-    facts["outcome_expected"] = not is_multiprocessing_child()
-    facts["script"] = collected("script", lambda: _copied_script(run), problems)
+    facts["parent"] = collected("parent", lambda: started_by(run.above), problems)
+    facts["outcome_expected"] = not run.of_head or head_has_footsteps
+    if run.of_head:
+        facts.update(collected("main process", lambda: ranks.facts_of_head(run), problems) or {})
+    if run.hydra is not None:
+        facts["arguments"] = collected("arguments", lambda: ranks.hydra_overrides(run.hydra), problems)
+    facts["script"] = collected("script", lambda: _copied_script(run, facts["main"]), problems)
     return facts
 
 
@@ -247,6 +224,7 @@ def end(run: Any) -> None:
     """Call what waits for the end, the last one first."""
     for function in reversed(run.endings):
         quietly(function)
+    quietly(ranks.leave, run)
 
 
 def _make_bundles(run: Any) -> None:
@@ -257,9 +235,8 @@ def _make_bundles(run: Any) -> None:
         make_in_background(run.record, run.root, bundles)
 
 
-def _copied_script(run: Any) -> dict[str, Any] | None:
+def _copied_script(run: Any, main: Mapping[str, Any]) -> dict[str, Any] | None:
     """The script as it ran, beside info.txt."""
-    main = main_program()
     path = main["path"]
     if path is None or not os.path.isfile(path):
         if main["kind"] == "script" and not os.path.exists(path) and not hasattr(sys, "frozen"):
