@@ -20,6 +20,7 @@ import time
 from footsteps.recorder import arguments, inputs, ranks
 from footsteps.recorder.code import Code, CodeCapture, changed_since_loaded
 from footsteps.recorder.format import (
+    BUNDLES_JSON,
     CODE,
     FORMAT,
     INFO,
@@ -98,6 +99,8 @@ COLLECTORS: list[tuple[str, Callable[[], Any]]] = [
 
 # Called with each run that begins in this process: LTParser's records note the runs that were made with them.
 LISTENERS: list[Callable[[Any], object]] = []
+
+BUNDLE_WAIT = 5.0  # seconds
 
 _arguments: list[tuple[dict[str, object], dict[str, object]]] = []  # the last that were parsed
 
@@ -233,6 +236,24 @@ def _make_bundles(run: Any) -> None:
         from footsteps.recorder.bundle import make_in_background
 
         make_in_background(run.record, run.root, bundles)
+        run.endings.insert(0, lambda: _wait_for_bundles(run))  # the last thing that is done
+
+
+def _wait_for_bundles(run: Any) -> None:
+    """Until the bundles are there: where the end of the program ends all it has started (a container), they'd be lost.
+
+    The setting FOOTSTEPS_BUNDLE_WAIT is how many seconds at most, BUNDLE_WAIT without it.
+    """
+    seconds = float(os.environ.get("FOOTSTEPS_BUNDLE_WAIT") or BUNDLE_WAIT)
+    until, path = time.monotonic() + seconds, os.path.join(run.record, BUNDLES_JSON)
+    while not os.path.exists(path) and os.path.isdir(run.record):
+        if time.monotonic() > until:
+            if seconds:
+                say(
+                    f"the commits that no remote has are not yet kept after {seconds:g} s; `footsteps verify` will tell"
+                )
+            return
+        time.sleep(0.01)
 
 
 def _copied_script(run: Any, main: Mapping[str, Any]) -> dict[str, Any] | None:

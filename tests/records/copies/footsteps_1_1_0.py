@@ -178,7 +178,7 @@ class Run:
         root, options: the output root, and the further arguments of ``initialize``.
         directory: absolute, ending in a slash; shown: as ``output_dir`` gives it from `cwd`; "" before it is made.
         sections: what info.txt will say: title -> text, bytes, or a function that gives them.
-        default_name, unattended, remark, announced, figure_metadata: by these, extensions change what is asked and said.
+        default_name, unattended, remark, announced, figure_metadata: by them extensions change what is asked and said.
         over, again: whether ``initialize`` with this name (None: ``output_dir``) begins another run; means this one.
         process: pid of that which this object belongs to; made_here: it made the directory, else it joined a run.
         handle_lines: what extensions tell processes that this one starts, beyond `handle`.
