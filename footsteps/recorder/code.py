@@ -7,7 +7,7 @@ import sys
 import time
 from types import ModuleType
 
-from footsteps.recorder.format import as_name, decoded, imported_at, is_full, sha256, working_directory, write
+from footsteps.recorder.format import as_name, bytes_of, decoded, imported_at, is_full, sha256, working_directory, write
 from footsteps.recorder.git import GIT_TIMEOUT, default_branch_refs, repository_root
 from footsteps.recorder.machine import editable_locations
 from footsteps.recorder.processes import created_at, process_facts
@@ -324,8 +324,7 @@ def _was_touched_after(path: str, seconds: float) -> bool:
 def _is_compiled_from(cached: str, source: str) -> bool:
     """Whether the .pyc (its header keeps mtime and size of the source; PEP 552) is of this source."""
     try:
-        with open(cached, "rb") as file:
-            header = file.read(16)
+        header = bytes_of(cached)[:16]
         found = os.stat(source)
     except OSError:
         return True  # nothing to compare with

@@ -29,21 +29,10 @@ from footsteps.recorder.format import (
 )
 from footsteps.recorder.program import notebook_path
 
-from .inputs import (
-    LINK,
-    RECORDER_FOLDER,
-    REGULAR,
-    _open,
-    _os_open,
-    facts_of,
-    files_below,
-    is_foreign,
-    is_of_python,
-    stat_kind,
-    tracker,
-    without_ours,
-)
+from .inputs import _open, _os_open, facts_of, tracker
+from .places import LINK, REGULAR, files_below, is_of_python, stat_kind
 from .values import figure_metadata, shell
+from .wrappers import RECORDER_FOLDER, is_foreign, without_ours
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
