@@ -17,7 +17,7 @@ except ImportError:  # PyPy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any
 
 
@@ -72,6 +72,13 @@ def text_of(path: str) -> str:
 def bytes_of(path: str | bytes) -> bytes:
     with open(path, "rb") as file:
         return file.read()
+
+
+def pieces_of(path: str | bytes) -> Iterator[bytes]:
+    """A file's bytes, a mebibyte at a time."""
+    with open(path, "rb") as file:
+        while piece := file.read(MIB):
+            yield piece
 
 
 def seconds_left(deadline: float) -> float:

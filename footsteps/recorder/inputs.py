@@ -18,6 +18,7 @@ import atexit
 import io
 import os
 import sys
+from _weakref import ref
 from time import monotonic, time
 from types import ModuleType
 
@@ -125,6 +126,7 @@ def wrap_open(original: Any) -> Any:
             opened = original(file, mode, buffering, encoding, errors, newline, closefd, opener)
             if opener is None:  # tempfile gives a folder and an opener, which calls os.open
                 note.opened(file, "r" in mode)
+                note.keep_in_sight(opened, file)
             return opened
         except BaseException as error:
             error.__traceback__ = without_ours(error.__traceback__)
@@ -255,6 +257,7 @@ class InputTracker:
         self.wrote_more = False  # than are kept there
         self.given: dict[str, str] = {}  # path -> the relative name that the program gave
         self.unnamed = 0  # files that were opened and could not be named
+        self.writing: list[ref[Any]] = []  # files below the run's directory that were opened to be written
         self.run: Any | None = None
         self.monitor: Any = None  # of how the run ends, in the process that made it: outcome.RunMonitor
         self.begun = 0  # runs
@@ -278,6 +281,26 @@ class InputTracker:
         if file.__class__ is not int:
             self.written(os.path.abspath(text_of(file)))
         self.flush()
+
+    @silent
+    def keep_in_sight(self, opened: Any, file: Any) -> None:
+        """Remember what writes to the run's directory for as long as the program does; see flush_written."""
+        path = os.path.abspath(text_of(file)) if self.run is not None and file.__class__ is not int else ""
+        if path and path.startswith(self.run.directory):  # type: ignore[union-attr]
+            if len(self.writing) >= BATCH:
+                self.writing = [one for one in self.writing if one() is not None]
+            self.writing.append(ref(opened))
+
+    def flush_written(self) -> None:
+        """Have what the program has left open below the run's directory on disk, before that is listed."""
+        writing, self.writing = self.writing, []
+        for opened in (one() for one in writing):
+            if opened is not None and not opened.closed:
+                try:
+                    opened.flush()
+                except (OSError, ValueError) as error:  # a full disk, which the program hears of when it closes it
+                    if is_foreign(error):
+                        raise
 
     @silent
     def opened_below(self, descriptor: int, flags: int) -> None:
@@ -467,7 +490,7 @@ class InputTracker:
     def forget(self) -> None:
         """Be ready for another run."""
         self.run, self.closed, self.wrote_more, self.since = None, False, False, time()
-        self.unnamed = 0
+        self.writing, self.unnamed = [], 0
         for memory in (self.unsaved, self.inputs, self.counts, self.wrote, self.known, self.parents, self.named):
             memory.clear()
         self.given.clear()
@@ -476,6 +499,7 @@ class InputTracker:
         """In a forked child: the parent writes what it has noted; the child has its own file."""
         for memory in (self.names, self.remaining, self.inputs, self.counts, self.wrote, self.pending, self.unsaved):
             memory.clear()
+        self.writing, self.unnamed = [], 0  # what the parent has written and not flushed is the parent's
         self.child, self.closed, self.at_once = True, False, AT_ONCE
 
     def in_pool(self) -> None:

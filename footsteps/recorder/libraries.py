@@ -14,7 +14,7 @@ from types import FunctionType
 
 from footsteps.recorder.modules import names_of, when_imported
 from footsteps.recorder.places import files_below, is_plain, text_of
-from footsteps.recorder.wrappers import around, is_wrapper, wrapper
+from footsteps.recorder.wrappers import around, is_wrapper, without_ours, wrapper
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -181,8 +181,12 @@ def class_standing_for(original: Any, before: Callable[[Any, Any], object]) -> A
 
     class Kind(ABCMeta if type(original) is type else type(original)):  # type: ignore[misc]
         def __call__(self, *given: Any, **named: Any) -> Any:
-            before(given, named)
-            return original(*given, **named) if self is stand else super().__call__(*given, **named)
+            try:
+                before(given, named)
+                return original(*given, **named) if self is stand else super().__call__(*given, **named)
+            except BaseException as error:
+                error.__traceback__ = without_ours(error.__traceback__)
+                raise
 
         def __instancecheck__(self, thing: Any) -> bool:
             return isinstance(thing, original) if self is stand else super().__instancecheck__(thing)
@@ -208,8 +212,12 @@ class Stand:
         self.__wrapped__, self.__doc__ = original, original.__doc__
 
     def __call__(self, *given: Any, **named: Any) -> Any:  # noqa: D102 - the class's own
-        self._before(given, named)
-        return self.__footsteps_original__(*given, **named)
+        try:
+            self._before(given, named)
+            return self.__footsteps_original__(*given, **named)
+        except BaseException as error:
+            error.__traceback__ = without_ours(error.__traceback__)
+            raise
 
     def __instancecheck__(self, thing: Any) -> bool:
         return isinstance(thing, self.__footsteps_original__)

@@ -210,6 +210,7 @@ class RunMonitor:
     def finish(self, facts: dict[str, Any]) -> None:
         """Look at the files, which may take its time, and write what is known."""
         self.attempt("cells", self.keep_cells)
+        self.attempt("open files", tracker.flush_written)
         facts.update(self.attempt("files", self.files) or {})
         self.write(facts)
         if self.problems:

@@ -15,6 +15,7 @@ from footsteps.recorder.format import (
     decoded,
     encoded,
     hasher,
+    pieces_of,
     remove,
     seconds_left,
     sha256,
@@ -170,9 +171,8 @@ class Tree:
     def is_blob(self, full: bytes, size: int, blob: bytes) -> bool:
         """Whether the file's bytes are that blob's; read in pieces, as it may be of any size."""
         digest = self.new_hash(b"blob %d\0" % size)
-        with open(full, "rb") as file:
-            while piece := file.read(MIB):
-                digest.update(piece)
+        for piece in pieces_of(full):
+            digest.update(piece)
         return bool(digest.digest() == blob)
 
     def is_crlf_of(self, data: bytes, blob: bytes) -> bool:
