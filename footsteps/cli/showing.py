@@ -142,11 +142,16 @@ def code_of(repository: dict[str, Any]) -> Pairs:
         ("link", repository.get("commit_url")),
         ("bundle", ", ".join(made)),
         ("changed", "yes" if repository.get("differs") else ""),
+        ("untracked", UNTRACKED if repository.get("untracked_shown") is False else ""),
         *((what_of(file), file.get("path")) for file in files[:MANY]),
         *rest_of(files),
         *(("left out", words) for words in missing[:MANY]),
+        *((formats.what_became_of(file), file.get("path")) for file in repository.get("edited", [])[:MANY]),
         *rest_of(missing),
     ]
+
+
+UNTRACKED = "only what was imported is kept: status.showUntrackedFiles was no"
 
 
 def what_of(file: dict[str, Any]) -> str:

@@ -190,10 +190,18 @@ def merged_repositories(
         for key in ("files", "left_out"):
             listed = [item for part in [repository, *more] for item in objects(part.get(key))]
             entry[key] = unique(listed, "path")
+        entry["edited"] = unique([item for part in more for item in objects(part.get("edited"))], "path")
         made = objects(bundles.get("bundles"))
         entry["bundles"] = [bundle for bundle in made if bundle.get("repository") == name]
         merged.append(entry)
     return merged
+
+
+def what_became_of(file: Mapping[str, Any]) -> str:
+    """What is said of a file of the code that was edited while the run went on."""
+    return (
+        "edited during the run, and executed" if file.get("executed") else "edited during the run, after it was loaded"
+    )
 
 
 def merged_inputs(record: str, damage: list[Problem]) -> list[dict[str, Any]]:

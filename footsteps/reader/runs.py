@@ -176,8 +176,8 @@ class Run:
     def repositories(self) -> list[dict[str, Any]]:
         """The recorded repositories, with what late.json and bundles.json add.
 
-        Each as in run.json; `files` and `left_out` are always lists of objects, and `bundles`
-        holds the entries of bundles.json for that repository.
+        Each as in run.json; `files`, `left_out` and `edited` (files that were changed while the run
+        went on) are always lists of objects, and `bundles` holds the entries of bundles.json for it.
         """
         late = read_object(os.path.join(self.record, LATE_JSON), self.damage) or {}
         bundles = read_object(os.path.join(self.record, BUNDLES_JSON), self.damage) or {}

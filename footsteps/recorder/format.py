@@ -28,6 +28,7 @@ PACKAGES = "package_versions.txt"
 RECORD = ".footsteps"
 RUN_JSON = "run.json"
 CODE = "code"
+EDITED = "edited"  # what was edited while the run went on, laid out as in CODE
 BUNDLE = "commits.bundle"
 BUNDLES_JSON = "bundles.json"
 OUTCOME_JSON = "outcome.json"

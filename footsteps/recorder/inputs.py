@@ -32,6 +32,7 @@ from footsteps.recorder.libraries import (
     opened_by,
     replace_in_modules,
 )
+from footsteps.recorder.modules import executed, source_files, source_of, watchers
 from footsteps.recorder.places import (
     REGULAR,
     files_below,
@@ -185,12 +186,14 @@ def wrap_rename(original: Any) -> Any:
 
 def wrap_open_code(original: Any) -> Any:
     """What stands for `io.open_code`, by which Python reads what it is going to execute."""
-    collect = tracker.executed.append
+    collect = executed.append
 
     def open_code(path: str) -> Any:
         try:
             opened = original(path)
             collect(path)
+            for watch in watchers:
+                watch(path)
             return opened
         except BaseException as error:
             error.__traceback__ = without_ours(error.__traceback__)
@@ -248,7 +251,6 @@ class InputTracker:
         self.at_once, self.paid, self.credit = AT_ONCE, monotonic(), CREDIT
         self.known: set[str] = set()  # names, as given, that need no second look
         self.pending: dict[str, str] = {}  # names not yet looked at, in this order, and as they were given
-        self.executed: list[str] = []  # sources and bytecode that Python has read, absolute
         self.inputs: dict[str, tuple[int, int]] = {}  # path -> size, mtime_ns: of this run
         self.early: dict[str, tuple[int, int]] = {}  # of before the first run: inputs of each run
         self.unsaved: list[str] = []
@@ -520,6 +522,8 @@ class InputTracker:
             return
         self.closed = True
         self.before_chdir()
+        self.names.extend(source for source in map(source_of, executed) if not is_of_system(source))
+        self.collect()
         self.check(len(self.pending))
         self.counts = {folder: n for folder, n in self.counts.items() if self.is_input(folder)}
         self.append({"directory": folder, "count": n} for folder, n in self.counts.items())
@@ -560,7 +564,10 @@ class InputTracker:
             return False  # by another way to it: results/ is often a link to a larger disk
         if not path.endswith(CODE):
             return not is_of_system(path)
-        return not is_code(run, path)
+        if is_code(run, path):
+            executed.append(path)  # by exec(open(...).read()), maybe; then it is code, also where git ignores it
+            return False
+        return True
 
     def append(self, entries: Iterable[dict[str, Any]]) -> None:
         """Add lines to this process's own file in the run's record."""
@@ -703,7 +710,7 @@ def loaded_files() -> frozenset[str]:
     """The files of the modules that are loaded, looked up again when there are more of them."""
     count = len(sys.modules)
     if _loaded.get("count") != count:
-        files = frozenset(str(getattr(module, "__file__", "")) for module in list(sys.modules.values()))
+        files = frozenset(file for _, file, _ in source_files())
         _loaded.update(count=count, files=files)
     return frozenset(_loaded["files"])
 

@@ -6,6 +6,7 @@ libraries.py; for any part of the recorder that has to be there as soon as a lib
 
 from __future__ import annotations
 
+import os
 import sys
 from types import ModuleType
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
     Listener = Callable[[ModuleType], object]
 
+executed: list[str] = []  # sources and bytecode that Python has read by io.open_code, and sources that the program read
+watchers: list[Callable[[str], object]] = []  # who is told of each as it is read; must not raise
 _listeners: dict[str, list[Listener]] = {}  # module -> who waits for it
 _sought: set[str] = set()  # modules that are being looked for at the moment
 
@@ -57,6 +60,15 @@ def source_files() -> Iterator[tuple[str, str, str | None]]:
                     yield name, file, cached if type(cached) is str else None
         except Exception:
             continue
+
+
+def source_of(path: str) -> str:
+    """The source that bytecode was made of; the path itself of any other file."""
+    if not path.endswith(".pyc"):
+        return path
+    folder, name = os.path.split(path)
+    above, cache = os.path.split(folder)
+    return os.path.join(above, name.split(".")[0] + ".py") if cache == "__pycache__" else path
 
 
 class Finder:

@@ -85,6 +85,24 @@ def temporary_folders() -> tuple[str, ...]:
     return tuple(os.path.join(os.path.abspath(folder), "") for folder in folders)
 
 
+CACHES = (
+    "XDG_CACHE_HOME", "PYTHONPYCACHEPREFIX", "HF_HOME", "HF_MODULES_CACHE", "TORCH_EXTENSIONS_DIR", "TORCH_HOME",
+    "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "NUMBA_CACHE_DIR", "MPLCONFIGDIR",
+)  # fmt: skip
+CACHES_AT_HOME = (".cache", ".triton", ".keras", ".theano", "Library/Caches", "AppData/Local/Temp")
+
+
+def generated_folders() -> tuple[str, ...]:
+    """Where libraries put code that they generate and import: temporary folders and caches, real paths too."""
+    if "generated" not in _kept:
+        home = os.path.expanduser("~")
+        named = [value for value in map(os.environ.get, CACHES) if value]
+        folders = [*named, *(os.path.join(home, name) for name in CACHES_AT_HOME), *temporary_folders()]
+        real = {os.path.realpath(folder) for folder in folders}
+        _kept["generated"] = tuple(os.path.join(folder, "") for folder in real if len(folder) > 1)
+    return _kept["generated"]
+
+
 def is_of_python(path: str) -> bool:
     """Whether a file is the interpreter's, its library's or an installed package's."""
     installed = any(part in path for part in ("/site-packages/", "/dist-packages/", ".egg-info/", ".dist-info/"))
