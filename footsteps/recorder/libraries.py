@@ -37,7 +37,6 @@ TABLE: dict[str, dict[str, Row]] = {
         "imreadmulti": (0, "filename", READ),
         "imwrite": (0, "filename", WRITTEN),
         "VideoCapture": (0, "filename", READ),
-        "CascadeClassifier": (0, "filename", READ),
         "FileStorage": (0, "source", READ),
     },
     "datasets.load": {"load_from_disk": (0, "dataset_path", READ)},
@@ -69,7 +68,7 @@ TABLE: dict[str, dict[str, Row]] = {
     "pyarrow.feather": {"read_feather": _SOURCE, "read_table": _SOURCE, "write_feather": (1, "dest", WRITTEN)},
     "pyarrow.ipc": {"open_file": _SOURCE, "open_stream": _SOURCE},
     "pyarrow.json": {"read_json": (0, "input_file", READ)},
-    "pyarrow.orc": {"ORCFile.__init__": (1, "source", READ)},
+    "pyarrow.orc": {"read_table": _SOURCE, "ORCFile.__init__": (1, "source", READ)},
     "pyarrow.parquet.core": {
         "read_table": _SOURCE,
         "read_metadata": (0, "where", READ),

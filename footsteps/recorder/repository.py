@@ -279,7 +279,7 @@ class Repository(Tree):
         """The id of what the recorded commit has at a path; None if it has nothing there. Raises GitError."""
         if not self.facts.get("commit"):
             return None
-        out = self.start("ls-tree", "-z", self.facts["commit"], "--", f":(literal){path}").result(GIT_TIMEOUT)
+        out = self.start("ls-tree", "-z", "--full-tree", self.facts["commit"], "--", path).result(GIT_TIMEOUT)
         words = out.partition(b"\t")[0].split()
         return bytes.fromhex(words[2].decode()) if len(words) == 3 and words[1] == b"blob" else None
 

@@ -117,7 +117,12 @@ def test_code_that_no_module_stands_for_is_code(project, run_script):
     for name in ("ignored_a.py", "ignored_b.py", "ignored_c.py", "ignored_d.py", "../far.py"):
         project.write(name, "X = 1\n")
     load = "spec = u.spec_from_file_location('x', {!r}); spec.loader.exec_module(u.module_from_spec(spec))\n"
-    program = "import importlib.util as u, runpy\n" + load.format("ignored_a.py") + BEGIN + load.format("ignored_b.py")
+    program = (
+        "import footsteps, runpy, importlib.util as u\n"
+        + load.format("ignored_a.py")
+        + BEGIN
+        + load.format("ignored_b.py")
+    )
     program += "exec(open('ignored_c.py').read())\nrunpy.run_path('ignored_d.py')\n" + load.format("../far.py")
     run(project, run_script, program)
     assert kept() == [f"ignored_{letter}.py" for letter in "abcd"]

@@ -120,7 +120,7 @@ HEAVY = {
     "SimpleITK": (
         "SimpleITK",
         ARRAY + "import SimpleITK as s, os; s.WriteImage(s.GetImageFromArray(x), 'd.nrrd'); os.rename('d.nrrd', 'd.x')",
-        "import SimpleITK as s; s.ReadImage('d.x')",
+        "import SimpleITK as s; s.ReadImage('d.x', imageIO='NrrdImageIO')",
     ),
     "rasterio": (
         "rasterio",
@@ -210,9 +210,11 @@ def test_a_dataset_loaded_from_disk_is_noted(run_script):
 def test_a_library_that_can_not_be_followed_is_named(run_script):
     """duckdb reads the files that its SQL names: no record says that these are all."""
     pytest.importorskip("duckdb")
-    read = "import duckdb; x = [1]; duckdb.sql(\"select * from 'd.x'\").fetchall(); duckdb.read_csv('e.x').fetchall()"
-    found, outcome = recorded(run_script, "for n in 'de': open(n + '.x', 'w').write('a,b\\n1,2\\n')", read)
-    assert "e.x" in found
+    read = (
+        "import duckdb; x = [1]; duckdb.sql(\"select * from 'd.csv'\").fetchall(); duckdb.read_csv('e.csv').fetchall()"
+    )
+    found, outcome = recorded(run_script, "for n in 'de': open(n + '.csv', 'w').write('a,b\\n1,2\\n')", read)
+    assert "e.csv" in found
     assert (outcome["inputs_complete"], outcome["inputs_not_followed"]) == (False, ["duckdb"])
 
 
