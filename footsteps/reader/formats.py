@@ -197,6 +197,14 @@ def merged_repositories(
     return merged
 
 
+def why_incomplete(outcome: Mapping[str, Any]) -> str:
+    """What is said where an outcome tells that not all inputs are listed."""
+    names = outcome.get("inputs_not_followed")
+    libraries = ", ".join(map(str, names)) if isinstance(names, list) else ""
+    why = f": {libraries} may have opened more, unseen" if libraries else ""
+    return f"not all that it read is recorded one by one{why}"
+
+
 def what_became_of(file: Mapping[str, Any]) -> str:
     """What is said of a file of the code that was edited while the run went on."""
     return (

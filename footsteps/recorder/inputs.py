@@ -219,6 +219,7 @@ def wrap_exit(original: Any) -> Any:
 
 # --- what it read ---------------------------------------------------------------------------------
 
+PIPES = (0o010000, 0o140000)  # a socket is one to a program, too
 CODE = (".py", ".pyc", ".pyi", ".so", ".pyd", ".dll", ".dylib")
 
 
@@ -462,6 +463,9 @@ class InputTracker:
         """Take to a run what was noted; what was read before the first run is each run's input."""
         if not INPUTS:
             uninstall()
+        stdin = stdin_facts()
+        if not self.begun and stdin.get("path"):
+            self.names.append(stdin["path"])
         self.collect()
         self.check(CHUNK)
         if not self.begun:
@@ -669,6 +673,22 @@ def absolute(name: str) -> str:
         return name
 
 
+def stdin_facts() -> dict[str, Any]:
+    """The kind of the program's stdin ("file", "terminal", "pipe", "null", "other", "closed"); a file's path."""
+    try:
+        status = os.fstat(0)
+        if os.isatty(0):
+            return {"kind": "terminal"}
+        null = os.stat(os.devnull)
+    except OSError:
+        return {"kind": "closed"}
+    if stat_kind(status) == REGULAR:
+        return {"kind": "file", "path": path_of(0)}
+    if (status.st_dev, status.st_ino) == (null.st_dev, null.st_ino):
+        return {"kind": "null"}
+    return {"kind": "pipe" if stat_kind(status) in PIPES else "other"}
+
+
 def inputs_file(run: Any) -> str:
     """The file in which this process, and no other, notes its inputs."""
     from footsteps.recorder.machine import host_name
@@ -787,7 +807,8 @@ def leave() -> None:
     try:
         tracker.close()
         if waiting:
-            say("recorded values are lost, as no run was begun; footsteps.initialize() begins one")
+            hint = "call footsteps.initialize() at the top of the program, and they are kept however it ends"
+            say(f"recorded values are lost, as no run was begun; {hint}")
     except Exception as error:  # maybe its import: who has given up privileges may not read it any more
         if sys.stderr is not None:
             sys.stderr.write(f"footsteps: not recorded: {error!r}\n")

@@ -230,6 +230,7 @@ class RunMonitor:
             "cpu": round(processor_seconds() - self.used, 3),
             **(self.attempt("memory", memory_peaks) or {}),
             "seeds": self.attempt("seeds", seeds) or {},
+            "thread_pools": self.attempt("thread pools", thread_pools) or [],
             "notebook": self.attempt("notebook", notebook_path) if shell() else None,
         }
 
@@ -456,6 +457,18 @@ def seeds() -> dict[str, Any]:
     torch = sys.modules.get("torch")
     if torch is not None and hasattr(torch, "initial_seed"):
         found["torch"] = int(torch.initial_seed())
+    return found
+
+
+def thread_pools() -> list[dict[str, Any]]:
+    """Threads in effect, and which BLAS with the kernels of which processor, as threadpoolctl tells if it is loaded."""
+    found: list[dict[str, Any]] = []
+    threadpoolctl, torch = sys.modules.get("threadpoolctl"), sys.modules.get("torch")
+    if threadpoolctl is not None and hasattr(threadpoolctl, "threadpool_info"):
+        told = ("user_api", "internal_api", "version", "num_threads", "threading_layer", "architecture")
+        found += [{name: row[name] for name in told if name in row} for row in threadpoolctl.threadpool_info()]
+    if torch is not None and hasattr(torch, "get_num_threads"):
+        found.append({"internal_api": "torch", "num_threads": int(torch.get_num_threads())})
     return found
 
 

@@ -17,7 +17,7 @@ import os
 import sys
 import time
 
-from footsteps.recorder import inputs
+from footsteps.recorder import inputs, randomness
 from footsteps.recorder.code import Code, CodeCapture, changed_since_loaded
 from footsteps.recorder.format import (
     CODE,
@@ -44,7 +44,6 @@ from footsteps.recorder.format import (
     write,
 )
 from footsteps.recorder.machine import (
-    ENVIRONMENT,
     forget_packages,
     hardware_facts,
     host_name,
@@ -52,6 +51,7 @@ from footsteps.recorder.machine import (
     package_table,
     platform_facts,
     python_facts,
+    recorded_variables,
     user_name,
 )
 from footsteps.recorder.modules import watchers
@@ -81,12 +81,13 @@ COLLECTORS: list[tuple[str, Callable[[], Any]]] = [
     ("command", lambda: quote(mask_arguments(getattr(sys, "argv", [])))),
     ("main", main_program),
     ("cwd", working_directory),
+    ("stdin", inputs.stdin_facts),
     ("host", host_name),
     ("user", user_name),
     ("python", python_facts),
     ("platform", platform_facts),
     ("hardware", hardware_facts),
-    ("environment", lambda: {name: mask(os.environ[name]) for name in ENVIRONMENT if name in os.environ}),
+    ("environment", lambda: {name: mask(os.environ[name]) for name in recorded_variables()}),
     ("packages", known_packages),
     ("parsed_argv", inputs.given_arguments),
 ]
@@ -177,6 +178,8 @@ def begin(run: Any) -> None:
         run.endings.append(lambda: record_late_code(run))
         _say_what_is_missing(run.facts)
         quietly(_make_bundles, run)
+        quietly(randomness.begin, run.record)
+        run.endings.append(randomness.end)
     inputs.begin(run)
     for listener in LISTENERS:
         quietly(listener, run)
