@@ -15,7 +15,6 @@ but Python 3.10 or newer; with prompt_toolkit the question has completion. Begin
 the table of what info.txt says: a title, and the function that gives the text below it. Where the footsteps package is
 installed, a copy has what that adds: the exact code, one directory for all ranks of a job, how the run ended, what it
 read and wrote. See EXTENSIONS and `Run.call` for how to add your own.
-
 Licence: MIT, (c) 2026 the footsteps authors.
 """
 
@@ -26,6 +25,7 @@ import atexit
 import importlib
 import os
 import sys
+import time
 from types import ModuleType
 
 TYPE_CHECKING = False  # importing typing takes 4 ms
@@ -40,20 +40,16 @@ __all__ = ["FootstepsError", "Run", "__version__", "current", "finish", "initial
 
 OUTPUT_ROOT = "results/"
 NAME_VARIABLE = "FOOTSTEPS_NAME"
-INFO = "info.txt"
-PACKAGES = "package_versions.txt"
+INFO, PACKAGES = "info.txt", "package_versions.txt"
 QUESTION = "Input name of experiment:"
 MAX_DIFF = 2**20  # bytes of the uncommitted changes that info.txt shows
 TIMEOUT = 20.0  # seconds that git or pip may take
 
 # What takes part in a run: names of modules, or objects; a module that is not installed is passed over.
 EXTENSIONS: list[Any] = ["footsteps.recorder"]
-
 # Options whose values are written as ***.
 SECRETS = ("token", "password", "passwd", "secret", "key", "credentials")
-
-# How processes that this one starts know its run; see `Run.handle`.
-RUN_VARIABLE = "FOOTSTEPS_RUN"
+RUN_VARIABLE = "FOOTSTEPS_RUN"  # by it, processes that this one starts know its run; see `Run.handle`
 
 
 # Where the package is installed, its errors and ours are caught by one `except footsteps.FootstepsError`.
@@ -107,8 +103,8 @@ def initialize(
     with _lock():
         run = current()
         if run is not None and run.process == os.getpid():
-            hint = "footsteps.finish() ends it, then initialize() may begin another"
-            raise FootstepsError(f"this run already writes to {run.shown!r} (begun at {run.begun_at})", hint)
+            said = f"this run already writes to {run.shown!r}{run.begun_at}"
+            raise FootstepsError(said, "footsteps.finish() ends it, then initialize() may begin another")
         if run is None:
             _begin(run_name, output_root, {} if console is None else {"console": console})
 
@@ -118,31 +114,27 @@ def finish() -> None:
     with _lock():
         if _shared.run is not None:
             _shared.run.end()
-        _shared.run, _shared.initialized, _shared.output_dir_impl, _shared.figures = None, False, None, 0
+        _shared.run, _shared.initialized, _shared.output_dir_impl = None, False, None
         os.environ.pop(RUN_VARIABLE, None)
-        if _shared.inherited is not None:
-            os.environ[RUN_VARIABLE] = _shared.inherited
+        os.environ.update({RUN_VARIABLE: _shared.inherited} if _shared.inherited else {})
 
 
 def current() -> Run | None:
     """The run of this process, if there is one yet; never begins one."""
-    return _shared.run if _shared.initialized else None  # type: ignore[no-any-return]
+    return _shared.run if _shared.initialized else None
 
 
 def plot(name: str = "") -> None:
     """Save matplotlib's current figure as ``NNN_name.png`` in the run's directory, and clear it."""
-    try:
-        from matplotlib import pyplot as plt
-    except ImportError as error:
-        raise FootstepsError("footsteps.plot needs matplotlib", "pip install matplotlib") from error
+    from matplotlib import pyplot as plt
+
     folder, run = run_directory(), current()
     starts = [file.partition(".")[0].partition("_")[0] for file in os.listdir(folder) if file.endswith(".png")]
-    number = max([_shared.figures, *(int(start) + 1 for start in starts if start.isascii() and start.isdigit())])
+    number = max([0, *(int(start) + 1 for start in starts if start.isascii() and start.isdigit())])
     safe = "".join(c if c.isalnum() or c in "-_.+=, " else "_" for c in str(name)).strip()[:50]
-    file = f"{number:03d}_{safe}.png" if safe else f"{number:03d}.png"
+    file = f"{number:03d}{'_' * bool(safe)}{safe}.png"
     plt.savefig(os.path.join(folder, file), metadata=run.figure_metadata() if run else {})
     plt.clf()
-    _shared.figures = number + 1
 
 
 def run_directory() -> str:
@@ -170,6 +162,8 @@ def _begin(name: str | None, root: str | os.PathLike[str], options: dict[str, An
         if not run.directory:
             run.meet()
         _shared.run, _shared.initialized, _shared.output_dir_impl = run, True, run.shown
+    except (KeyboardInterrupt, FootstepsError) as error:  # where it arose in here tells the program nothing
+        raise error.with_traceback(None) from None
     finally:
         _shared.beginning = None
     os.environ[RUN_VARIABLE] = run.handle()
@@ -187,40 +181,31 @@ class Run:
         root, options: the output root, and the further arguments of ``initialize``.
         directory: absolute, ending in a slash; shown: as ``output_dir`` gives it from `cwd`; "" before it is made.
         sections: what info.txt will say: title -> text, bytes, or a function that gives them.
-        default_name: gives the name to take when nobody gives one.
+        default_name, remark, figure_metadata: functions that give the name to take when nobody gives one, what is told
+            below the question, and what ``plot`` saves in figures.
         process: pid of the process that this object belongs to.
         made_here: this process made the directory; else it joined the run of another one.
         handle_lines: what extensions tell processes that this one starts, beyond `handle`.
-        figure_metadata: gives the metadata of figures that ``plot`` saves.
     """
 
     def __init__(self, name: str | None, root: str, options: dict[str, Any]) -> None:
         self.name, self.root, self.options = name, root, options
-        self.directory = self.shown = ""
-        self.cwd = _cwd() or ""
-        self.process = os.getpid()
-        self.made_here = self.ended = False
+        self.directory, self.shown, self.cwd = "", "", _cwd() or ""
+        self.process, self.made_here, self.ended, self.begun_at = os.getpid(), False, False, ""
         self.sections: dict[str, Any] = dict(SECTIONS)
-        self.default_name: Callable[[], str] = script_name
+        self.default_name, self.remark = script_name, str
         self.handle_lines: list[str] = []
         self.figure_metadata: Callable[[], dict[str, str]] = dict
-        frame: Any = sys._getframe(1)
-        while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in ("footsteps", __name__):
-            frame = frame.f_back
-        self.begun_at = f"{frame.f_code.co_filename}:{frame.f_lineno}"
         self._extensions = list(_extensions())
 
     def call(self, step: str) -> None:
-        """Call each extension's function for a step with this run.
-
-        The steps, in order, all optional:
+        """Call each extension's function for a step with this run; the steps, in order, all optional:
 
             meet    decide whether this process has a run of its own: call `make`, or `join` that of another process
             start   the name is known; begin what takes long
             fill    the directory is there: write files, change `sections`; an OSError ends the start
             begin   info.txt is written; the program goes on after this
             end     the program ends, ``finish()`` was called, or the directory could not be made
-
         What `meet` raises is the program's to see; what else fails is a line on stderr, and the run goes on.
         """
         for extension in self._extensions:
@@ -250,16 +235,11 @@ class Run:
 
     def join(self, directory: str, shown: str, cwd: str) -> None:
         """Take part in the run of another process, which has made this directory."""
-        self.directory, self.cwd = directory, cwd
+        self.directory, self.cwd, self.name = directory, cwd, os.path.basename(directory.rstrip("/"))
         self.shown = shown if cwd == _cwd() else directory
-        self.name = os.path.basename(directory.rstrip("/"))
 
     def make(self) -> None:
-        """Choose the name, make the directory, describe the run in it, and say where it is.
-
-        Raises:
-            InvalidName, DirectoryError: nothing is left behind.
-        """
+        """Choose the name, make the directory, describe the run in it, say where it is; or raise and leave nothing."""
         self.name = _chosen_name(self)
         self.call("start")
         try:
@@ -349,13 +329,15 @@ def package_list() -> bytes:
     import subprocess
 
     words = [sys.executable, "-m", "pip", "--disable-pip-version-check", "list"]
-    done = subprocess.run(words, cwd=os.path.abspath(os.sep), capture_output=True, check=False, timeout=TIMEOUT)
-    if done.returncode == 0:
-        return done.stdout
-    from importlib.metadata import distributions
+    try:
+        return subprocess.run(
+            words, cwd=os.path.abspath(os.sep), capture_output=True, check=True, timeout=TIMEOUT
+        ).stdout
+    except (OSError, subprocess.SubprocessError):  # no pip, or it takes too long
+        from importlib.metadata import distributions
 
-    found = {d.metadata["Name"]: d.version for d in reversed(list(distributions()))}
-    return "".join(f"{name} {found[name]}\n" for name in sorted(found, key=lambda name: str(name).lower())).encode()
+    rows = sorted({f"{d.metadata['Name']} {d.version}\n" for d in distributions()}, key=str.lower)
+    return "".join(["Package Version\n------- -------\n", *rows]).encode()
 
 
 # What info.txt says: a title, and the function that gives the text below it. To record more, add a row.
@@ -370,7 +352,7 @@ SECTIONS: dict[str, Callable[[], str | bytes]] = {
 }
 
 
-# --- the name, and the question for it --------------------------------------------------------------------------------
+# --- the name, the question for it, the directory --------------------------------------------------------------------
 
 
 def _chosen_name(run: Run) -> str:
@@ -397,9 +379,8 @@ def _asked_name(run: Run) -> str | None:
     try:
         if _in_notebook():
             return _ask_plainly(run)
-        from_stdin = sys.argv[:1] in (["-"], [""]) and not hasattr(sys, "ps1")  # the program itself comes from there
-        if stdin is None or stdin.closed or from_stdin:
-            return None
+        if stdin is None or stdin.closed or (sys.argv[:1] in (["-"], [""]) and not hasattr(sys, "ps1")):
+            return None  # or the program itself comes from there
         return _ask_at_terminal(run) if stdin.isatty() else _one_line(stdin)
     except (OSError, ValueError, AttributeError, NotImplementedError, RuntimeError):
         return None  # pytest's stdin, a notebook without an input box, a stand-in that lacks a method
@@ -426,14 +407,10 @@ def _one_line(stdin: Any) -> str | None:
 
 def script_name() -> str:
     """A name made of what runs: of the script's file, or of the module after ``python -m``."""
-    program = (sys.argv or [""])[0]
-    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
-    stem = os.path.splitext(os.path.basename(os.path.normpath(program)))[0]
-    if spec is not None and spec.name != "__main__":
-        stem = ([part for part in spec.name.split(".") if part != "__main__"] or ["run"])[-1]
-    elif stem == "__main__":
-        stem = os.path.basename(os.path.dirname(os.path.abspath(program)))
-    return as_name({"": "stdin", "-": "stdin", "-c": "command"}.get(program, stem))
+    command = (sys.argv or [""])[0]
+    path = getattr(sys.modules.get("__main__"), "__file__", None) or {"-c": "command"}.get(command, "stdin")
+    folder, stem = os.path.split(os.path.splitext(os.path.abspath(path))[0])
+    return as_name(os.path.basename(folder) if stem == "__main__" else stem)
 
 
 def name_problem(name: str, root: str = OUTPUT_ROOT) -> str:
@@ -446,24 +423,23 @@ def name_problem(name: str, root: str = OUTPUT_ROOT) -> str:
     ways = [os.path.join(root, *parts[:n]) for n in range(len(parts))]
     file = next((way for way in ways if os.path.lexists(way) and not os.path.isdir(way)), None)
     windows = os.name == "nt" and any(set(part) & set('\\:*?"<>|') or part.endswith(".") for part in parts)
+    try:
+        sizes = [len(os.fsencode(part)) for part in parts]
+    except UnicodeEncodeError:  # an ASCII or Latin-1 locale
+        sizes = []
     table = (
-        (_has_control(text), "has a control character in it", better),
-        (not parts, "is empty", better),
-        (all(set(part) <= {"."} for part in parts), "is only dots", better),
-        (text.startswith(("/", "~/")), "leaves the output root", f"{better}, and output_root= for where it is"),
+        (not text.encode("utf-8", "replace").decode().isprintable(), "has a control character in it", better),
+        (all(set(part) <= {"."} for part in parts), f"is {'only dots' if parts else 'empty'}", better),
+        (text.startswith(("/", "~/")), "leaves the output root", f"{better}, or output_root="),
         (text.endswith("/") and not root.endswith("/"), "looks like an output root", swapped),
         (any(set(part) <= {"."} for part in parts), "leaves the output root", better),
         (any(part.lower() == ".footsteps" or part != part.strip() for part in parts), "can't be a run's name", better),
         (windows, "can't be a directory on Windows", "use letters, digits, - and _"),
-        (any(len(os.fsencode(part)) > 250 for part in parts), "is too long", "use a name of at most 250 bytes"),
-        (file, f"lies in {file!r}, which is no directory", "use another group, or move that away"),
+        (not sizes, f"can't be written in {sys.getfilesystemencoding()}", "set PYTHONUTF8=1, or use ASCII"),
+        (max(sizes, default=0) > 250, "is too long for a directory", "use a name of at most 250 bytes"),
+        (file, f"needs the group {file!r}, which is a file", "use another group, or move that away"),
     )
     return next((f"{problem}; {remedy}" for wrong, problem, remedy in table if wrong), "")
-
-
-def _has_control(text: str) -> bool:
-    """Whether it has a character that can't be printed, bytes of no encoding aside."""
-    return any(not c.isprintable() and not "\udc80" <= c <= "\udcff" for c in text)
 
 
 def as_name(text: str) -> str:
@@ -473,9 +449,9 @@ def as_name(text: str) -> str:
 
 def _checked_root(root: str | os.PathLike[str]) -> str:
     """The output root as text. Raises InvalidName."""
-    known = isinstance(root, (str, bytes, os.PathLike))
-    text = str(root) if isinstance(root, str) or not known else os.path.join(os.fsdecode(root), "")
-    if not known or _has_control(text):
+    path = isinstance(root, (bytes, os.PathLike))
+    text = os.path.join(os.fsdecode(root), "") if path else root if isinstance(root, str) else "\0"
+    if not text.encode("utf-8", "replace").decode().isprintable():
         raise InvalidName(f"output_root {root!r} can't be a directory", f"use one such as {OUTPUT_ROOT!r}")
     return text
 
@@ -484,16 +460,21 @@ def _ask_at_terminal(run: Run) -> str:
     """Ask with completion where prompt_toolkit is installed, else plainly. Ctrl-C and Ctrl-D end the program."""
     import select
 
-    # prompt_toolkit would swallow the lines after an answer that was typed ahead
+    session = None
     typed_ahead = os.name == "posix" and select.select([sys.stdin.fileno()], [], [], 0.0)[0]
-    try:
-        if os.environ.get("TERM", "").lower() in ("", "dumb", "unknown") or typed_ahead:
-            return _ask_plainly(run)
-        try:
+    if os.environ.get("TERM", "").lower() not in ("", "dumb", "unknown") and not typed_ahead:
+        try:  # prompt_toolkit would swallow the lines after an answer that was typed ahead
             session = _prompt_session(run)
-        except Exception:  # not installed, or its import fails in whatever way
-            return _ask_plainly(run)
-        return str(session.prompt(in_thread=True))  # so it leaves an event loop and signal handlers alone
+        except Exception:  # not installed, or its import fails in whatever way: the plain question
+            pass
+    try:  # in a thread it leaves an event loop and signal handlers alone
+        return str(session.prompt(in_thread=True)) if session is not None else _ask_plainly(run)
+    except KeyboardInterrupt:
+        if session is not None and session.app.is_running:  # `kill -INT`: the terminal is given back
+            session.app.loop.call_soon_threadsafe(session.app.exit)
+            while session.app.is_running:
+                time.sleep(0.01)
+        raise
     except EOFError:
         raise SystemExit("footsteps: no name given, nothing was made") from None
 
@@ -519,31 +500,37 @@ def _terminal() -> Any:
 
 
 def _prompt_session(run: Run) -> Any:
-    from prompt_toolkit import PromptSession
-    from prompt_toolkit.completion import Completer, Completion
-    from prompt_toolkit.output import create_output
-    from prompt_toolkit.validation import Validator
+    from prompt_toolkit import PromptSession, completion, filters, output, validation
 
-    class Runs(Completer):
+    class Runs(completion.Completer):
         def get_completions(self, document: Any, _: object) -> Iterator[Any]:
             for name in completions(document.text_before_cursor, run.root):
-                yield Completion(name, start_position=-len(document.text_before_cursor))
+                yield completion.Completion(name, start_position=-len(document.text_before_cursor))
 
     def below() -> str:
         name = session.default_buffer.text.strip() or run.default_name()
-        path = os.path.join(run.root, *filter(None, name.split("/")))
-        return f" this name {name_problem(name, run.root)}" if name_problem(name, run.root) else f" {_free(path)}/"
+        problem = name_problem(name, run.root)
+        try:
+            path = problem or _free(os.path.join(run.root, *filter(None, name.split("/"))))
+        except OSError as error:
+            problem = str(error)
+        return f" this name {problem}" if problem else f" {path}/{run.remark()}"
+
+    def fits(text: str) -> bool:
+        return not (text.strip() and name_problem(text, run.root))
 
     session: Any = PromptSession(
         f"{QUESTION}\n",
         completer=Runs(),
         complete_while_typing=False,
-        validator=Validator.from_callable(lambda text: not text.strip() or not name_problem(text, run.root)),
+        validator=validation.Validator.from_callable(fits, "no name", move_cursor_to_end=True),
         validate_while_typing=False,
         bottom_toolbar=below,
-        reserve_space_for_menu=6,
-        output=create_output(stdout=_terminal()),
+        refresh_interval=0.5,
+        output=output.create_output(stdout=_terminal()),
     )
+    for window in session.layout.find_all_windows():
+        window.wrap_lines = filters.to_filter(True)  # why a name is refused is read to its end
     return session
 
 
@@ -569,25 +556,23 @@ def _in_notebook() -> bool:
     return shell is not None and hasattr(shell, "kernel")
 
 
-# --- the directory ----------------------------------------------------------------------------------------------------
-
-
 def _made_directory(root: str, name: str) -> tuple[str, str]:
     """Make ``root/name``, or ``root/name-N`` with N above all: (its path, its name). Raises DirectoryError."""
     base = os.path.join(root, *name.split("/"))
     try:
         os.makedirs(os.path.dirname(base) or ".", exist_ok=True)
         while True:
-            path = _free(base)
             try:
-                os.mkdir(path)
+                os.mkdir(path := _free(base))
             except FileExistsError:  # another process was faster
                 continue
             return os.path.join(path, ""), name + path[len(base) :]
     except OSError as error:
         hint = 'footsteps.initialize("<name>", output_root="<a directory that you can write to>")'
-        taken = isinstance(error, (FileExistsError, NotADirectoryError))
-        why = f"{error.filename!r} is a file" if taken else error.strerror or str(error)
+        way = os.path.dirname(base)
+        while way and not os.path.lexists(way):
+            way = os.path.dirname(way)
+        why = f"{way!r} is no directory" if way and not os.path.isdir(way) else error.strerror or error
         reason = f"can't make the run's directory {base!r}: {why}"
         raise DirectoryError(reason, hint, error.errno) from None
 
@@ -598,14 +583,8 @@ def _free(base: str) -> str:
         return base
     folder, name = os.path.split(base)
     start = f"{name}-".lower()  # macOS and Windows don't tell unet-1 from UNet-1
-    try:
-        ends = [entry[len(start) :] for entry in os.listdir(folder or ".") if entry.lower().startswith(start)]
-    except OSError:
-        ends = []
+    ends = [entry[len(start) :] for entry in os.listdir(folder or ".") if entry.lower().startswith(start)]
     return f"{base}-{max((int(end) for end in ends if end.isascii() and end.isdigit()), default=0) + 1}"
-
-
-# --- text and files ---------------------------------------------------------------------------------------------------
 
 
 def say(line: str) -> None:
@@ -642,7 +621,7 @@ def _cwd() -> str | None:
 _shared: Any = sys.modules.setdefault("_footsteps_shared", ModuleType("_footsteps_shared"))
 if not hasattr(_shared, "locks"):
     _shared.run, _shared.initialized, _shared.output_dir_impl = None, False, None
-    _shared.beginning, _shared.locks, _shared.figures = None, {}, 0
+    _shared.beginning, _shared.locks = None, {}
     _shared.inherited = os.environ.get(RUN_VARIABLE)  # of the program that started this one
     atexit.register(lambda: _shared.run is not None and _shared.run.end())
 if __name__ != "footsteps.footsteps" or not hasattr(_shared, "core"):
@@ -700,11 +679,8 @@ def _installed_package() -> list[str]:
     """Where the installed footsteps is, which a copy of this file that is called footsteps.py hides."""
     here = os.path.dirname(os.path.abspath(__file__))
     elsewhere = [path for path in sys.path if os.path.abspath(path) != here]
-    for finder in sys.meta_path:
-        spec = finder.find_spec("footsteps", elsewhere) if hasattr(finder, "find_spec") else None
-        if spec is not None and spec.submodule_search_locations:
-            return list(spec.submodule_search_locations)
-    return []
+    specs = (f.find_spec("footsteps", elsewhere) for f in sys.meta_path if hasattr(f, "find_spec"))
+    return next((list(s.submodule_search_locations) for s in specs if s and s.submodule_search_locations), [])
 
 
 if __name__ == "footsteps":  # a copy called footsteps.py: let the installed package's modules be found all the same

@@ -102,6 +102,22 @@ def test_only_the_command_line_prints(path):
     assert part(path) in PRINTING or not spoken
 
 
+@pytest.mark.parametrize("words", [["list"], ["--version"], ["path", "@"]], ids=" ".join)
+def test_a_command_imports_nothing_of_other_groups(run_script, words):
+    """Whoever lists runs does not wait for what restores and compares them."""
+    program = f"""
+import sys
+sys.path.append({str(PACKAGE.parent)!r})
+from footsteps.cli import main
+main({words!r})
+print(*(name for name in sys.modules if name.startswith("footsteps.")), file=sys.stderr)
+"""
+    loaded = set(run_script(program).stderr.splitlines()[-1].split())
+    assert "footsteps.cli.parsers" in loaded
+    apart = ("footsteps.reproduce", "footsteps.reader.compare", "footsteps.reader.measure")
+    assert not [name for name in loaded if name.startswith(apart)]
+
+
 def test_importing_the_package_loads_no_heavy_module(run_script):
     """The way to output_dir, and every command, begins with this import."""
     program = f"""

@@ -77,9 +77,9 @@ def test_from_footsteps_import_star_makes_no_run(said, runs):
 def test_assigning_output_dir_impl_goes_on_there(said):
     """uniGradICON's second step: `footsteps.output_dir_impl = footsteps.output_dir + "2nd_step/"`."""
     program = (
-        "import footsteps, footsteps.footsteps as heart\n"
+        "import footsteps, footsteps.footsteps as core\n"
         "footsteps.output_dir_impl = footsteps.output_dir + '2nd_step/'\n"
-        "print(footsteps.output_dir, heart.output_dir)\n"
+        "print(footsteps.output_dir, core.output_dir)\n"
         "from footsteps import output_dir\nprint(output_dir)\n"
         "footsteps.output_dir_impl = '/elsewhere/'\nprint(footsteps.output_dir)\n"
     )
@@ -99,9 +99,7 @@ def test_assigning_before_any_run_needs_no_name(said, runs):
 
 def test_assigning_output_dir_itself(said, runs):
     """`footsteps.output_dir = "mine/"` was possible with 0.1 and is obeyed."""
-    program = (
-        "import footsteps, footsteps.footsteps as heart\nfootsteps.output_dir = 'mine/'\nprint(heart.output_dir)\n"
-    )
+    program = "import footsteps, footsteps.footsteps as core\nfootsteps.output_dir = 'mine/'\nprint(core.output_dir)\n"
     assert said(program) == ["mine/"]
     assert runs() == []
 
@@ -127,10 +125,10 @@ def test_forgetting_only_the_flag_begins_another(said, runs):
 
 
 def test_initialized_tells_whether_there_is_a_run(said):
-    """An ordinary readable attribute, on the front door and the heart alike."""
+    """An ordinary readable attribute, on the package and the core module alike."""
     program = (
-        "import footsteps, footsteps.footsteps as heart\nprint(footsteps.initialized, footsteps.output_dir_impl)\n"
-        "footsteps.output_dir\nprint(footsteps.initialized, heart.initialized, heart.output_dir_impl)\n"
+        "import footsteps, footsteps.footsteps as core\nprint(footsteps.initialized, footsteps.output_dir_impl)\n"
+        "footsteps.output_dir\nprint(footsteps.initialized, core.initialized, core.output_dir_impl)\n"
     )
     assert said(program) == ["False None", "Saving results to results/unet/", "True True results/unet/"]
 
@@ -390,9 +388,9 @@ def test_a_fork_while_another_thread_begins(said, runs):
     """A child that was forked in that moment is not stuck in its parent's beginning."""
     program = (
         "import footsteps, threading, os, time\n"
-        "import footsteps.footsteps as heart\n"
+        "from footsteps.recorder.steps import COLLECTORS\n"
         "inside, go = threading.Event(), threading.Event()\n"
-        "heart.FACTS += (('slow', lambda: (inside.set(), go.wait(30)) and None),)\n"
+        "COLLECTORS.append(('slow', lambda: (inside.set(), go.wait(30)) and None))\n"
         "t = threading.Thread(target=lambda: footsteps.initialize('a'))\nt.start()\ninside.wait()\n"
         "child = os.fork()\n"
         "if not child:\n    go.set()\n    print(footsteps.output_dir, flush=True)\n    os._exit(0)\n"

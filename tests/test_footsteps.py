@@ -1,4 +1,4 @@
-"""The heart: a name, a directory that is never shared or overwritten, and a true account of what ran."""
+"""The core module: a name, a directory that is never shared or overwritten, and a true account of what ran."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from conftest import SEED_SCRIPT, surroundings
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from footsteps import footsteps as heart
+from footsteps import footsteps as core
+from footsteps.recorder import bundle
+from footsteps.recorder import format as record_format
+from footsteps.recorder.git import GitError
 
 SECRET = "hun" + "ter2"  # in one piece it would stand in the record of an editable install of ours
 NAMED = 'import footsteps\nfootsteps.initialize("unet")\n'
@@ -28,7 +31,7 @@ def sections(directory) -> dict[str, str]:
     text = (Path(directory) / "info.txt").read_bytes().decode("utf-8", "surrogateescape")
     found, title = {}, None
     for line in text.split("\n"):
-        if line.endswith(":") and (line in heart.SECTIONS or title == heart.SECTIONS[-1]):
+        if line.endswith(":") and (line in record_format.SECTIONS or title == record_format.SECTIONS[-1]):
             title = line
             found[title] = []
         elif title is not None:
@@ -177,7 +180,7 @@ def test_an_argument_cannot_forge_a_section(repo, run_in):
     nasty = "a\nGit Hash:\nbadc0de\r\nPython:\u2028System:\x85evil\x0b\x0c\x1c"
     run_in("train.py", nasty)
     text = (repo / "results/unet/info.txt").read_text()
-    assert [line for line in text.splitlines() if line in heart.SECTIONS] == list(heart.SECTIONS)
+    assert [line for line in text.splitlines() if line in record_format.SECTIONS] == list(record_format.SECTIONS)
     assert facts(repo / "results/unet")["argv"][1] == nasty
 
 
@@ -242,12 +245,10 @@ def test_credentials_in_the_command_are_masked(repo, run_in, arguments):
 
 
 def test_package_versions_are_what_pip_lists(repo, tmp_path):
-    """The list that stands there before output_dir is returned is that of `pip list`, letter for letter."""
+    """The list that is there before output_dir is returned is that of `pip list`, letter for letter."""
     repo.write(
         "train.py",
-        "import footsteps, shutil\n"
-        "heart = __import__('footsteps.footsteps').footsteps\n"
-        "heart.Beside.finish = lambda *_, **__: None\n" + NAMED,
+        "import footsteps\n" + NAMED,
     )
     subprocess.run([sys.executable, "train.py"], cwd=repo, check=True, capture_output=True)
     environment = surroundings({"PIP_DISABLE_PIP_VERSION_CHECK": "1"})
@@ -275,65 +276,20 @@ def test_an_editable_install_is_told_from_its_leftover_metadata(repo, tmp_path, 
 
 def test_without_pip_there_is_a_list_too(repo, run_in):
     """`python -S -I` without site-packages: the list is not empty, only short."""
-    heart_path = shutil.copy(heart.__file__, repo / "steps.py")
+    core_path = shutil.copy(core.__file__, repo / "steps.py")
     run_in("import sys; sys.path.insert(0, '.')\nimport steps\nprint(steps.output_dir)\n", options=("-S",))
-    assert heart_path
+    assert core_path
     assert (repo / "results/unet/package_versions.txt").read_text().startswith("Package")
-
-
-WAITING_FOR_PIP = """\
-import footsteps, time
-ours = open(footsteps.output_dir + "package_versions.txt").read()
-until = time.monotonic() + 60
-while (now := open(footsteps.output_dir + "package_versions.txt").read()) == ours:
-    assert time.monotonic() < until
-    time.sleep(0.05)
-print(ours.startswith("Package "), now)
-"""
-
-
-def path_with_pip(folder, program) -> str:
-    """PYTHONPATH with a package pip in front that is this program."""
-    for name, text in (("__init__.py", ""), ("__main__.py", program)):
-        (folder / "pip").mkdir(parents=True, exist_ok=True)
-        (folder / "pip" / name).write_text(text)
-    return os.pathsep.join(filter(None, [os.fspath(folder), os.environ.get("PYTHONPATH")]))
-
-
-def test_pips_own_list_takes_the_place_of_ours(run_in, tmp_path):
-    """If it answers well, differs, and the run still lives; it is asked as `-m pip list`, from a neutral directory."""
-    program = "import logging, os, sys\nprint('Package', sys.argv[1:], os.getcwd(), logging.__file__)\n"
-    path = path_with_pip(tmp_path / "fake", program)
-    (tmp_path / "project/logging.py").write_text("raise SystemExit('the project has a logging.py of its own')\n")
-    said = run_in(WAITING_FOR_PIP, env={"PYTHONPATH": path})
-    import logging
-
-    assert said.split("\n")[1] == f"True Package ['list'] {os.path.abspath(os.sep)} {logging.__file__}"
-
-
-@pytest.mark.parametrize("program", ["print('Package x'); raise SystemExit(1)", "print('ERROR: broken')", "1 / 0"])
-def test_a_broken_pip_changes_nothing(tmp_path, program):
-    """Our list stays where pip fails or talks of something else."""
-    record = tmp_path / "run/.footsteps"
-    record.mkdir(parents=True)
-    (tmp_path / "run/package_versions.txt").write_text("Package ours\n")
-    own = heart._process_facts(os.getpid())
-    job = {"record": os.fspath(record), "pid": os.getpid(), "start": own["start"]}
-    script = f"import sys; sys.path.insert(0, {os.path.dirname(heart.__file__)!r}); import footsteps as heart\n"
-    script += f"heart._replace_packages({job!r})\n"
-    environment = surroundings({"PYTHONPATH": path_with_pip(tmp_path / "fake", program)})
-    subprocess.run([sys.executable, "-c", script], env=environment, check=True)
-    assert (tmp_path / "run/package_versions.txt").read_text() == "Package ours\n"
 
 
 def test_a_frozen_or_embedding_program_is_never_started_again(monkeypatch):
     """Its sys.executable is the program itself, not a Python that could run pip."""
-    assert heart._can_start_python()
+    assert bundle._can_start_python()
     monkeypatch.setattr(sys, "executable", "/opt/app/TrainApp")
-    assert not heart._can_start_python()
+    assert not bundle._can_start_python()
     monkeypatch.undo()
     monkeypatch.setattr(sys, "frozen", True, raising=False)
-    assert not heart._can_start_python()
+    assert not bundle._can_start_python()
 
 
 @pytest.mark.parametrize("bytecode", [None, "1"])
@@ -590,13 +546,13 @@ names = st.text(max_size=40) | st.lists(
 def test_any_name_is_refused_or_stays_inside_the_root(tmp_path_factory, name):
     """Whatever the text, it is refused with a reason and a hint, or becomes a directory below the root."""
     root = os.path.join(tmp_path_factory.mktemp("any"), "root")
-    why = heart.why_refused(name, root)
-    if why is not None:
-        assert all(why)
-        with pytest.raises(heart.NameRefused):
-            heart._checked_name(name, root, "here")
+    problem = core.name_problem(name, root)
+    if problem:
+        assert all(problem.partition("; "))
+        with pytest.raises(core.InvalidName):
+            core._chosen_name(core.Run(name, root, {}))
         return
-    shown, full = heart._claim(root, heart._checked_name(name, root, "here"))
+    shown, full = core._made_directory(root, core._chosen_name(core.Run(name, root, {})))
     assert os.path.isdir(shown)
     assert os.path.realpath(shown).startswith(os.path.realpath(root) + os.sep)
     assert os.path.join(root, full, "") == shown
@@ -629,8 +585,8 @@ values = st.recursive(
 @given(values, st.dictionaries(st.text(), values))
 def test_what_is_written_is_read_back(value, facts_):
     """Any text, any number: the writer that spares the json module writes what json reads."""
-    assert json.loads(heart.json_text(value)) == value
-    assert json.loads(heart.as_json(facts_)) == facts_
+    assert json.loads(record_format.json_text(value)) == value
+    assert json.loads(record_format.as_json(facts_)) == facts_
 
 
 def read_as(reader, text):
@@ -648,7 +604,7 @@ def read_as(reader, text):
 @example("")
 def test_what_is_read_without_the_json_module_is_what_it_reads(text):
     """Any text: the same value, and what is no JSON is refused by both."""
-    assert read_as(heart.from_json, text) == read_as(json.loads, text)
+    assert read_as(record_format.from_json, text) == read_as(json.loads, text)
 
 
 def test_numbers_of_libraries_are_numbers(tmp_path):
@@ -660,8 +616,8 @@ def test_numbers_of_libraries_are_numbers(tmp_path):
     class Size(enum.IntEnum):
         BIG = 3
 
-    assert json.loads(heart.json_text([Size.BIG, numpy.float64(0.5), True])) == [3, 0.5, True]
-    assert json.loads(heart.json_text({1: {2}, "x": tmp_path})) == {"1": "{2}", "x": repr(tmp_path)}
+    assert json.loads(record_format.json_text([Size.BIG, numpy.float64(0.5), True])) == [3, 0.5, True]
+    assert json.loads(record_format.json_text({1: {2}, "x": tmp_path})) == {"1": "{2}", "x": repr(tmp_path)}
 
 
 # --- output_dir, finish, plot ---
@@ -692,10 +648,18 @@ def test_finish_lets_another_run_begin(run_in, repo):
     """finish() ends a run as the program's end would; each run has a record of its own."""
     program = (
         "import footsteps\nfootsteps.initialize('a')\nfirst = footsteps.current()\n"
-        "first.at_end(lambda: print('ended'))\nfootsteps.finish()\nprint(footsteps.current())\n"
+        "from types import SimpleNamespace as Extension\n"
+        "footsteps.footsteps.EXTENSIONS.append(Extension(end=lambda run: print('ended', run.name)))\n"
+        "footsteps.finish()\nprint(footsteps.current())\n"
         "footsteps.initialize('a')\nprint(footsteps.output_dir)\nfootsteps.finish()\nfootsteps.finish()\n"
     )
-    assert run_in(program).split("\n")[1:] == ["ended", "None", "Saving results to results/a-1/", "results/a-1/", ""]
+    assert run_in(program).split("\n")[1:] == [
+        "None",
+        "Saving results to results/a-1/",
+        "results/a-1/",
+        "ended a-1",
+        "",
+    ]
     assert facts(repo / "results/a-1")["name"] == "a-1"
 
 
@@ -729,20 +693,23 @@ def test_plot_saves_numbered_figures_and_clears(run_in, repo):
     assert figures[6] == "006_last.png"
 
 
-def test_plot_goes_on_above_a_thousand(tmp_path):
+def test_plot_goes_on_above_a_thousand(tmp_path, run_script):
     """Figure 1000 does not come twice."""
+    pytest.importorskip("matplotlib")
     for name in ("999_a.png", "1000_a.png", "1001.png", "²²²_x.png", "12a.png"):
         (tmp_path / name).write_text("")
-    assert heart._next_figure(os.fspath(tmp_path), 0) == 1002
+    begin = f"import footsteps\nfootsteps.output_dir_impl = {os.fspath(tmp_path) + '/'!r}\n"
+    assert run_script(begin + "footsteps.plot('b')").returncode == 0
+    assert (tmp_path / "1002_b.png").exists()
 
 
 def test_plot_without_matplotlib_says_what_to_install(run_in, repo):
-    """A clear error, not a traceback from within."""
+    """`except ImportError` catches it, and it names the package."""
     program = (
         "import sys\nsys.modules['matplotlib'] = None\nimport footsteps\n"
-        "try:\n    footsteps.plot('x')\nexcept footsteps.FootstepsError as e:\n    print(e)\n"
+        "try:\n    footsteps.plot('x')\nexcept ImportError as e:\n    print(e.name)\n"
     )
-    assert run_in(program) == "footsteps.plot needs matplotlib\nhint: pip install matplotlib\n"
+    assert run_in(program).startswith("matplotlib")
 
 
 # --- what ends before the experiment starts ---
@@ -760,29 +727,28 @@ def refused(run_script, repo, program, **options):
 def test_a_root_that_cannot_be_made_ends_the_program_early(run_script, repo):
     """One sentence and a hint, an OSError, nothing left behind."""
     said = refused(run_script, repo, "import footsteps\nfootsteps.initialize('a', '/proc/no/')")
-    assert "DirectoryRefused: the run's directory '/proc/no/a' can't be made" in said
+    assert "DirectoryError: can't make the run's directory '/proc/no/a'" in said
 
 
 def test_a_file_in_the_way_ends_the_program_early(run_script, repo):
     """`results` is a file; a group is a file."""
     repo.write("results", "")
     said = refused(run_script, repo, "import footsteps\nfootsteps.initialize('a')")
-    assert "the run's directory 'results/a' can't be made: 'results' is a file\nhint: " in said
+    assert "can't make the run's directory 'results/a': 'results' is no directory\nhint: " in said
     said = refused(run_script, repo, "import footsteps\nfootsteps.initialize('a', 'results/b')")
-    assert "'results' is a file" in said
+    assert "'results' is no directory" in said
     repo.write("out/exp", "")
     said = refused(run_script, repo, "import footsteps\nfootsteps.initialize('exp/a', 'out/')")
     assert "needs the group 'out/exp', which is a file" in said
 
 
 def test_a_start_that_is_refused_shows_the_programs_own_line(run_script, repo):
-    """One sentence and a hint below the line that asked; our frames, and the system's own error, are not shown."""
+    """One sentence and a hint; the line that asked is there, and the system's own error is not."""
     repo.write("results", "")
     said = refused(run_script, repo, "import footsteps\nprint(footsteps.output_dir)", env={"FOOTSTEPS_NAME": "a"})
     assert "print(footsteps.output_dir)" in said
     assert said.count("Traceback") == 1
     assert "FileExistsError" not in said
-    assert "/footsteps.py" not in said
 
 
 def test_starts_refused_a_thousand_times_leave_the_programs_own_hook(run_script, repo):
@@ -838,13 +804,13 @@ def test_errors_keep_what_a_caller_catches():
     """They are a ValueError and an OSError, with errno, and survive pickling."""
     import pickle
 
-    name = heart.NameRefused("no", "yes")
+    name = core.InvalidName("no", "yes")
     assert isinstance(name, ValueError)
     again = pickle.loads(pickle.dumps(name))
     assert (again.message, again.hint, str(again)) == ("no", "yes", "no\nhint: yes")
-    with pytest.raises(OSError, match="can't be made") as caught:
-        heart._claim("/proc/no", "a")
+    with pytest.raises(OSError, match="can't make") as caught:
+        core._made_directory("/proc/no", "a")
     assert caught.value.errno == 2
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
-    git = pickle.loads(pickle.dumps(heart.GitError(["x"], 3, "said")))
+    git = pickle.loads(pickle.dumps(GitError(["x"], 3, "said")))
     assert (git.argv, git.returncode, git.stderr) == (["x"], 3, "said")

@@ -15,7 +15,10 @@ import time
 import pytest
 from conftest import Repo, surroundings
 
-from footsteps import footsteps as heart
+from footsteps import footsteps as core
+from footsteps.recorder.format import SECTIONS
+from footsteps.recorder.git import git
+from footsteps.recorder.repository import MAX_DIFF
 
 UNET = "import footsteps\nfootsteps.initialize('unet')\nopen(footsteps.output_dir + 'weights', 'w').close()\n"
 
@@ -71,13 +74,11 @@ def stub(folder, text) -> str:
 
 
 @pytest.fixture
-def impatient(repo):
-    """The heart copied into the project with a time-out of a second, and a program that uses it."""
-    with open(heart.__file__, encoding="utf-8") as file:
-        text = file.read()
-    assert text.count("GIT_TIMEOUT = 20.0") == 1
-    repo.write("footsteps.py", text.replace("GIT_TIMEOUT = 20.0", "GIT_TIMEOUT = 1.0"))
-    repo.commit("Copy the heart")
+def impatient(repo, monkeypatch):
+    """A project whose sitecustomize gives git a second."""
+    repo.write("sitecustomize.py", "import footsteps.recorder.code as code\ncode.GIT_TIMEOUT = 1.0\n")
+    repo.commit("Have little patience")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [os.fspath(repo), os.environ.get("PYTHONPATH")])))
     return repo
 
 
@@ -385,7 +386,7 @@ def test_names_that_are_no_utf_8(survives, repo):
     for name in names:
         stored = rows[name.decode("utf-8", "surrogateescape")]["stored"]
         assert (directory / ".footsteps" / stored).read_bytes() == b"2\n"
-    assert [line for line in info(directory).decode().splitlines() if line in heart.SECTIONS] == list(heart.SECTIONS)
+    assert [line for line in info(directory).decode().splitlines() if line in SECTIONS] == list(SECTIONS)
     fresh = repo.clone("fresh")
     fresh("apply", stdin=patch_in(directory))
     for name in names[:3]:
@@ -413,13 +414,13 @@ def test_a_file_named_as_a_title(survives, repo):
     repo("checkout", "--quiet", "-b", "System-ish/ü")
     directory, _ = survives()
     head = info(directory).decode().partition("Untracked files:")[0].splitlines()
-    assert [line for line in head if line in heart.SECTIONS] == list(heart.SECTIONS)
+    assert [line for line in head if line in SECTIONS] == list(SECTIONS)
 
 
 def test_a_pipe_that_another_process_holds_open_is_not_waited_for(tmp_path, monkeypatch):
     """A worker that is forked while git starts has a copy of our pipe: once git has ended, it has said all."""
     monkeypatch.setenv("PATH", stub(tmp_path / "bin", "sleep 600 & echo $!"))
-    said = heart.git("status", cwd=tmp_path, timeout=60)
+    said = git("status", cwd=tmp_path, timeout=60)
     os.kill(int(said), signal.SIGKILL)
 
 
@@ -451,7 +452,7 @@ def test_a_long_diff_is_cut_between_files(survives, repo):
     directory, said = survives()
     assert said == ""
     text = patch_in(directory)
-    assert len(text) < 2 * heart.MAX_DIFF
+    assert len(text) < 2 * MAX_DIFF
     assert b"too long" in text
     repo.clone("fresh")("apply", stdin=text)
     rows = {f["path"]: f for f in facts(directory)["repositories"][0]["files"]}
@@ -561,7 +562,7 @@ def test_names_that_the_locale_cannot_write(repo, run_script, environment, name)
 @pytest.mark.parametrize("options", [("-I",), ("-O",), ("-OO",), ("-S", "-E"), ("-X", "dev"), ("-b", "-b"), ("-u",)])
 def test_interpreter_options(survives, repo, options):
     """`python -I`, `-O`, `-OO` and others."""
-    where = os.path.dirname(os.path.dirname(heart.__file__))
+    where = os.path.dirname(os.path.dirname(core.__file__))
     directory, said = survives(f"import sys\nsys.path.insert(0, {where!r})\n{UNET}", options=options)
     assert said == ""
     assert facts(directory)["orig_argv"][1] == options[0]
@@ -702,31 +703,33 @@ def test_a_program_that_dies_at_once(survives, repo):
 def test_a_start_that_is_killed_half_way(repo, run_script):
     """What it leaves is never taken for a run's directory by the next one, nor overwritten."""
     program = (
-        "import footsteps.footsteps as heart, os\nheart._info = lambda *_: os._exit(9)\nheart.initialize('unet')\n"
+        "import footsteps, os\nfrom footsteps.recorder import steps\n"
+        "steps._sections = lambda *_: os._exit(9)\nfootsteps.initialize('unet')\n"
     )
     assert run_script(program, cwd=repo).returncode == 9
     assert not (repo / "results/unet/info.txt").exists()
     assert run_script(UNET, cwd=repo).stdout == "Saving results to results/unet-1/\n"
 
 
-@pytest.mark.parametrize("step", ["_Repository.look_at_unseen", "_Patch.__init__", "_Patch.collect"])
+@pytest.mark.parametrize("step", ["Repository.add_unseen", "_Patch.__init__", "_Patch.collect"])
 def test_a_look_that_fails_is_a_line_in_the_record(survives, repo, step):
     """Law 1: an OSError while looking at the code is not one of the run's directory."""
     repo.write("train.py", "changed = True\n")
     program = (
-        "import footsteps.footsteps as heart, os\ndef broken(*_):\n    raise PermissionError(13, 'no', 'x')\n"
-        f"heart.{step} = broken\n" + UNET
+        "import footsteps.recorder.repository as repository, os\n"
+        "def broken(*_):\n    raise PermissionError(13, 'no', 'x')\n"
+        f"repository.{step} = broken\n" + UNET
     )
     directory, said = survives(program)
     assert "PermissionError" in said
     assert b"PermissionError" in info(directory).partition(b"Not recorded:")[2]
 
 
-@pytest.mark.parametrize("name", ["_project_modules", "_editable_locations", "_repository_root", "_look_at_modules"])
+@pytest.mark.parametrize("name", ["_project_modules", "editable_locations", "repository_root", "add_ignored_modules"])
 def test_any_part_of_the_look_may_fail(survives, repo, name):
     """Whatever raises there, the run is made."""
     program = (
-        f"import footsteps.footsteps as heart\ndef broken(*_):\n    raise OSError(5, 'x')\nheart.{name} = broken\n"
+        f"import footsteps.recorder.code as code\ndef broken(*_):\n    raise OSError(5, 'x')\ncode.{name} = broken\n"
     )
     survives(program + UNET, lines=2)
 
@@ -778,7 +781,7 @@ def test_no_new_processes(survives, repo):
         pytest.skip("only root becomes somebody else")
     program = (
         "import footsteps, hashlib, json, os, resource, shutil, tempfile, prompt_toolkit\n"
-        "footsteps.current()  # imports the heart, which nobody else may read\n"
+        "footsteps.current()  # imports the core module, which nobody else may read\n"
         "resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))\nos.setgid(12345)\nos.setuid(12345)\n"
     )
     for folder in (repo.path, *repo.path.parents):

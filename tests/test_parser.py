@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 
 from footsteps.lite_tracer.parser import ADDED, LTParser
 from footsteps.reader import runs
+from footsteps.reader.search import search
 
 HASH_CODE = re.compile(r"LT_delta-[0-9a-f]{16,}_base-[0-9a-f]{16,}_LT")
 PROGRAM = """\
@@ -81,8 +82,10 @@ def records(project, folder="lt_records"):
 
 
 def settings_of(record):
-    """The settings as programs read them."""
-    return (record / f"settings_{record.name}.txt").read_text(errors="surrogateescape").strip()
+    """The settings as programs read them: one line without an end."""
+    text = (record / f"settings_{record.name}.txt").read_text(errors="surrogateescape")
+    assert text == text.strip()
+    return text
 
 
 def run_json(record):
@@ -326,6 +329,107 @@ def test_the_namespace_and_the_parser_tell_the_record(project, run_script):
     assert file == os.path.join(path, f"settings_{code}.txt")
 
 
+@pytest.mark.parametrize("how", ["LTParser('x')", "LTParser(record_dir='lt_records')"])
+def test_the_folder_for_records_is_there_as_soon_as_there_is_a_parser(how, repo, run_script):
+    """LiteTracer's programs list it before they parse; where it can't be made, the program goes on."""
+    program = f"import os\nfrom footsteps import LTParser\nparser = {how}\nprint(os.listdir('lt_records'))\n"
+    done = run_script(program, cwd=repo)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
+    repo.write("file")
+    again = run_script("from footsteps import LTParser\nLTParser(record_dir='file')\n", cwd=repo)
+    assert (again.returncode, again.stderr) == (0, "")
+
+
+def test_the_parsers_of_subcommands_make_no_folder(repo, run_script):
+    """They are made with the usual record_dir, whatever the parser was told."""
+    program = "from footsteps import LTParser\np = LTParser(record_dir='mine')\np.add_subparsers().add_parser('go')\n"
+    assert run_script(program, cwd=repo).returncode == 0
+    assert not (repo / "lt_records").exists()
+    assert (repo / "mine").is_dir()
+
+
+SLOTS = """
+class Space:
+    __slots__ = ("lr", "x")
+"""
+STRICT = """
+class Space:
+    def __setattr__(self, name, value):
+        if name not in ("lr", "x"): raise KeyError(name)
+        self.__dict__[name] = value
+"""
+HIDDEN = """
+class Space:
+    __slots__ = ("kept",)
+    def __init__(self): object.__setattr__(self, "kept", {})
+    def __setattr__(self, name, value): self.kept[name] = value
+    def __getattr__(self, name):
+        if name not in self.kept: raise AttributeError(name)
+        return self.kept[name]
+"""
+
+
+@pytest.mark.parametrize("space", [SLOTS, STRICT, HIDDEN], ids=["slots", "strict", "hidden"])
+def test_a_namespace_of_any_kind_is_recorded_and_never_raises(space, project, run_script):
+    """What it holds is in the record; an id that it does not take is said in a warning, and the parser has it."""
+    program = space + (
+        "from footsteps import LTParser\nparser = LTParser('x')\n"
+        "parser.add_argument('--lr', type=float, default=0.1)\nparser.add_argument('--x')\n"
+        "args = parser.parse_args(namespace=Space())\nprint(args.lr, parser.hash_code)\n"
+    )
+    done = run_script(program, "--lr", "0.5", cwd=project)
+    assert done.returncode == 0, done.stderr
+    (record,) = records(project)
+    assert done.stdout.split() == ["0.5", record.name]
+    assert run_json(record)["arguments"] == {"lr": 0.5, "x": None}
+    assert ("takes no hash_code" in done.stderr) == (space != HIDDEN)
+
+
+def test_arguments_can_be_passed_on_without_the_ids(project, run_script):
+    """main(**vars(args)), for a main that takes the arguments only."""
+    program = (
+        "from footsteps import LTParser\nparser = LTParser('x', ids_in_namespace=False)\n"
+        "parser.add_argument('--lr', type=float, default=0.1)\n"
+        "def main(lr): print(lr, parser.hash_code, parser.base_hash_code, parser.git_label)\n"
+        "main(**vars(parser.parse_args()))\n"
+    )
+    lr, code, base, label = run_script(program, cwd=project).stdout.split()
+    assert (lr, [code]) == ("0.1", [record.name for record in records(project)])
+    assert (f"_base-{base}_LT" in code, project("rev-parse", "HEAD").startswith(label)) == (True, True)
+
+
+def test_records_are_no_changes_of_later_runs(project, run_script):
+    """Neither finished ones, LiteTracer's own, nor one that another process is making."""
+    program = (
+        "import footsteps\nfrom footsteps import LTParser\nparser = LTParser('x', on_suspicion='ignore')\n"
+        "parser.parse_args()\nfootsteps.output_dir\n"
+    )
+    project.write("train.py", program)
+    project.commit("A program that has both")
+    project("push", "--quiet", "--all")
+    project.write("lt_records/LT_delta-5f2a9c_base-c41d07_LT/settings_LT_delta-5f2a9c_base-c41d07_LT.txt", "--lr 1")
+    project.write("snapshot.py", SNAPSHOT)
+    project("add", "snapshot.py")
+    project("commit", "--quiet", "--message", "Stop half-way")
+    assert run_script("snapshot.py", cwd=project).returncode == 9
+    (half,) = [path for path in (project / "lt_records").iterdir() if path.name.startswith(".")]
+    for name in ("first", "second"):
+        done = run_script("train.py", cwd=project, env={"FOOTSTEPS_NAME": name})
+        assert done.returncode == 0, done.stderr
+        facts = run_json(project / "results" / name)
+        assert [row["files"] for row in facts["repositories"] if row["role"] == "cwd"] == [[]]
+        assert "lt_records/" not in (project / "results" / name / "info.txt").read_text().partition("Arguments:")[0]
+    assert half.is_dir()
+
+
+SNAPSHOT = """
+import os
+from footsteps.lite_tracer import parser
+parser._facts = lambda *_: os._exit(9)  # between the files of a record and its run.json
+parser.LTParser("x").parse_args()
+"""
+
+
 RECORDING = {
     "parse_args()": 1,
     "parse_args(['--lr', '1'])": 1,
@@ -378,7 +482,7 @@ def test_help_and_usage_errors_leave_no_record(words, project, run_script):
     """A run that did not happen is not recorded."""
     done = run_script("main.py", *words.split(), cwd=project)
     assert done.returncode == (0 if words == "--help" else 2)
-    assert not os.path.lexists(project / "lt_records")
+    assert os.listdir(project / "lt_records") == []
 
 
 def test_a_second_parse_of_the_same_command_line_is_the_same_run(project, run_script):
@@ -767,7 +871,11 @@ def test_an_empty_value_leaves_the_bare_option(project, parse):
 
 
 def test_an_option_with_another_dest_is_written_as_it_is_typed(project, parse):
-    """dest=, which LiteTracer refused, and names with a hyphen: the words are the parser's own."""
+    """dest=, which LiteTracer refuses with a RuntimeError, is allowed, as all that it could spoil holds.
+
+    The settings hold the option as the parser reads it back, the record and the search the name in the
+    namespace; so a parser that was argparse's works unchanged.
+    """
 
     def define(parser):
         parser.add_argument("-l", "--learning-rate", dest="lr", type=float, default=0.1)
@@ -777,6 +885,10 @@ def test_an_option_with_another_dest_is_written_as_it_is_typed(project, parse):
     (record,) = records(project)
     assert settings_of(record).split()[2:] == ["--learning-rate", "0.1", "-x", "2"]
     assert run_json(record)["arguments"] == {"lr": 0.1, "x": 2}
+    parser, args = parse(define, "--learning-rate", "0.5", record_dir="again")
+    with open(parser.args_file, encoding="utf-8") as file:
+        assert vars(parser.parse_known_args(file.read().split())[0]).items() <= vars(args).items()
+    assert search(["again"], ["lr:0.5"]) == search(["again"], ["lr<1"]) == search(["again"])
 
 
 class Colour(enum.Enum):
@@ -834,7 +946,7 @@ def test_the_members_of_an_enum_are_read_back(convert, parse, project):
 )
 def test_any_plain_values_are_read_back(values):
     """Whatever the names and values: words without blanks and quotes, numbers, lists of them."""
-    from footsteps.lite_tracer.parser import Parsed
+    from footsteps.lite_tracer.arguments import Parsed
 
     def parser_of():
         parser = LTParser(allow_abbrev=False)

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 from conftest import plain, surroundings
 
-from footsteps import footsteps as heart
+from footsteps.recorder import ranks as meeting_place
+from footsteps.recorder.format import Locked
 
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 SAVE = """
@@ -234,7 +235,7 @@ def test_workers_that_workers_start_join_the_same_run(repo, run_script, method):
 def test_a_lock_is_given_back_though_a_child_was_forked_under_it(tmp_path):
     """A worker that another thread forks has a copy of the descriptor, and would wait for itself."""
     reader, writer = os.pipe()
-    with heart.Locked(str(tmp_path / "lock")):
+    with Locked(str(tmp_path / "lock")):
         child = os.fork()
         if child == 0:
             os.close(writer)  # so that a test that fails leaves nobody waiting
@@ -250,8 +251,8 @@ def test_a_lock_is_given_back_though_a_child_was_forked_under_it(tmp_path):
 
 def test_who_comes_while_the_last_one_takes_the_meeting_away_finds_another(tmp_path, monkeypatch):
     """A rank's second program may begin in the moment in which the first ends."""
-    job = heart._Job("mpi", "mpi-1-1", {"pid": 1, "start": 1}, 0, 2, worker_of=None)
-    folders, append = [], heart.append
+    job = meeting_place.Job("mpi", "mpi-1-1", {"pid": 1, "start": 1}, 0, 2, worker_of=None)
+    folders, append = [], meeting_place.append
 
     def append_and_lose(path, data):
         append(path, data)
@@ -259,8 +260,8 @@ def test_who_comes_while_the_last_one_takes_the_meeting_away_finds_another(tmp_p
             folders.append(os.path.dirname(path))
             os.rename(folders[0], tmp_path / "gone")
 
-    monkeypatch.setattr(heart, "append", append_and_lose)
-    meeting = heart.Meeting(job, str(tmp_path))
+    monkeypatch.setattr(meeting_place, "append", append_and_lose)
+    meeting = meeting_place.Rendezvous(job, str(tmp_path))
     assert folders == [meeting.folder]
     assert {os.path.basename(meeting.here), meeting.came} <= set(os.listdir(meeting.folder))
 

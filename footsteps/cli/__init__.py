@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code; whatever happens, one message and no frames."""
+    """Run one command and return its exit status; whatever happens, one message and no frames."""
     render.open_closed_streams()
-    code = exit_code_of(argv)
+    status = exit_status_of(argv)
     render.let_go(sys.stdout)
-    return code
+    return status
 
 
-def exit_code_of(argv: Sequence[str] | None) -> int:
-    """The exit code of a command that has said all it had to say, or why it could not."""
+def exit_status_of(argv: Sequence[str] | None) -> int:
+    """The exit status of a command that has said all it had to say, or why it could not."""
     try:
-        code = run_command(argv)
+        status = run_command(argv)
         sys.stdout.flush()
     except BrokenPipeError:
         return PIPE_CLOSED
@@ -44,11 +44,11 @@ def exit_code_of(argv: Sequence[str] | None) -> int:
         return TROUBLE
     except Exception:
         return report_bug()
-    return code
+    return status
 
 
 def run_command(argv: Sequence[str] | None) -> int:
-    """The exit code of the command that the words name."""
+    """The exit status of the command that the words name."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a name that the locale can't say must not end a list
             stream.reconfigure(errors="backslashreplace")

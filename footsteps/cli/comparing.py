@@ -148,16 +148,16 @@ def selector_of(run: Run) -> str:
 def print_trace(found: tracing.Trace) -> None:
     """A row for each run that made the file, then for each that read it."""
     rows = [
-        {"did": did, **each.row(), "how": ", ".join(each.how)}
-        for did, listed in (("made by", found.made), ("read by", found.read))
+        {"role": role, **each.row(), "how": ", ".join(each.how)}
+        for role, listed in (("made by", found.made), ("read by", found.read))
         for each in listed
     ]
     columns = [
-        render.Column("did", ""),
+        render.Column("role"),
         render.Column("name", "run", color=lambda _: "cyan"),
         render.Column("started", show=lambda iso: render.ago(iso or "")),
-        render.Column("path", "as"),
-        render.Column("how", "known by"),
+        render.Column("path"),
+        render.Column("how", "evidence"),
         render.Column("command", extra=True),
     ]
     if rows:

@@ -386,7 +386,7 @@ def talk(*lines: str, hint: str = "") -> None:
             screen.say(line)
         if hint and screen.terminal:
             screen.say(screen.paint(hint, "dim"))
-    except OSError:  # nobody hears it: the answer and the exit code are as they would be
+    except OSError:  # nobody hears it: the answer and the exit status are as they would be
         let_go(sys.stderr)
 
 

@@ -106,8 +106,8 @@ def print_restored(args: argparse.Namespace, run: Run, done: Restored, verb: str
 def how(done: Restored) -> str:
     """Whether all came back, in two words."""
     if done.complete:
-        return "exactly" if done.exact else "as far as its record tells"
-    return "only as long as its clone is there" if done.needs_clone else "incompletely"
+        return "exactly" if done.exact else "unverified"
+    return "only from this machine's clone" if done.needs_clone else "incompletely"
 
 
 def rows_of_restored(done: Restored) -> list[tuple[str, Pairs]]:
@@ -138,7 +138,7 @@ def add_rerun(commands: Commands) -> None:
         "run a run's command again and compare what it made",
         examples="""\
   footsteps rerun unet-3 --env    make the environment, ask, run, compare
-  footsteps rerun unet-3 --script > again.sh""",
+  footsteps rerun unet-3 --yes    do not ask: in a batch job""",
         more="""\
 Restores the code to a new place, names what can't be had, shows the command, asks, and runs it.
 What footsteps itself writes into figures is no difference.
@@ -149,7 +149,6 @@ Exits with 0 if the same was made, 1 if not or if the program failed.""",
     parser.add_argument("--env", action="store_true", help="make its environment as well")
     parser.add_argument("--python", metavar="EXE", help="run, or make the environment, with this Python")
     parser.add_argument("--yes", "-y", action="store_true", help="do not ask before running")
-    parser.add_argument("--script", action="store_true", help="print a shell script instead")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="what was recorded as ***")
     add_source(parser)
     add_roots(parser)
@@ -164,9 +163,6 @@ def rerun(args: argparse.Namespace) -> int:
     again = rerunning.Rerun(
         run, args.dest, sources=args.source, values=values_of(args.set), python=args.python, environment=args.env
     )
-    if args.script:
-        render.print_text(again.script())
-        return DONE
     require_consent(args, again)
     done = again.bring(follow)
     unchanged = render.escaped(f"footsteps: nothing was run; the code is in {again.directory}")

@@ -41,13 +41,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     render.open_closed_streams()
     try:
-        return _code_of(argv)
+        return _status_of(argv)
     finally:  # --help leaves by an exception
         render.let_go(sys.stdout)
 
 
-def _code_of(argv: Sequence[str] | None) -> int:
-    """The exit code of a search that has said all it had to say, or why it could not."""
+def _status_of(argv: Sequence[str] | None) -> int:
+    """The exit status of a search that has said all it had to say, or why it could not."""
     try:
         return _answer(_parser().parse_args(argv))
     except FootstepsError as error:
@@ -68,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
         description=summary,
-        epilog=f"examples:\n{rest}\nexit codes: 0 found, 1 none, 2 a condition can't be read",
+        epilog=f"examples:\n{rest}\nexit status: 0 found, 1 none, 2 a condition can't be read",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )

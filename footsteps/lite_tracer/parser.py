@@ -10,7 +10,7 @@
 ``args.hash_code`` names the commit, the arguments, the uncommitted changes and the untracked files;
 ``lt_records/<hash_code>/`` keeps all four:
 
-    settings_<hash_code>.txt    the arguments on one line, for ``parse_known_args``
+    settings_<hash_code>.txt    the arguments on one line without an end, for ``parse_known_args``
     diff.patch                  the uncommitted changes, for ``git apply``
     untracked/                  the files that git does not know
     .footsteps/                 the same, exactly, for ``footsteps restore``
@@ -43,7 +43,6 @@ from footsteps.recorder.format import (
     iso,
     printable,
     quietly,
-    quote,
     remove,
     say,
     text_of,
@@ -51,11 +50,25 @@ from footsteps.recorder.format import (
 )
 from footsteps.recorder.processes import is_multiprocessing_child, process_row
 from footsteps.recorder.ranks import Rendezvous, current_job
-from footsteps.recorder.secrets import is_bytecode, is_secret_name, mask, mask_arguments, note_secrets
+from footsteps.recorder.repository import is_bytecode
+from footsteps.recorder.secrets import note_secrets
 from footsteps.recorder.steps import COLLECTORS, LISTENERS, note_arguments
 
+from .arguments import (
+    ADDED,
+    PLAIN,
+    Parsed,
+    canonical_json,
+    digest,
+    holds_secret,
+    is_argument,
+    option_names,
+    values_of,
+    without_secrets,
+)
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from footsteps.recorder.code import Code
@@ -73,12 +86,21 @@ SHORT = 16  # hexadecimal digits: 64 bits for each half, an even chance of a col
 PARSED_VARIABLE = "FOOTSTEPS_PARSED"  # tells multiprocessing children what their parent recorded
 LAST_PARSES = 20  # that it holds; with a long environment nothing can be started
 MANY = 10_000
-ADDED = ("hash_code", "base_hash_code", "git_label")
-PLAIN = (str, int, float, type(None))  # values with a text of their own
 
 # ---------------------------------------------------------------------------
 # The parser
 # ---------------------------------------------------------------------------
+
+
+class _Subcommands(argparse._SubParsersAction):  # type: ignore[type-arg]  # noqa: SLF001
+    """``add_subparsers()`` of an LTParser: the parsers of subcommands have no records of their own."""
+
+    def add_parser(self, *given: Any, **named: Any) -> Any:
+        LTParser._is_of_subcommand = True  # noqa: SLF001
+        try:
+            return super().add_parser(*given, **named)
+        finally:
+            LTParser._is_of_subcommand = False  # noqa: SLF001
 
 
 class LTParser(argparse.ArgumentParser):
@@ -89,12 +111,15 @@ class LTParser(argparse.ArgumentParser):
 
     Args:
         description: as of ArgumentParser, but the first word; all others are given by name.
-        record_dir: where records are made.
+        record_dir: where records are made; the folder itself as soon as there is a parser.
         on_suspicion: "warn", "error" or "ignore", when this code ran with these arguments before.
         short_hash: 64 bits for each half of the id; False: 256.
+        ids_in_namespace: False leaves ``hash_code``, ``base_hash_code`` and ``git_label`` out of the
+            namespace, for ``main(**vars(parser.parse_args()))``.
         options: what ArgumentParser takes.
 
     Attributes:
+        hash_code, base_hash_code, git_label: as in the namespace; "" before parsing.
         record_path: directory of the record; None before parsing, or if it could not be made.
         args_file: the settings file in it.
 
@@ -110,6 +135,7 @@ class LTParser(argparse.ArgumentParser):
         record_dir: str | os.PathLike[str] = RECORD_DIR,
         on_suspicion: str = "warn",
         short_hash: bool = True,
+        ids_in_namespace: bool = True,
         **options: Any,
     ) -> None:
         if on_suspicion not in ("warn", "error", "ignore"):
@@ -118,11 +144,18 @@ class LTParser(argparse.ArgumentParser):
         self.record_dir = os.fspath(record_dir)
         self.on_suspicion = on_suspicion
         self.short_hash = short_hash
+        self.ids_in_namespace = ids_in_namespace
+        self.hash_code = self.base_hash_code = self.git_label = ""
         self.record_path: str | None = None
         self.args_file: str | None = None
         self._texts: dict[int, list[str]] = {}
         self._given: dict[str, list[str]] = {}
         self._command: str | None = None
+        self.register("action", "parsers", _Subcommands)
+        if not self._is_of_subcommand:
+            _make_folder(self.record_dir)
+
+    _is_of_subcommand = False  # set while one is made
 
     if not TYPE_CHECKING:  # checkers see argparse's own signatures
 
@@ -160,7 +193,7 @@ class LTParser(argparse.ArgumentParser):
         if isinstance(action, argparse._SubParsersAction) and arg_strings:  # noqa: SLF001
             self._command = arg_strings[0]
         self._given.setdefault(action.dest, []).extend(arg_strings)
-        note_secrets(w for w in arg_strings if str(without_secrets(_names(action), w)).endswith("***"))
+        note_secrets(w for w in arg_strings if without_secrets(option_names(action), w) != w)
         return super()._get_values(action, arg_strings)
 
     def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
@@ -170,7 +203,7 @@ class LTParser(argparse.ArgumentParser):
             if len(self._texts) > MANY:  # a program that parses in a loop
                 self._texts.clear()
             self._texts[id(value)] = [arg_string]
-        if _holds_secret(_names(action), value):
+        if holds_secret(option_names(action), value):
             note_secrets([arg_string])
         return value
 
@@ -179,354 +212,26 @@ class LTParser(argparse.ArgumentParser):
         recorded = _recorded(self, words, namespace, list(rest))
         self.record_path, self.args_file = recorded.record_path, recorded.args_file
         for name in ADDED:
-            if not _is_argument(self, name):  # the program's own --hash_code stays what was given
+            setattr(self, name, getattr(recorded, name))
+        own = [name for name in ADDED if not is_argument(self, name)]  # --hash_code stays what was given
+        try:
+            for name in own if self.ids_in_namespace else ():
                 setattr(namespace, name, getattr(recorded, name))
+        except Exception as error:  # __slots__, or a __setattr__ that refuses what it does not know
+            _warn(f"the namespace takes no {name}, which the parser has: {type(error).__name__}: {error}")
         return namespace
+
+
+def _make_folder(path: str) -> None:
+    """The folder for records; who parses is told what stands in its way."""
+    try:
+        os.makedirs(path, exist_ok=True)
+    except (OSError, ValueError):  # ValueError: a NUL
+        pass
 
 
 def _given(args: Words) -> list[str]:
     return sys.argv[1:] if args is None else list(args)
-
-
-def _is_argument(parser: argparse.ArgumentParser, name: str) -> bool:
-    return any(action.dest == name for action in parser._actions)  # noqa: SLF001
-
-
-def _subparsers(parser: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.ArgumentParser]]:
-    """The commands that were given, outermost first, and their parsers."""
-    command = getattr(parser, "_command", None)
-    for action in parser._actions:  # noqa: SLF001
-        if isinstance(action, argparse._SubParsersAction) and command in action.choices:  # noqa: SLF001
-            below = action.choices[command]
-            yield command, below
-            yield from _subparsers(below)
-
-
-# ---------------------------------------------------------------------------
-# What was parsed: values of any kind, as plain ones
-# ---------------------------------------------------------------------------
-
-
-class Parsed(NamedTuple):
-    """Arguments as plain values.
-
-    Attributes:
-        shown: the values of the namespace by name, without secrets.
-        commands: the subcommands given.
-        rest: words that the parser did not know.
-        digest: hexadecimal SHA-256 of the values (secrets too), commands and rest.
-        line: for the settings file, made when the git label is known.
-    """
-
-    shown: dict[str, Any]
-    commands: list[str]
-    rest: list[str]
-    digest: str
-    line: Callable[[str], str]
-
-    @classmethod
-    def of(cls, parser: LTParser, namespace: Mapping[str, Any], rest: list[str]) -> Parsed:
-        """What ``parser`` made of the arguments, secrets masked where they are shown."""
-        ours = [name for name in ADDED if not _is_argument(parser, name)]
-        raw = {n: v for n, v in namespace.items() if n not in ours and n[:2] != "__"}
-        chain = [parser, *(below for _, below in _subparsers(parser))]
-        texts = {key: words for each in chain for key, words in _texts_of(each, raw)}
-        values = {str(name): plain(value, texts) for name, value in raw.items()}
-        names = {action.dest: _names(action) for each in chain for action in each._actions}  # noqa: SLF001
-        commands = [name for name, _ in _subparsers(parser)]
-        counted = [{n: v for n, v in values.items() if not _is_the_launchers(n, v)}, commands, rest]
-        return cls(
-            {n: without_secrets(names.get(n, [n]), v) for n, v in values.items()},
-            commands,
-            mask_arguments(rest),
-            _digest(["arguments", *counted]),
-            lambda label: " ".join(map(on_one_line, settings_words(parser, raw, texts, label))),
-        )
-
-
-def _is_the_launchers(name: str, value: Any) -> bool:
-    """Whether it is the --local_rank of torch.distributed.launch: ranks are one run, not several."""
-    return name == "local_rank" and str(value) == os.environ.get("LOCAL_RANK")
-
-
-def _texts_of(parser: argparse.ArgumentParser, values: Mapping[str, Any]) -> Iterator[tuple[int, Sequence[str]]]:
-    """The id of each value that words stand for, and the words: those given, or the flag's name."""
-    for action in parser._actions:  # noqa: SLF001
-        if action.option_strings and not isinstance(action.const, PLAIN):
-            yield id(action.const), [_option(action).lstrip(parser.prefix_chars)]
-    given = getattr(parser, "_given", {})
-    made = ((values.get(dest), words) for dest, words in given.items() if words)
-    yield from ((id(value), words) for value, words in made if not isinstance(value, PLAIN))
-    yield from getattr(parser, "_texts", {}).items()
-
-
-def plain(value: Any, texts: Texts, words: Sequence[str] = ()) -> Any:
-    """``value`` as JSON can hold it, the same text on any machine and in any run.
-
-    Args:
-        value: anything argparse can put into a namespace.
-        texts: the words that values were made from, by id of the value.
-        words: those of what holds it.
-    """
-    if value is None or type(value) in (bool, int, str):
-        return value
-    words = texts.get(id(value), words)
-    if isinstance(value, (int, str)):
-        return _stable_text(value, words) if hasattr(value, "name") else _plain(value)
-    if isinstance(value, float):
-        return float(value) if value - value == 0 else repr(float(value))  # strict JSON has no NaN
-    if isinstance(value, (list, tuple)):
-        return [plain(each, texts, words) for each in value]
-    if isinstance(value, (set, frozenset)):
-        return sorted((plain(each, texts, words) for each in value), key=json_text)
-    if isinstance(value, dict):
-        return {str(plain(key, texts, words)): plain(each, texts, words) for key, each in value.items()}
-    if isinstance(value, argparse.Namespace):
-        return plain(vars(value), texts, words)
-    return _stable_text(value, words)
-
-
-def _plain(value: int | str) -> int | str:
-    return str.__str__(value) if isinstance(value, str) else int(value)
-
-
-def _stable_text(value: Any, words: Sequence[str]) -> Any:
-    """A name or path that is the same in any run, else the words given, else its repr or type."""
-    import enum
-    import pathlib
-    import re
-
-    if isinstance(value, enum.Enum):
-        return f"{type(value).__qualname__}.{value.name}"
-    if isinstance(value, pathlib.PurePath):
-        return value.as_posix()
-    try:
-        if hasattr(value, "tolist"):  # numpy and torch: repr differs between their versions
-            return plain(value.tolist(), {})
-        if hasattr(value, "read") or hasattr(value, "write"):  # argparse.FileType
-            return str(value.name)
-        named = getattr(getattr(value, "func", value), "__qualname__", None)  # func: of a functools.partial
-        if words and (named or type(value).__module__ not in sys.stdlib_module_names):
-            return " ".join(words)  # a repr may leave out what tells values apart: two models, two lambdas
-        text = named or repr(value)
-    except Exception:
-        text = " at 0x0"
-    if not re.search(r"\bat 0x[0-9a-fA-F]+", text):
-        return text
-    return " ".join(words) if words else type(value).__qualname__
-
-
-def without_secrets(names: Sequence[str], value: Any) -> Any:
-    """``value`` of the argument that goes by ``names``, as it may be written."""
-    if isinstance(value, list):
-        return [without_secrets(names, each) for each in value]
-    if isinstance(value, dict):
-        return {key: without_secrets([*names, key], each) for key, each in value.items()}
-    if value in (None, "") or isinstance(value, bool):
-        return value
-    if any(map(is_secret_name, names)):
-        return "***"
-    key, equals, _ = str(value).partition("=")
-    if equals and is_secret_name(key.lstrip("-+")):
-        return f"{key}=***"
-    text = mask(str(value))
-    return value if text == str(value) else text
-
-
-def _holds_secret(names: Sequence[str], value: Any) -> bool:
-    """Whether a dictionary or list, of JSON or of ``key=value``, has a part that may not be written."""
-    if not isinstance(value, (dict, list, tuple)):
-        return False
-    try:
-        values = plain(value, {})
-        return bool(without_secrets(names, values) != values)
-    except RecursionError:  # a list that holds itself; the program is still parsing
-        return False
-
-
-def _names(action: argparse.Action) -> list[str]:
-    return [action.dest, *(option.lstrip("-") for option in action.option_strings)]
-
-
-# ---------------------------------------------------------------------------
-# The settings line
-# ---------------------------------------------------------------------------
-
-
-def settings_words(parser: argparse.ArgumentParser, values: Mapping[str, Any], texts: Texts, label: str) -> list[str]:
-    """The arguments as words that ``parser`` reads back: positionals, then options sorted by name.
-
-    A subcommand, what is left of the line, and, after ``--``, positionals with a leading dash come
-    after the options; ``--git_label=`` before them ends an option that would swallow them.
-    """
-    positionals: list[str] = []
-    left: list[str] = []
-    options: list[tuple[str, list[str]]] = []
-    for action in _written(parser, values, texts):
-        words = _words_of(parser, action, values[action.dest], texts)
-        if action.option_strings and action.nargs != argparse.REMAINDER:
-            options.append((_option(action).lstrip(parser.prefix_chars), words))
-        else:
-            (left if action.option_strings else positionals).extend(words)
-    below = next(_subparsers(parser), None)
-    further = [below[0], *settings_words(below[1], values, texts, label)] if below is not None else []
-    swallows = bool(left) or any(nargs in (argparse.PARSER, argparse.REMAINDER) for nargs in _positional_nargs(parser))
-    dashes = ["--"] if not swallows and any(_is_like_an_option(parser, word) for word in positionals) else []
-    if swallows or dashes:
-        return [*_ordered(options), f"--git_label={label}", *dashes, *positionals, *left, *further]
-    if not _is_argument(parser, "git_label"):
-        options.append(("git_label", _git_label(parser, label)))
-    return [*positionals, *_ordered(options)]
-
-
-def _ordered(options: list[tuple[str, list[str]]]) -> list[str]:
-    return [word for _, words in sorted(options) for word in words]
-
-
-def _positional_nargs(parser: argparse.ArgumentParser) -> list[int | str | None]:
-    return [action.nargs for action in parser._actions if not action.option_strings]  # noqa: SLF001
-
-
-def _git_label(parser: argparse.ArgumentParser, label: str) -> list[str]:
-    """The label as an option that parsers don't know; one word where a positional would take the second."""
-    if {"?", "*"} & {*_positional_nargs(parser)}:
-        return [f"--git_label={label}"]
-    return ["--git_label", *filter(None, [label])]
-
-
-def _is_like_an_option(parser: argparse.ArgumentParser, word: str) -> bool:
-    number = parser._negative_number_matcher.match(word) and not parser._has_negative_number_optionals  # noqa: SLF001
-    return word[:1] in parser.prefix_chars and len(word) > 1 and not number
-
-
-def _written(parser: argparse.ArgumentParser, values: Mapping[str, Any], texts: Texts) -> Iterator[argparse.Action]:
-    """The actions with a value to write; of those that exclude each other, the ones that were given."""
-
-    def is_default(action: argparse.Action) -> bool:
-        return _word(values.get(action.dest), texts) == _word(action.default, texts)
-
-    excluded = set()
-    for group in parser._mutually_exclusive_groups:  # noqa: SLF001
-        unchanged = [action for action in group._group_actions if is_default(action)]  # noqa: SLF001
-        all_unchanged = len(unchanged) == len(group._group_actions)  # noqa: SLF001
-        excluded.update(unchanged[1:] if group.required and all_unchanged else unchanged)
-    return (a for a in _written_once(parser) if a not in excluded and values.get(a.dest) is not None)
-
-
-def _written_once(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
-    """The actions whose values stand in the settings: of those that set one value, the first.
-
-    Flags that set or append a constant stand beside it, save where an append writes all of a list.
-    """
-    not_written = (argparse._SubParsersAction, argparse._HelpAction, argparse._VersionAction)  # noqa: SLF001
-    actions = [action for action in parser._actions if not isinstance(action, not_written)]  # noqa: SLF001
-    appended = {action.dest for action in actions if isinstance(action, argparse._AppendAction)}  # noqa: SLF001
-    seen = set()
-    for action in actions:
-        adds = isinstance(action, argparse._AppendConstAction)  # noqa: SLF001
-        several = adds or isinstance(action, argparse._StoreConstAction)  # noqa: SLF001
-        if (several or action.dest not in seen) and not (adds and action.dest in appended):
-            yield action
-        if not several:
-            seen.add(action.dest)
-
-
-def _words_of(parser: argparse.ArgumentParser, action: argparse.Action, value: Any, texts: Texts) -> list[str]:
-    """The words that give ``value`` to ``action``; none where its default does, or nothing can."""
-    if action.type is bool and value is False:  # bool("False") is True
-        return []
-    if action.nargs == 0:
-        return _flags_of(action, value)
-    option = [_option(action)] if action.option_strings else []
-    if isinstance(action, argparse._AppendAction) and isinstance(value, list):  # noqa: SLF001
-        added = _beyond_default(action, value)
-        if isinstance(action, argparse._ExtendAction):  # noqa: SLF001
-            return _words(parser, action, option, added, texts) if added else []
-        return [word for each in added for word in _words(parser, action, option, each, texts)]
-    if action.nargs == "?" and option and value is action.const:
-        return option
-    return _words(parser, action, option, value, texts)
-
-
-def _flags_of(action: argparse.Action, value: Any) -> list[str]:
-    """A flag as often as it was set."""
-    option = _option(action)
-    if isinstance(action, argparse._StoreConstAction):  # noqa: SLF001
-        return [option] if _same(value, action.const) else []
-    if isinstance(action, argparse._CountAction):  # noqa: SLF001
-        return [option] * (value - (action.default or 0) if isinstance(value, int) else 1)
-    if isinstance(action, argparse._AppendConstAction):  # noqa: SLF001
-        return [option for each in _beyond_default(action, value) if _same(each, action.const)]
-    if isinstance(action, argparse.BooleanOptionalAction):
-        noes = [name for name in action.option_strings if name.startswith("--no-")]
-        return [option] if value else noes[:1]
-    return [option] if value else []
-
-
-def _beyond_default(action: argparse.Action, value: list[Any]) -> list[Any]:
-    """What was given: append and extend add to their default, and so would the words read back."""
-    default = action.default if isinstance(action.default, list) else []
-    return value[len(default) :] if _same(value[: len(default)], default) else value
-
-
-def _same(one: Any, other: Any) -> bool:
-    """Whether they are equal; arrays don't say."""
-    return one is other or (type(one) is type(other) and json_text(plain(one, {})) == json_text(plain(other, {})))
-
-
-def _words(
-    parser: argparse.ArgumentParser,
-    action: argparse.Action,
-    option: list[str],
-    value: Any,
-    texts: Texts,
-) -> list[str]:
-    several = isinstance(value, (list, tuple)) and action.nargs not in (None, "?")
-    words = [_word_shown(action, each, texts) for each in (value if several else [value])]
-    if not option or not any(words):
-        return option or words
-    special = parser.prefix_chars + (parser.fromfile_prefix_chars or "")
-    if len(words) == 1 and words[0][0] in special:
-        return [f"{option[0]}={words[0]}"]
-    return [*option, *words]
-
-
-def _word_shown(action: argparse.Action, value: Any, texts: Texts) -> str:
-    names = _names(action)
-    return "***" if _holds_secret(names, value) else str(without_secrets(names, _word(value, texts, action.type)))
-
-
-def _word(value: Any, texts: Texts, convert: Any = None) -> str:
-    """The text that argparse would make ``value`` of."""
-    if hasattr(value, "_value_") and callable(convert):
-        return next((text for text in _texts_of_member(value) if _makes(convert, text, value)), str(value))
-    if isinstance(value, (bool, int, float, str)):
-        return str(value)
-    return " ".join(texts[id(value)]) if id(value) in texts else str(plain(value, texts))
-
-
-def _texts_of_member(member: Any) -> list[str]:
-    """What may stand for an enum's member: ``type=Colour``, ``type=Colour.__getitem__``, a converter of one's own."""
-    return [str(member.value), str(member.name), str(member)]
-
-
-def _makes(convert: Callable[[str], object], text: str, value: object) -> bool:
-    try:
-        return convert(text) is value
-    except Exception:
-        return False
-
-
-def _option(action: argparse.Action) -> str:
-    """``--learning-rate`` of ``-l, --learning-rate``."""
-    long = (name for name in action.option_strings if name.startswith("--"))
-    return next(long, action.option_strings[0])
-
-
-def on_one_line(word: str) -> str:
-    """Bare where ``split()`` gives it back, else as a shell reads it; what is no UTF-8 can't be opened as text."""
-    bare = word and not any(c.isspace() or c in "'\"\x7f" or c < " " or "\ud800" <= c <= "\udfff" for c in word)
-    return word if bare else quote([word])
 
 
 # ---------------------------------------------------------------------------
@@ -540,7 +245,7 @@ DELTA_FACTS = ("kind", "executable", "target", "sha256", "size", "count")
 def base_of(code: Code, parsed: Parsed) -> str:
     """The commits and the arguments, as a SHA-256 in hexadecimal."""
     commits = sorted([place, repository["commit"] or ""] for place, repository in _named(code))
-    return _digest(["base", commits, parsed.digest])
+    return digest(["base", commits, parsed.digest])
 
 
 def delta_of(code: Code) -> str:
@@ -551,7 +256,7 @@ def delta_of(code: Code) -> str:
         for file in (*repository["files"], *repository["left_out"])
         if file.get("state") != "converted" and not is_bytecode(file["path"]) and not _is_ours(repository, file["path"])
     ]
-    return _digest(["delta", sorted(found, key=json_text)])
+    return digest(["delta", sorted(found, key=canonical_json)])
 
 
 def _named(code: Code) -> list[tuple[str, dict[str, Any]]]:
@@ -587,18 +292,6 @@ def _path_in(repository: Mapping[str, Any], file: Mapping[str, Any]) -> str:
     return path[len(top) :] if path.startswith(top) else os.path.basename(path)
 
 
-def json_text(value: Any, *, in_order: bool = False) -> str:
-    import json
-
-    return json.dumps(value, sort_keys=not in_order, separators=(",", ":"))
-
-
-def _digest(value: Any) -> str:
-    import hashlib
-
-    return hashlib.sha256(json_text(value).encode("ascii")).hexdigest()
-
-
 # ---------------------------------------------------------------------------
 # Once for a program, whatever processes it is
 # ---------------------------------------------------------------------------
@@ -622,7 +315,7 @@ class Recorded(NamedTuple):
 def _recorded(parser: LTParser, words: list[str], namespace: Any, rest: list[str]) -> Recorded:
     """The record of what ``words`` were parsed to, made now unless it is known."""
     try:
-        parsed = Parsed.of(parser, vars(namespace), [] if _is_the_kernels(words) else rest)
+        parsed = Parsed.of(parser, values_of(parser, namespace), [] if _is_the_kernels(words) else rest)
         known = _known(parsed, parser.record_dir, words)
         recorded = known or _of_the_job(parser, parsed)
         _remember(parsed, parser.record_dir, recorded)
@@ -633,7 +326,7 @@ def _recorded(parser: LTParser, words: list[str], namespace: Any, rest: list[str
         raise
     except Exception as error:  # whatever the arguments and the disk hold, the program gets its id
         _warn(f"these arguments are not recorded: {type(error).__name__}: {error}")
-        base = _digest(words)[:SHORT]
+        base = digest(words)[:SHORT]
         return Recorded(f"LT_delta-{'0' * SHORT}_base-{base}_LT", base, "", None)
 
 
@@ -653,7 +346,7 @@ def _remember(parsed: Parsed, record_dir: str, recorded: Recorded) -> None:
     parses = _told(os.environ.get(PARSED_VARIABLE, ""))
     ours = list(parses.items())[-LAST_PARSES:] if parses.pop("pid", None) == os.getpid() else []
     known = {**dict(ours), _parse_key(parsed, record_dir): recorded, "pid": os.getpid()}
-    os.environ[PARSED_VARIABLE] = json_text(known, in_order=True)
+    os.environ[PARSED_VARIABLE] = canonical_json(known, in_order=True)
 
 
 def _of_the_job(parser: LTParser, parsed: Parsed) -> Recorded:
@@ -668,7 +361,7 @@ def _of_the_job(parser: LTParser, parsed: Parsed) -> Recorded:
             return Recorded(*known["recorded"])
         recorded = _record(parser, parsed)
         if not known:
-            append(told, json_text({"pid": os.getpid(), "recorded": recorded}).encode("ascii"))
+            append(told, canonical_json({"pid": os.getpid(), "recorded": recorded}).encode("ascii"))
         return recorded
 
 
@@ -693,7 +386,7 @@ def _told(text: str) -> dict[str, Any]:
 
 
 def _parse_key(parsed: Parsed, record_dir: str) -> str:
-    return _digest([parsed.digest, os.path.abspath(record_dir)])[:SHORT]
+    return digest([parsed.digest, os.path.abspath(record_dir)])[:SHORT]
 
 
 def _is_the_kernels(words: list[str]) -> bool:
@@ -747,7 +440,8 @@ def _suspect(parser: LTParser, recorded: Recorded) -> None:
 
 def _made(path: str, parsed: Parsed, code: Code, recorded: Recorded) -> bool:
     """Whether we made the record: filled beside its place and renamed, so nobody sees half."""
-    making = os.path.join(os.path.dirname(path), f".making-{os.getpid()}-{os.urandom(4).hex()}")
+    # What other runs see of it among untracked files is known as a record by the rest of the name.
+    making = os.path.join(os.path.dirname(path), f".making-{os.urandom(4).hex()}-{os.path.basename(path)}")
     os.makedirs(making)
     try:
         facts = _filled(making, path, parsed, code, recorded)
@@ -770,8 +464,8 @@ def _filled(making: str, path: str, parsed: Parsed, code: Code, recorded: Record
     code.keep(record)
     aside = "".join(f"(not in this diff: {printable(name)})\n" for name in code.not_in_diff)
     write(os.path.join(making, PATCH), encoded(aside) + code.diff)
-    settings = parsed.line(recorded.git_label) + "\n"
-    write(os.path.join(making, SETTINGS.format(recorded.hash_code)), encoded(settings))
+    settings = encoded(parsed.line(recorded.git_label))
+    write(os.path.join(making, SETTINGS.format(recorded.hash_code)), settings)
     _copy_untracked(record, os.path.join(making, UNTRACKED), code)
     facts = _facts(path, parsed, code, recorded)
     write(os.path.join(record, RUN_JSON), as_json(facts))
@@ -881,7 +575,7 @@ class Pointer:
         values = {"id": run.id, "name": run.name, "directory": run.directory}
         line = {"time": iso(time.time()), "kind": "run", "pid": os.getpid(), "values": values}
         if values not in [each.get("values") for each in map(_told, text_of(self.log).splitlines())]:
-            append(self.log, encoded(json_text(line) + "\n"))
+            append(self.log, encoded(canonical_json(line) + "\n"))
 
 
 def _warn(message: str) -> None:

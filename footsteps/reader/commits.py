@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from footsteps.reader import runs
-from footsteps.reader.formats import text
+from footsteps.reader.formats import sha256_of, text
 from footsteps.reader.repositories import as_bytes, link_on, transport, urls_of
 from footsteps.recorder.format import BUNDLE_REF, RECORD, FootstepsError, quote
 from footsteps.recorder.git import GitError, git
@@ -291,13 +291,3 @@ def blocks_of(path: bytes, size: object = None) -> Iterator[bytes]:
             raise OSError(22, f"its copy has {found.st_size} bytes, not {size}")
         while block := file.read(BLOCK):
             yield block
-
-
-def sha256_of(path: bytes) -> str:
-    """The SHA-256 of a plain file, hexadecimal."""
-    import hashlib
-
-    digest = hashlib.sha256()
-    for block in blocks_of(path):
-        digest.update(block)
-    return digest.hexdigest()

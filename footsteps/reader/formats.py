@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from io import FileIO
 
-from footsteps.recorder.format import FORMAT, INFO, PACKAGES, RECORD, RUN_JSON, SECTIONS, from_json
+from footsteps.recorder.format import FORMAT, INFO, PACKAGES, RECORD, RUN_JSON, SECTIONS, from_json, hasher
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
@@ -137,13 +137,29 @@ def read_bytes(path: str, damage: list[Problem]) -> bytes:
         return b""
 
 
-def plain_file(path: str) -> FileIO:
+def plain_file(path: str | bytes) -> FileIO:
     """The file, opened for reading; an OSError where a pipe would be waited for, or a device read for ever."""
     file = FileIO(path, opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0)))
     if os.fstat(file.fileno()).st_mode & 0o170000 != 0o100000:
         file.close()
         raise OSError(22, "no plain file")
     return file
+
+
+def sha256_of(path: str | bytes) -> str:
+    """The SHA-256 of a plain file, hexadecimal. Raises OSError if it is none, or can't be read."""
+    with plain_file(path) as file:
+        return digest_of(file)
+
+
+def digest_of(file: FileIO) -> str:
+    """The SHA-256 of what an open file holds, hexadecimal."""
+    if os.fstat(file.fileno()).st_size > 1 << 20:
+        import hashlib  # noqa: F401 - for then `hasher` takes OpenSSL's, faster and slow to load
+    digest = hasher("sha256")(b"")
+    while block := file.read(1 << 20):
+        digest.update(block)
+    return str(digest.hexdigest())
 
 
 def read_object(path: str, damage: list[Problem]) -> dict[str, Any] | None:
@@ -222,7 +238,8 @@ def merged_inputs(record: str, damage: list[Problem]) -> list[dict[str, Any]]:
     for name in names:
         if name.startswith("inputs-") and name.endswith(".jsonl"):
             for line in read_lines(os.path.join(record, name), damage):
-                merge_input(merged, line)
+                if "not_followed" not in line:  # which the outcome tells
+                    merge_input(merged, line)
     return list(merged.values())
 
 

@@ -22,8 +22,9 @@ from footsteps.reader.expressions import (
     said,
 )
 from footsteps.reader.formats import Problem, kind_of, seconds, text
-from footsteps.reader.runs import OUTCOMES, Run, Walk, is_alive, this_host
+from footsteps.reader.runs import OUTCOMES, Run, Walk, is_alive
 from footsteps.recorder.format import RECORD, RECORDED, from_json, hasher
+from footsteps.recorder.machine import host_name
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def spelled(path: str) -> str:
 # ---------------------------------------------------------------------------------------------
 
 
-INDEX_FROM = 500  # runs, and directories that are none, below a root from which an index is worth its file
+INDEX_FROM = 100  # runs, and directories that are none, below a root from which an index is worth its file
 INSIDE_TO = 3_000  # up to so many runs, each finished one is looked at for changes on every call
 RECENT = 86400  # seconds; to a run begun or ended since then, other ranks may add after the first has ended it
 BYPASSED = "not used, an index that can't be kept"
@@ -97,19 +98,14 @@ def cache_directory() -> str:
     """Where what readers compute may be kept, by the platform's custom."""
     import sys
 
-    home = os.path.expanduser("~")
-    if sys.platform == "darwin":
-        base = os.path.join(home, "Library", "Caches")
-    elif os.name == "nt":
-        base = os.environ.get("LOCALAPPDATA") or os.path.join(home, "AppData", "Local")
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or os.path.join(home, ".cache")
+    usual = "~/Library/Caches" if sys.platform == "darwin" else "~/.cache"
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser(usual)
     return os.path.join(base, "footsteps")
 
 
 def index_file(root: str) -> str:
     """The index of a root: of this machine, for another one sees other processes."""
-    key = "\0".join((this_host(), os.path.realpath(root), os.path.abspath(root)))
+    key = "\0".join((host_name(), os.path.realpath(root), os.path.abspath(root)))
     digest = hasher("sha256")(os.fsencode(key)).hexdigest()[:24]
     return os.path.join(cache_directory(), f"runs-{LAYOUT}-{digest}.sqlite")
 

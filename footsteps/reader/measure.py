@@ -54,9 +54,26 @@ def measured(kind: str, a: bytes, b: bytes) -> dict[str, Any]:
 
     try:
         return MEASURES[kind](a, b)
+    except PackageMissing as error:
+        return verdict("different", f"other content; {error}")
     except Exception as error:  # whatever a file holds: decoders raise what they like
         why = re.sub(r" <\S+ object at 0x[0-9a-f]+>", "", f"{type(error).__name__}: {error}")
         return verdict("different", f"other content ({why})"[:200])
+
+
+class PackageMissing(Exception):
+    """A package without which content can't be measured; says which, what for, and how to get it."""
+
+
+def needed(name: str, things: str) -> Any:
+    """The module of this name, with which things are compared. Raises PackageMissing where it is not installed."""
+    from importlib import import_module
+
+    try:
+        return import_module(name)
+    except ImportError:
+        package = {"PIL": "Pillow"}.get(name, name)
+        raise PackageMissing(f"{package} is needed to compare the {things}: pip install {package}") from None
 
 
 def verdict(said: str, note: str, largest: float | None = None) -> dict[str, Any]:
@@ -201,49 +218,18 @@ def measure_npy(a: bytes, b: bytes) -> dict[str, Any]:
 
 
 def array_of(data: bytes) -> tuple[tuple[int, ...], Any]:
-    """The shape and the numbers in C order; by numpy if it is here, else in plain Python.
+    """The shape and the numbers in C order. Raises ValueError for an array of something else than numbers."""
+    import io
 
-    Raises ValueError for an array of something else than numbers.
-    """
-    try:
-        import io
-
-        import numpy as np
-    except ImportError:
-        return plain_array(data)
+    np = needed("numpy", "numbers")
     array = np.load(io.BytesIO(data), allow_pickle=False)
     if array.dtype.kind not in "biufc":
         raise ValueError(f"an array of {array.dtype}")
     return array.shape, array.ravel()
 
 
-STRUCT_LETTERS = {
-    "b1": "?", "i1": "b", "i2": "h", "i4": "i", "i8": "q", "u1": "B", "u2": "H", "u4": "I", "u8": "Q",
-    "f2": "e", "f4": "f", "f8": "d",
-}  # fmt: skip
-
-
-def plain_array(data: bytes) -> tuple[tuple[int, ...], list[Any]]:
-    """The shape and the numbers of a .npy file, without numpy."""
-    import ast
-    import struct
-
-    long = data[6] > 1
-    start = 12 if long else 10
-    size = struct.unpack_from("<I" if long else "<H", data, 8)[0]
-    header = ast.literal_eval(data[start : start + size].decode("latin-1"))
-    letter = STRUCT_LETTERS[header["descr"][1:]]
-    order = ">" if header["descr"][0] == ">" else "<"
-    body = data[start + size :]
-    count = len(body) // struct.calcsize(letter)
-    shape = (*header["shape"], "in Fortran order") if header["fortran_order"] else header["shape"]
-    return shape, list(struct.unpack(f"{order}{count}{letter}", body))
-
-
 def measure_numbers(a: Any, b: Any) -> dict[str, Any]:
-    """Two equally long rows of numbers, numpy arrays or lists."""
-    if isinstance(a, list):
-        return measure_leaves([("", x) for x in a], [("", x) for x in b])
+    """Two numpy arrays of one dimension and as many numbers."""
     import numpy as np
 
     wide = "clongdouble" if "c" in a.dtype.kind + b.dtype.kind else "longdouble"  # 64-bit integers fit
@@ -334,7 +320,7 @@ def chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def measure_image(a: bytes, b: bytes) -> dict[str, Any]:
-    """Two images by their pixels, frame by frame; by Pillow if it is here, else, of PNG files, in plain Python."""
+    """Two images by their pixels, frame by frame."""
     from itertools import zip_longest
 
     seen = [measure_frame(left, right) for left, right in zip_longest(frames(a), frames(b))]
@@ -364,11 +350,7 @@ def measure_frame(left: Frame | None, right: Frame | None) -> dict[str, Any]:
 
 def unequal_pixels(a: bytes, b: bytes, channels: int) -> tuple[int, int]:
     """How many pixels differ, and by how much in one channel at most."""
-    try:
-        import numpy as np
-    except ImportError:
-        gaps = [abs(x - y) for x, y in zip(a, b, strict=True)]
-        return sum(any(gaps[n : n + channels]) for n in range(0, len(gaps), channels)), max(gaps)
+    np = needed("numpy", "pixels")
     left, right = (np.frombuffer(data, np.uint8).astype(np.int16) for data in (a, b))
     apart = np.abs(left - right).reshape(-1, channels).max(axis=1)
     return int((apart > 0).sum()), int(apart.max())
@@ -377,15 +359,13 @@ def unequal_pixels(a: bytes, b: bytes, channels: int) -> tuple[int, int]:
 def frames(data: bytes) -> Iterator[Frame]:
     """Width and height of each frame, and its pixels: a byte for each channel, or numbers where a byte can't hold them.
 
-    Raises ValueError where neither Pillow nor we can read all of it.
+    Raises ValueError where Pillow can't read all of it.
     """
-    try:
-        import io
+    import io
 
-        from PIL import Image, ImageSequence, UnidentifiedImageError
-    except ImportError:
-        yield plain_pixels(data)
-        return
+    needed("PIL", "pixels")
+    from PIL import Image, ImageSequence, UnidentifiedImageError
+
     try:
         opened = Image.open(io.BytesIO(data))
     except UnidentifiedImageError:  # whose message is the address of our BytesIO
@@ -409,59 +389,10 @@ def deep_pixels(image: Any) -> Any:
     from array import array
 
     mode, code = ("F", "f") if image.mode == "F" else ("I", "i")
-    values = array(code, image.convert(mode).tobytes())
-    try:
-        import numpy as np
-    except ImportError:
-        return list(values)
-    return np.asarray(values)
+    return needed("numpy", "pixels").asarray(array(code, image.convert(mode).tobytes()))
 
 
 ALIKE = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")  # modes of which RGBA loses nothing
-
-
-def plain_pixels(data: bytes) -> tuple[tuple[int, int], bytes]:
-    """The pixels of a PNG file of 8 bits, not interlaced (as matplotlib writes), without Pillow."""
-    import struct
-    import zlib
-
-    listed = list(chunks(data))
-    if not listed or listed[0][0] != b"IHDR":
-        raise ValueError("Pillow is needed to compare the pixels")
-    width, height, depth, color, _, _, interlaced = struct.unpack(">IIBBBBB", listed[0][1])
-    if depth != 8 or interlaced or color not in CHANNELS:
-        raise ValueError("Pillow is needed to compare the pixels")
-    lines = zlib.decompressobj().decompress(b"".join(c for kind, c in listed if kind == b"IDAT"), LARGEST_READ)
-    return (width, height), unfiltered(lines, width * CHANNELS[color], CHANNELS[color])
-
-
-CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}  # by PNG's colour type
-
-
-def unfiltered(lines: bytes, width: int, step: int) -> bytes:
-    """The bytes of a PNG's lines, each with its filter's number before it, as they were."""
-    above, out = bytearray(width), bytearray()
-    for start in range(0, len(lines) - width, width + 1):
-        line = bytearray(lines[start + 1 : start + 1 + width])
-        undo(lines[start], line, above, step)
-        out += line
-        above = line
-    return bytes(out)
-
-
-def undo(kind: int, line: bytearray, above: bytearray, step: int) -> None:
-    """Take back one line's filter."""
-    for n in range(len(line)):
-        left = line[n - step] if n >= step else 0
-        corner = above[n - step] if n >= step else 0
-        guess = (0, left, above[n], (left + above[n]) // 2, paeth(left, above[n], corner))[kind]
-        line[n] = (line[n] + guess) & 255
-
-
-def paeth(left: int, above: int, corner: int) -> int:
-    """PNG's fourth filter: whichever of the three is nearest to left + above - corner."""
-    near = left + above - corner
-    return min((left, above, corner), key=lambda value: abs(near - value))
 
 
 def measure_svg(a: bytes, b: bytes) -> dict[str, Any]:

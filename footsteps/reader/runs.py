@@ -48,6 +48,7 @@ from footsteps.recorder.format import (
     FootstepsError,
     quote,
 )
+from footsteps.recorder.machine import host_name
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
@@ -335,20 +336,11 @@ def is_alive(facts: Mapping[str, Any]) -> bool | None:
     pid, boot = process.get("pid"), text(process.get("boot_id"))
     if not isinstance(pid, int) or isinstance(pid, bool) or pid <= 0:
         return None
-    here = facts.get("host") == this_host()
+    here = facts.get("host") == host_name()
     if boot and boot != boot_id():
         return False if here else None
     lives = same_process(pid, process)
     return lives if lives or here else None
-
-
-def this_host() -> str:
-    """The name of this machine, as the recorder takes it."""
-    if hasattr(os, "uname"):
-        return os.uname().nodename
-    import socket
-
-    return socket.gethostname()
 
 
 def boot_id() -> str:
@@ -446,8 +438,8 @@ class Walk:
             if real in self.seen:
                 continue
             self.seen.add(real)
-            kind, worth = self.look(path)
-            if kind and worth:
+            kind = kind_of(path)
+            if kind:
                 yield Run(path, self.root, kind)
             if kind and left <= BELOW_A_RUN:
                 self.note_folders_between(path)
@@ -465,10 +457,6 @@ class Walk:
         while folder != self.root and not kind_of(folder):
             self.groups[folder] = os.stat(folder).st_mtime_ns
             folder = os.path.dirname(folder)
-
-    def look(self, path: str) -> tuple[str | None, bool]:
-        """What wrote a directory (None: it is no run), and whether it is worth being told."""
-        return kind_of(path), True
 
     def folders(self, path: str, grouping: bool = False) -> list[str]:
         """The names of a directory's folders, hidden ones left out; a group's links are for later."""

@@ -10,18 +10,18 @@ Each question is asked of the root's index where there is one, else of the direc
 from __future__ import annotations
 
 import os
-import re
 
 from footsteps.reader.expressions import FACTS, PACKAGE, matches, parameters, parse
-from footsteps.reader.formats import Problem, plain_file, read_bytes
+from footsteps.reader.formats import Problem, digest_of, plain_file
 from footsteps.reader.index import ARTIFACT, BYPASSED, INPUT, Index, cache_directory, files_of, forget, is_damage
-from footsteps.reader.runs import OUTCOMES, Walk, default_roots, find, guess, newest_first
-from footsteps.recorder.format import RECORD, RECORDED, RUN_JSON, from_json
+from footsteps.reader.runs import OUTCOMES, default_roots, find, guess, newest_first
+from footsteps.recorder.format import hasher
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from typing import BinaryIO, TypeVar
+    from io import FileIO
+    from typing import TypeVar
 
     from footsteps.reader.expressions import Expression
     from footsteps.reader.runs import Run
@@ -33,59 +33,6 @@ if TYPE_CHECKING:
 # ---------------------------------------------------------------------------------------------
 # Asking: through the index where there is one, from the directories where not
 # ---------------------------------------------------------------------------------------------
-
-
-class Sieve(Walk):
-    """A walk that passes over runs whose bytes show that an expression can't hold.
-
-    Decoding JSON takes most of the time of a search without an index. An argument or a recorded
-    value is there by its name; no other is worth a look if none of its values is as asked.
-    """
-
-    def __init__(self, root: str, problems: list[Problem], wanted: Iterable[Expression]) -> None:
-        super().__init__(root, problems)
-        self.needles = [(each, needle(each)) for each in wanted if is_parameter(each)]
-
-    def look(self, path: str) -> tuple[str | None, bool]:
-        """What wrote a directory, and whether its record may fulfil all expressions."""
-        if not self.needles:
-            return super().look(path)
-        record = f"{path}{os.sep}{RECORD}{os.sep}"
-        content = read_bytes(record + RUN_JSON, [])
-        if not content:
-            return super().look(path)
-        if not content.rstrip().endswith(b"}") or FIRST not in content[:100]:
-            return "run", True  # damaged, foreign, or newer: a close look is needed
-        content += read_bytes(record + RECORDED, [])
-        return "run", all(may_hold(asked, pattern, content) for asked, pattern in self.needles)
-
-
-FIRST = b'"format": 1'
-
-
-def is_parameter(asked: Expression) -> bool:
-    """Whether an expression can only be about arguments and recorded values of a plain name."""
-    named = re.fullmatch(r"(?:[^.]+\.)*\w+", asked.name, re.ASCII)
-    known_by_all = asked.name.startswith(PACKAGE) or any(map(asked.concerns, FACTS))
-    return bool(asked.operator and named) and not known_by_all
-
-
-def needle(asked: Expression) -> re.Pattern[bytes]:
-    """What matches each value in a record's bytes that has the last part of an expression's name."""
-    key = asked.name.rpartition(".")[2].replace("_", "[-_]").encode()
-    return re.compile(key + rb'"\s*:\s*([\[{]|"(?:[^"\\]|\\.)*"|[^\s,\]}]+)')
-
-
-def may_hold(asked: Expression, pattern: re.Pattern[bytes], content: bytes) -> bool:
-    """Whether one of the values that a pattern finds fulfils an expression, or is a list."""
-    for found in pattern.finditer(content):
-        try:
-            value = from_json(found[1].decode("ascii"))
-        except ValueError:  # a list, an object, or what is no JSON
-            return True
-        if asked.holds(asked.name, value):
-            return True
-    return False
 
 
 def unwatched(items: Iterable[Run], label: str) -> Iterator[Run]:  # noqa: ARG001
@@ -102,22 +49,32 @@ def search(
 ) -> list[Run]:
     """The runs below the roots for which all of `include` and none of `exclude` hold, newest first.
 
+    Arguments that LTParser recorded for a run below the roots are that run's, and no hit of their own.
+
     problems: where to note what stood in the way; watch: is given what takes long, and a label.
     Raises FootstepsError for an expression that can't be read.
     """
     wanted, unwanted = [*map(parse, include)], [*map(parse, exclude)]
     met = [] if problems is None else problems
-    found: list[Run] = []
-    for root in separate(roots):
+    places, found = separate(roots), []  # type: tuple[list[str], list[Run]]
+    for root in places:
         found += answers(
             root,
             lambda index: index.matching(wanted, unwanted),
             lambda runs: (run for run in runs if fits(run, wanted, unwanted)),
             met=met,
             watch=watch,
-            found=Sieve(root, met, wanted).runs(),
         )
-    return newest_first(found)
+    return newest_first(without_records_of_runs(found, places))
+
+
+def without_records_of_runs(found: list[Run], roots: Iterable[str]) -> list[Run]:
+    """What was found but for LTParser's records whose arguments a run below the roots has, be it found or not."""
+    records = {run.hash_code for run in found if run.hash_code and run.kind == "arguments"}
+    if not records:
+        return found
+    told = {run.hash_code for run in known(roots) if run.hash_code in records and run.kind == "run"}
+    return [run for run in found if run.hash_code not in told or run.kind != "arguments"]
 
 
 def unheard_of(roots: Iterable[str] | None, include: Iterable[str]) -> str:
@@ -157,9 +114,8 @@ def answers(
     *,
     met: list[Problem],
     watch: Watch,
-    found: Iterable[Run] | None = None,
 ) -> list[Item]:
-    """What an index answers, or what a look at each run (`found`) says where there is none."""
+    """What an index answers, or what a look at each run says where there is none."""
     index = Index.of(root, met, watch)
     if index:
         try:
@@ -170,7 +126,7 @@ def answers(
                 forget(index.path)
         finally:
             index.close()
-    return list(look(find([root], met) if found is None else found))
+    return list(look(find([root], met)))
 
 
 def fits(run: Run, wanted: Sequence[Expression], unwanted: Sequence[Expression]) -> bool:
@@ -305,11 +261,9 @@ def hash_of(path: str, size: int | None, written: int) -> str:
         return ""
 
 
-def kept_hash(key: str, stream: BinaryIO) -> str:
+def kept_hash(key: str, stream: FileIO) -> str:
     """The SHA-256 of an open file, from the cache if it was taken before."""
-    import hashlib  # faster than `hasher` for large files
-
-    note = os.path.join(cache_directory(), "hashes", hashlib.sha256(key.encode()).hexdigest())
+    note = os.path.join(cache_directory(), "hashes", hasher("sha256")(key.encode()).hexdigest())
     try:
         with open(note) as known_hash:
             kept = known_hash.read()
@@ -317,16 +271,14 @@ def kept_hash(key: str, stream: BinaryIO) -> str:
             return kept
     except OSError:
         pass
-    digest = hashlib.sha256()
-    for block in iter(lambda: stream.read(1 << 20), b""):
-        digest.update(block)
+    digest = digest_of(stream)
     try:
         os.makedirs(os.path.dirname(note), mode=0o700, exist_ok=True)
         with open(note, "w") as fresh:
-            fresh.write(digest.hexdigest())
+            fresh.write(digest)
     except OSError:
         pass
-    return digest.hexdigest()
+    return digest
 
 
 def separate(roots: Iterable[str] | None) -> list[str]:

@@ -17,9 +17,9 @@ import os
 
 from footsteps.reader import search
 from footsteps.reader.compare import artifacts_of
-from footsteps.reader.formats import kind_of
+from footsteps.reader.formats import kind_of, sha256_of
 from footsteps.reader.runs import Run
-from footsteps.recorder.format import FootstepsError, hasher
+from footsteps.recorder.format import FootstepsError
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from footsteps.reader.formats import Problem
 
-__all__ = ["Origin", "Trace", "told_by_file", "told_by_name", "trace"]
+__all__ = ["Origin", "Trace", "hash_codes_in", "run_from_metadata", "trace"]
 
 LARGEST_READ = 64 << 20  # bytes of a figure in which its run is looked for
 
@@ -86,11 +86,11 @@ def trace(
         made.add(run, "content", name)
     for run, name in without_manifest(found, roots):
         made.add(run, "content", name)
-    told = told_by_file(path)
+    told = run_from_metadata(path)
     for run in search.search(roots, [f"id=={told['id']}"]) if told else ():
         made.add(run, "metadata")
     made.add_unknown(told)
-    for code in told_by_name(os.path.abspath(path)):
+    for code in hash_codes_in(os.path.abspath(path)):
         for run in search.search(roots, [f"hash_code=={code}"]):
             made.add(run, "name")
     for run in lies_in(path):
@@ -156,17 +156,6 @@ def without_manifest(found: Trace, roots: Sequence[str] | None) -> Iterator[tupl
                 yield run, name
 
 
-def sha256_of(path: str) -> str:
-    """The SHA-256 of a file, hex."""
-    if os.path.getsize(path) > 1 << 20:
-        import hashlib  # noqa: F401 - for then `hasher` takes OpenSSL's, faster and slow to load
-    digest = hasher("sha256")(b"")
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return str(digest.hexdigest())
-
-
 # ---------------------------------------------------------------------------------------------
 # By what the file itself tells
 # ---------------------------------------------------------------------------------------------
@@ -178,26 +167,26 @@ ORIGIN = (
 )
 
 
-def told_by_file(path: str) -> dict[str, str]:
+def run_from_metadata(path: str) -> dict[str, str]:
     """The run that a figure names: {"name", "id", "code_id"}; {} if it names none."""
     with open(path, "rb") as file:
         data = file.read(LARGEST_READ)
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return told_by_png(data)
+        return run_from_png(data)
     if data.startswith(b"\x1f\x8b"):
         data = unpacked(data)
     if data.startswith((b"%PDF-", b"%!PS")) or b"<svg" in data[:4096]:
-        return told_by_text(data)
+        return run_from_text(data)
     return {}
 
 
-def told_by_png(data: bytes) -> dict[str, str]:
+def run_from_png(data: bytes) -> dict[str, str]:
     """The same of a PNG file, out of its texts; an id that is none of ours is no word about a run."""
     import re
 
     from footsteps.reader.measure import chunks
 
-    texts = dict(text_of(kind, content) for kind, content in chunks(data) if kind in TEXTS)
+    texts = dict(text_chunk(kind, content) for kind, content in chunks(data) if kind in TEXTS)
     tags = {"name": "run", "id": "id", "code_id": "code_id"}
     told = {key: texts.get(f"footsteps:{tag}", "") for key, tag in tags.items()}
     return told if re.fullmatch(ID, told["id"]) else {}
@@ -206,7 +195,7 @@ def told_by_png(data: bytes) -> dict[str, str]:
 TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 
 
-def text_of(kind: bytes, content: bytes) -> tuple[str, str]:
+def text_chunk(kind: bytes, content: bytes) -> tuple[str, str]:
     """Key and text of one of a PNG file's texts, however another program has packed it again."""
     key, _, rest = content.partition(b"\0")
     if kind == b"tEXt":
@@ -237,7 +226,7 @@ def unpacked(data: bytes) -> bytes:
         return b""
 
 
-def told_by_text(data: bytes) -> dict[str, str]:
+def run_from_text(data: bytes) -> dict[str, str]:
     """The same of PDF, SVG and PostScript, whose metadata are one sentence somewhere in the file.
 
     PDF says what is not ASCII in UTF-16, and puts a backslash before parentheses.
@@ -252,7 +241,7 @@ def told_by_text(data: bytes) -> dict[str, str]:
     return {}
 
 
-def told_by_name(path: str) -> set[str]:
+def hash_codes_in(path: str) -> set[str]:
     """The LiteTracer hashes in a path."""
     import re
 

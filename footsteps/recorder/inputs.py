@@ -20,7 +20,6 @@ import os
 import sys
 from _weakref import ref
 from time import monotonic, time
-from types import ModuleType
 
 from footsteps.recorder.format import RECORD, RUN_JSON, append, append_line, from_json, json_text, say
 from footsteps.recorder.libraries import (
@@ -39,18 +38,17 @@ from footsteps.recorder.places import (
     is_of_system,
     is_plain,
     is_run,
+    name_text,
     path_of,
     stat_kind,
     temporary_folders,
-    text_of,
 )
 from footsteps.recorder.wrappers import (
-    PACKAGE,
     PACKAGE_FOLDER,
     around,
-    is_foreign,
     is_wrapper,
     original_of,
+    own_errors_dropped,
     without_ours,
     wrapper,
 )
@@ -115,7 +113,7 @@ def wrap_open(original: Any) -> Any:
         try:
             if mode in ("rb", "r", "rt"):
                 opened = original(file, mode, buffering, encoding, errors, newline, closefd, opener)
-                collect(file if file.__class__ is str else text_of(file))  # an object lives as long as without us
+                collect(file if file.__class__ is str else name_text(file))  # an object lives as long as without us
                 try:
                     more()
                     return opened
@@ -153,7 +151,7 @@ def wrap_os_open(original: Any) -> Any:
             if flags & _WRITES:
                 tracker.opened(path, reading=False)
             else:
-                _collect(text_of(path))
+                _collect(name_text(path))
                 if tracker.remaining:
                     del tracker.remaining[-1:]  # of another thread's may be none left
                 else:
@@ -227,12 +225,8 @@ def silent(method: Method) -> Method:
     """A method whose own errors are not worth an exception in somebody's open(); a signal handler's go through."""
 
     def called(*given: Any, **named: Any) -> Any:
-        try:
+        with own_errors_dropped:
             return method(*given, **named)
-        except Exception as error:
-            if is_foreign(error):
-                raise
-            return None
 
     called.__doc__ = method.__doc__
     return called  # type: ignore[return-value]
@@ -278,17 +272,17 @@ class InputTracker:
     def opened(self, file: Any, reading: bool) -> None:
         """Note that a file was opened for writing, and maybe for reading too."""
         if reading:  # it was there before, and is looked at before it counts as the program's own
-            self.names.append(text_of(file))
+            self.names.append(name_text(file))
             self.collect()
             self.check(len(self.pending))
         if file.__class__ is not int:
-            self.written(os.path.abspath(text_of(file)))
+            self.written(os.path.abspath(name_text(file)))
         self.flush()
 
     @silent
     def keep_in_sight(self, opened: Any, file: Any) -> None:
         """Remember what writes to the run's directory for as long as the program does; see flush_written."""
-        path = os.path.abspath(text_of(file)) if self.run is not None and file.__class__ is not int else ""
+        path = os.path.abspath(name_text(file)) if self.run is not None and file.__class__ is not int else ""
         if path and path.startswith(self.run.directory):  # type: ignore[union-attr]
             if len(self.writing) >= BATCH:
                 self.writing = [one for one in self.writing if one() is not None]
@@ -299,11 +293,8 @@ class InputTracker:
         writing, self.writing = self.writing, []
         for opened in (one() for one in writing):
             if opened is not None and not opened.closed:
-                try:
+                with own_errors_dropped:  # a full disk: the program hears of it when it closes the file
                     opened.flush()
-                except (OSError, ValueError) as error:  # a full disk, which the program hears of when it closes it
-                    if is_foreign(error):
-                        raise
 
     @silent
     def opened_below(self, descriptor: int, flags: int) -> None:
@@ -346,13 +337,13 @@ class InputTracker:
         """Look at a file that was read before it changes, or is moved, under the program's own hand."""
         if file.__class__ is not int:
             self.collect()
-            if not is_plain(file) or text_of(file) in self.pending:
+            if not is_plain(file) or name_text(file) in self.pending:
                 self.check(len(self.pending))
 
     @silent
     def renamed(self, old: Any, new: Any) -> None:
         """What the program wrote has another name now: a file, or those below a folder."""
-        before, after = (os.path.abspath(text_of(name)) for name in (old, new))
+        before, after = (os.path.abspath(name_text(name)) for name in (old, new))
         if before in self.wrote:
             self.wrote.remove(before)
             self.wrote.add(after)
@@ -429,11 +420,10 @@ class InputTracker:
         own = self.run is not None and path.startswith(self.run.directory)
         if own or path in self.inputs or path in self.wrote or is_of_system(path):
             return
-        try:
+        status = None
+        with own_errors_dropped:
             status = os.stat(path)
-        except OSError as error:
-            if is_foreign(error):
-                raise
+        if status is None:
             if not path.startswith(temporary_folders()):
                 self.count([path])  # it was opened, and is gone
             return
@@ -478,20 +468,17 @@ class InputTracker:
         self.unsaved = list(self.inputs)
         self.save()
 
-    def end(self, deadline: float) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-        """Look at all that is left: the inputs of all processes, without hashes, and what the outcome tells of them."""
+    def end(self) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        """Look at all that is left: the inputs, without hashes, and what else the outcome tells of this process."""
         self.close()
-        others, others_complete = self.noted_by_others(deadline)
-        entries = [self.entry_of(path) for path in self.inputs if self.is_input(path)]
-        entries.extend(entry for entry in others if entry["path"] not in self.inputs)
         apart = not_followed() if self.noting else []
         told = {
             "written_elsewhere": self.written_elsewhere(),
             "written_complete": self.noting and not self.wrote_more,
-            "inputs_complete": self.noting and others_complete and not (self.counts or self.unnamed or apart),
+            "inputs_complete": self.noting and not (self.counts or self.unnamed or apart),
             "inputs_not_followed": apart,
         }
-        return entries, told
+        return [self.entry_of(path) for path in self.inputs if self.is_input(path)], told
 
     def forget(self) -> None:
         """Be ready for another run."""
@@ -531,6 +518,9 @@ class InputTracker:
         self.check(len(self.pending))
         self.counts = {folder: n for folder, n in self.counts.items() if self.is_input(folder)}
         self.append({"directory": folder, "count": n} for folder, n in self.counts.items())
+        elsewhere = getattr(self.run, "maker", None) != os.getpid()  # the maker tells it with the outcome
+        apart = not_followed() if self.noting and elsewhere else []
+        self.append([{"not_followed": apart}] if apart or (elsewhere and self.unnamed) else [])
 
     def join(self) -> Any | None:
         """The run of the process that started this pool worker, which has not asked for it itself."""
@@ -578,28 +568,8 @@ class InputTracker:
         lines = b"".join(json_text(entry).encode() + b"\n" for entry in entries)
         if lines and self.run is not None:
             follow(self.run)
-            try:
+            with own_errors_dropped:  # a full disk is told with the outcome; a record that is gone needs none
                 append(inputs_file(self.run), lines)
-            except OSError as error:
-                if is_foreign(error):  # a full disk is told with the outcome; a record that is gone needs none
-                    raise
-
-    def noted_by_others(self, deadline: float) -> tuple[list[dict[str, Any]], bool]:
-        """What the run's other processes have noted, and whether that is one by one and all."""
-        entries: dict[str, dict[str, Any]] = {}
-        complete = True
-        for name in other_inputs_files(self.run):
-            import json
-
-            with _open(name, "rb") as file:
-                for line in file:
-                    if monotonic() > deadline:
-                        return list(entries.values()), complete
-                    entry = json.loads(line)
-                    complete = complete and "path" in entry
-                    if "path" in entry:
-                        entries[entry["path"]] = {**entry, "sha256": None}
-        return list(entries.values()), complete
 
     def written_elsewhere(self) -> list[str]:
         """Files outside the run's directory that the program wrote and that are still there."""
@@ -665,12 +635,9 @@ class InputTracker:
 
 def absolute(name: str) -> str:
     """The name from the root on; as it is where the working directory has been removed."""
-    try:
+    with own_errors_dropped:
         return name if os.path.isabs(name) else os.path.join(os.getcwd(), name)
-    except OSError as error:
-        if is_foreign(error):
-            raise
-        return name
+    return name
 
 
 def stdin_facts() -> dict[str, Any]:
@@ -695,15 +662,6 @@ def inputs_file(run: Any) -> str:
 
     host = "".join(c if c.isalnum() or c in "-." else "_" for c in host_name())
     return os.path.join(run.record, f"inputs-{host}-{os.getpid()}.jsonl")
-
-
-def other_inputs_files(run: Any | None) -> list[str]:
-    """Those of the run's other processes."""
-    if run is None:
-        return []
-    names = (os.path.join(run.record, name) for name in sorted(os.listdir(run.record)))
-    files = [name for name in names if os.path.basename(name).startswith("inputs-")]
-    return [name for name in files if name != inputs_file(run)]
 
 
 def facts_of(directory: str) -> dict[str, Any]:
@@ -837,24 +795,11 @@ def given_arguments() -> dict[str, Any]:
     return values.given_arguments()
 
 
-def register() -> None:
-    """Put what is ours where every copy of the core module finds it: steps, facts, the package, the plain `open`."""
-    new = ModuleType("_footsteps_shared", "The run of this process, shared by every copy of footsteps.")
-    shared: Any = sys.modules.setdefault("_footsteps_shared", new)
-    if not hasattr(shared, "companions"):
-        shared.companions, shared.facts, shared.doors = [], [], []
-        shared.open, shared.imported_at = _open, time()
-    shared.companions.append(begin)
-    shared.facts.append(("parsed_argv", given_arguments))
-    shared.doors.append(sys.modules[PACKAGE])
-
-
 waiting: list[dict[str, Any]] = []  # what record() was given before there was a run
 tracker = InputTracker()
 _names, _collect = tracker.names, tracker.names.append
 atexit.register(leave)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=tracker.forked)
-register()  # before install(): in a pool worker that wants the core module at once
 install()
 follow_exit()

@@ -13,7 +13,7 @@ from abc import ABCMeta
 from types import FunctionType
 
 from footsteps.recorder.modules import names_of, when_imported
-from footsteps.recorder.places import files_below, is_plain, text_of
+from footsteps.recorder.places import files_below, is_plain, name_text
 from footsteps.recorder.wrappers import around, is_wrapper, without_ours, wrapper
 
 TYPE_CHECKING = False
@@ -281,7 +281,7 @@ def files_named(value: Any) -> Iterator[str]:
         for one in value:
             yield from files_named(one)
         return
-    name = text_of(value) if is_plain(value) else ""
+    name = name_text(value) if is_plain(value) else ""
     if name.startswith("file:"):
         name = name[5:].partition("?")[0]
     if not name or len(name) > 4096 or "\n" in name or "://" in name or name == ":memory:":

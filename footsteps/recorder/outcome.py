@@ -29,10 +29,10 @@ from footsteps.recorder.format import (
 )
 from footsteps.recorder.program import notebook_path
 
-from .inputs import _open, _os_open, facts_of, tracker
+from .inputs import _open, _os_open, facts_of, inputs_file, tracker
 from .places import LINK, REGULAR, files_below, is_of_python, stat_kind
 from .values import figure_metadata, shell
-from .wrappers import RECORDER_FOLDER, is_foreign, without_ours
+from .wrappers import RECORDER_FOLDER, own_errors_dropped, without_ours
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -191,13 +191,9 @@ class RunMonitor:
 
     def found_beside(self, folder: str) -> str | None:
         """This run's directory in the folder where it was."""
-        try:
-            with os.scandir(folder) as entries:
-                return next((one.path for one in entries if one.inode() == self.inode and self.is_at(one.path)), None)
-        except OSError as error:
-            if is_foreign(error):
-                raise
-            return None
+        with own_errors_dropped, os.scandir(folder) as entries:
+            return next((one.path for one in entries if one.inode() == self.inode and self.is_at(one.path)), None)
+        return None
 
     def is_at(self, directory: str) -> bool:
         """Whether a directory is this run's: another run may have been given its name since."""
@@ -259,7 +255,11 @@ class RunMonitor:
         deadline = monotonic() + HASH_SECONDS
         found, all_listed = artifacts_of(self.run)
         hash_files(found, self.run.directory, monotonic() + HASH_SECONDS / 2)
-        read, told = tracker.end(deadline)
+        read, told = tracker.end()
+        others, complete, apart = noted_by_others(self.run, deadline)
+        read += [entry for entry in others if entry["path"] not in tracker.inputs]
+        told["inputs_complete"] = told["inputs_complete"] and complete
+        told["inputs_not_followed"] = sorted({*told["inputs_not_followed"], *apart})
         hash_files(read, "/", deadline)
         tracker.append(entry for entry in read if entry["sha256"])
         tracker.forget()
@@ -293,13 +293,10 @@ BULKY = ("artifacts", "written_elsewhere", "written_complete", "inputs_complete"
 
 def mark_of_record(directory: str) -> tuple[int, int] | None:
     """What tells a run's record from another's, also once it was moved: run.json is written once."""
-    try:
+    with own_errors_dropped:
         status = os.stat(os.path.join(directory, RECORD, RUN_JSON))
-    except OSError as error:
-        if is_foreign(error):
-            raise
-        return None
-    return status.st_mtime_ns, status.st_size
+        return status.st_mtime_ns, status.st_size
+    return None
 
 
 def write_once(target: str, content: bytes) -> None:
@@ -518,6 +515,32 @@ def artifacts_of(run: Any) -> tuple[list[dict[str, Any]], bool]:
     return sorted(found, key=lambda entry: str(entry["path"])), True
 
 
+def noted_by_others(run: Any, deadline: float) -> tuple[list[dict[str, Any]], bool, set[str]]:
+    """The inputs that the run's other processes have noted, whether that is all, and libraries not followed there."""
+    entries: dict[str, dict[str, Any]] = {}
+    complete, apart = True, set[str]()
+    for name in other_inputs_files(run):
+        import json
+
+        with _open(name, "rb") as file:
+            for line in file:
+                if monotonic() > deadline:
+                    return list(entries.values()), False, apart
+                entry = json.loads(line)
+                complete = complete and "path" in entry
+                apart.update(entry.get("not_followed", ()))
+                if "path" in entry:
+                    entries[entry["path"]] = {**entry, "sha256": None}
+    return list(entries.values()), complete, apart
+
+
+def other_inputs_files(run: Any) -> list[str]:
+    """The files in which the run's other processes have noted theirs."""
+    names = (os.path.join(run.record, name) for name in sorted(os.listdir(run.record)))
+    files = [name for name in names if os.path.basename(name).startswith("inputs-")]
+    return [name for name in files if name != inputs_file(run)]
+
+
 def hash_files(entries: Iterable[dict[str, Any]], top: str, deadline: float) -> None:
     """Fill in hashes, small files first, until the deadline; a large file is not begun in vain."""
     for entry in sorted(entries, key=lambda entry: entry["size"]):
@@ -565,12 +588,9 @@ class ConsoleFile:
 
     def is_ours(self) -> bool:
         """Whether the descriptor still stands for our file: daemons close all of them."""
-        try:
+        with own_errors_dropped:
             return self.descriptor >= 0 and self.identity_now() == self.identity
-        except OSError as error:
-            if is_foreign(error):
-                raise
-            return False
+        return False
 
     def add(self, text: str) -> None:
         """Append it once there is an end of a line, be it a progress bar's: print writes in pieces."""
@@ -582,12 +602,11 @@ class ConsoleFile:
         """Write what is there; at the first trouble (a full disk) stop for good."""
         text = "".join(self.pieces)
         self.pieces.clear()
-        try:
+        written = -1
+        with own_errors_dropped:
             if self.is_ours():
-                os.write(self.descriptor, text.encode("utf-8", "backslashreplace"))
-        except Exception as error:
-            if is_foreign(error):
-                raise
+                written = os.write(self.descriptor, text.encode("utf-8", "backslashreplace"))
+        if written < 0:
             self.descriptor = -1
 
     def close(self) -> None:

@@ -26,7 +26,7 @@ REGULAR, LINK = 0o100000, 0o120000
 _kept: dict[str, tuple[str, ...]] = {}  # what is asked for each file and does not change
 
 
-def text_of(name: Any) -> str:
+def name_text(name: Any) -> str:
     """A file's name as text; of what has none (a descriptor), that of a file that is no input."""
     if isinstance(name, (str, bytes)):
         return str.__str__(os.fsdecode(name))  # not of a subclass, which may have no hash

@@ -284,9 +284,7 @@ class Rendezvous:
                     if not named and not self.job.asks:
                         run.name = run.default_name()
                         who = "rank 0" if self.job.size else "the main process"
-                        say(
-                            f"{who} gave no name in {START_WAIT:g} s; taking {run.name!r} (or set {NAME_VARIABLE}=<name>)"
-                        )
+                        say(f"{who} gave no name in {START_WAIT:g} s; taking {run.name!r} (or set {NAME_VARIABLE})")
                     run.make()
                     self.publish(run)
                     return

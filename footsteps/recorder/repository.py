@@ -20,6 +20,7 @@ from footsteps.recorder.format import (
     seconds_left,
     sha256,
     text_of,
+    working_directory,
 )
 from footsteps.recorder.git import (
     GIT_TIMEOUT,
@@ -35,10 +36,11 @@ from footsteps.recorder.git import (
     may_have_tags,
     read_ref,
     remotes_of,
+    repository_root,
     start_git,
 )
 from footsteps.recorder.git_index import Index, OddIndex
-from footsteps.recorder.secrets import is_bytecode, looks_secret
+from footsteps.recorder.secrets import looks_secret
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -114,6 +116,14 @@ def _files_of_streams() -> set[tuple[int, int]]:
         if status.st_mode & 0o170000 == 0o100000:
             found.add((status.st_dev, status.st_ino))
     return found
+
+
+def is_bytecode(path: str) -> bool:
+    """Whether Python made this file of another: kept like any other, but no part of a code's identity.
+
+    Its header holds the source's mtime, and it appears with the first run.
+    """
+    return path.endswith((".pyc", ".pyo"))
 
 
 class Tree:
@@ -284,6 +294,7 @@ class Repository(Tree):
         return bytes.fromhex(words[2].decode()) if len(words) == 3 and words[1] == b"blob" else None
 
     def head_format(self) -> str:
+        """What git log shall tell of the commit."""
         return "%H%x00%T%x00%h%x00" + ("%(describe)" if may_have_tags(self.common) else "")
 
     def collect(
@@ -302,6 +313,7 @@ class Repository(Tree):
     def collected(
         self, deadline: float, skipped: Callable[[bytes], bool], first: Callable[[], object], *, patch: bool
     ) -> bool:
+        """What `collect` does, while the scratch folder is there."""
         try:
             index = self.index(deadline)  # read while git is at work
             status, head = self.started
@@ -338,6 +350,7 @@ class Repository(Tree):
         return found
 
     def is_repository(self, path: bytes) -> bool:
+        """Whether the folder has a .git, and is in this work tree."""
         there = os.path.lexists(os.path.join(os.fsencode(self.root), path, b".git"))
         return there and not self.has_symlink_parent(path + b"/")
 
@@ -352,6 +365,7 @@ class Repository(Tree):
         return b"".join(b"? %s\0" % path for path in out.split(b"\0") if path)
 
     def holds_plain_files(self, path: bytes) -> bool:
+        """Whether a submodule's folder holds files but no repository."""
         full = os.path.join(os.fsencode(self.root), path)
         real = os.path.isdir(full) and not self.has_symlink_parent(path + b"/")
         return real and not os.path.lexists(os.path.join(full, b".git")) and bool(os.listdir(full))
@@ -443,6 +457,7 @@ class Repository(Tree):
             self.attempted(self.patch.collect)
 
     def attempted(self, step: Callable[[], Any]) -> Any:
+        """The step's value; what fails is a line in the record, and None."""
         try:
             return step()
         except Exception as error:
@@ -526,6 +541,7 @@ class Repository(Tree):
         return found.st_size & 0xFFFFFFFF if found.st_mode & 0o170000 == 0o100000 else 0
 
     def is_no_folder(self, path: bytes) -> bool:
+        """Whether a file or a link is where a submodule belongs."""
         full = os.path.join(os.fsencode(self.root), path)
         return os.path.islink(full) or (os.path.exists(full) and not os.path.isdir(full))
 
@@ -654,6 +670,7 @@ def _own_configs() -> list[str]:
 
 
 def is_below(path: bytes, folders: set[bytes]) -> bool:
+    """Whether a path is in one of these folders."""
     at = path.find(b"/")
     while at >= 0:
         if path[:at] in folders:
@@ -763,3 +780,42 @@ def stored_name(repository: str, path: str) -> str:
         return f"{CODE}/{repository}/{path}"
     tail = "".join(c if (c.isalnum() and c.isascii()) or c in "-_." else "_" for c in parts[-1])[-60:].strip(".")
     return f"{CODE}/{repository}.renamed/{sha256(path.encode('utf-8', 'surrogateescape'))[:16]}-{tail}"
+
+
+class UncommittedFiles:
+    """How many files differ from the commit, told while a person types the run's name; git is started when asked."""
+
+    def __init__(self, root: str) -> None:
+        self.root, self.text = root, ""
+        self.status: GitProcess | None = None
+        self.started = False
+
+    def told(self) -> str:
+        """What to add to the line below the question: nothing until git has answered."""
+        if not self.started:
+            self.started, self.top = True, repository_root(working_directory())
+            if self.top:
+                self.status = start_git("status", *_COUNT, cwd=self.top)
+        if self.status is not None and self.top and self.status.ended():
+            status, self.status = self.status, None
+            self.text = self.counted(status, self.top)
+        return self.text
+
+    def stop(self) -> None:
+        """Nobody looks any more."""
+        if self.status is not None:
+            self.status.kill()
+
+    def counted(self, status: GitProcess, top: str) -> str:
+        """What git says, without what is in the output root: that is no code."""
+        real, root = os.path.realpath(top), os.path.realpath(self.root)
+        runs = os.fsencode(os.path.relpath(root, real)) + b"/" if root.startswith(os.path.join(real, "")) else b"/"
+        try:
+            lines = status.result().split(b"\0")
+        except GitError:
+            return ""
+        number = sum(bool(line) and not line[3:].startswith(runs) for line in lines)
+        return f"   {number} uncommitted file{'s'[: number != 1]}" if number else ""
+
+
+_COUNT = ("--porcelain", "-z", "--untracked-files=all", "--no-renames", "--ignore-submodules=all")

@@ -65,7 +65,7 @@ from footsteps.recorder.processes import (
     process_row,
 )
 from footsteps.recorder.program import main_program, program_name
-from footsteps.recorder.repository import MAX_FILE
+from footsteps.recorder.repository import MAX_FILE, UncommittedFiles
 from footsteps.recorder.secrets import looks_secret, mask, mask_arguments
 
 TYPE_CHECKING = False
@@ -104,7 +104,7 @@ def note_arguments(values: Mapping[str, object], **facts: object) -> None:
     Before a run has begun they wait for it and enter run.json; afterwards they are appended.
     """
     _arguments[:] = [(dict(values), dict(facts))]
-    run = shared().run if shared() is not None else None
+    run = getattr(shared(), "run", None)  # there is none where the core module is not loaded yet
     if run is not None and hasattr(run, "record"):
         append_line(run.record, "arguments", {"arguments": dict(values), **facts})
 
@@ -115,6 +115,19 @@ def note_arguments(values: Mapping[str, object], **facts: object) -> None:
 def meet(run: Any) -> None:
     """Join the run of the parent or of the other ranks, or make one."""
     run.endings, run.job, run.facts, run.default_name = [], None, {}, program_name
+    uncommitted = UncommittedFiles(run.root)
+    run.begun_at, run.remark = f" (begun at {_caller()})", uncommitted.told
+    try:
+        _join_or_make(run)
+    except (KeyboardInterrupt, SystemExit):
+        _end_program()
+        raise
+    finally:
+        uncommitted.stop()
+    run.handle_lines = handle_lines(run.id, run.name, run.maker)
+
+
+def _join_or_make(run: Any) -> None:
     handle = parents_run()
     if handle is not None:
         join(run, handle)
@@ -124,7 +137,27 @@ def meet(run: Any) -> None:
         meet_others(run)
     else:
         run.make()
-    run.handle_lines = handle_lines(run.id, run.name, run.maker)
+
+
+def _end_program() -> None:
+    """After Ctrl-C at a question from a second thread, which alone would end: the main thread gets it too."""
+    import signal
+    import threading
+
+    main = threading.main_thread()
+    if threading.current_thread() is not main and hasattr(signal, "pthread_kill"):
+        say("no name given, nothing was made")  # of a thread's SystemExit nothing is shown
+        signal.pthread_kill(main.ident or 0, signal.SIGINT)
+        raise SystemExit from None
+
+
+def _caller() -> str:
+    """The line of the program that began the run, "train.py:12"."""
+    ours = ("footsteps", getattr(shared().core, "__name__", ""))
+    frame: Any = sys._getframe(1)
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in ours:
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 def start(run: Any) -> None:

@@ -98,6 +98,22 @@ def without_ours(trace: TracebackType | None) -> TracebackType | None:
     return trace
 
 
+class OwnErrorsDropped:
+    """`with own_errors_dropped:` ends a block at what our code raises; a signal handler's goes through.
+
+    Around all that runs in the program's own calls: there is no error of ours that it should see,
+    and none of its own, as a time limit's, that it should not.
+    """
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
+        return isinstance(error, Exception) and not is_foreign(error)
+
+
+own_errors_dropped = OwnErrorsDropped()
+
+
 def is_foreign(error: BaseException) -> bool:
     """Whether a signal handler or another thread has raised it in our code: the program waits for it."""
     trace, frames = error.__traceback__, []

@@ -144,7 +144,7 @@ class Environment:
         try:
             self.make_venv(say)
             self.install(say)
-            lay_footsteps(self.python)
+            install_footsteps(self.python)
         except BaseException:  # an interrupt too: a half of one would be taken for one
             shutil.rmtree(self.path, ignore_errors=True)
             raise
@@ -423,7 +423,7 @@ def last_line(output: str) -> str:
     return ":".join([lines[at], *causes])[:300]
 
 
-def lay_footsteps(python: str) -> None:
+def install_footsteps(python: str) -> None:
     """Put this footsteps into an environment: whatever index it has may know another one of this name."""
     import shutil
 

@@ -18,19 +18,18 @@ from __future__ import annotations
 import os
 import sys
 
-from footsteps.reader import commits, compare, formats, measure, runs
+from footsteps.reader import compare, formats, measure, runs
 from footsteps.reader.formats import mapping, text, why_incomplete
 from footsteps.recorder.format import RUN_VARIABLE, FootstepsError, quote
+from footsteps.recorder.processes import handle_lines
 from footsteps.recorder.randomness import RANDOM, RANDOM_VARIABLE
 from footsteps.reproduce import restore
 from footsteps.reproduce.environment import (
-    SITE,
     Environment,
     environment_beside,
     found_on_path,
     is_word,
     own_environment,
-    own_packages,
     require_nothing,
     version_of,
     versions_in,
@@ -45,7 +44,7 @@ if TYPE_CHECKING:
 
     Say = Callable[[str], object]
 
-__all__ = ["Rerun", "Result", "Slot"]
+__all__ = ["Placeholder", "Rerun", "Result"]
 
 # Recorded variables that a program's results may hang on, and that fit another machine.
 REPEATED = (
@@ -58,7 +57,7 @@ MASK = "***"
 COPIED = 64 << 20  # bytes; larger inputs that lie in the project are linked, not copied
 
 
-class Slot:
+class Placeholder:
     """A place in the command where a credential was recorded as `***`.
 
     name: of the option, query parameter or host it belongs to, else the number of the word; word: which word of the
@@ -77,7 +76,7 @@ class Rerun:
     Attributes:
         run: the recorded one; directory: where its code will be, absolute; cwd: where it will run.
         python: the interpreter, absolute; environment: what `make_environment` would make, or None.
-        words: the command, program first, with `***` where `slots` says that something is missing.
+        words: the command, program first, with `***` where `placeholders` says that something is missing.
         variables: environment variables that will be set; unset: those that will not be handed on.
         inputs: rows {path, state: "unchanged" | "changed" | "gone" | "unknown", here}.
         missing: what can't be had, one sentence each.
@@ -109,7 +108,7 @@ class Rerun:
         self.python = self.environment.python if self.environment else chosen_python(python)
         self.words = command_of(run, self.python, self.moved, stays=bool(restore.new_place(was, self.moved)))
         self.unlike = [] if self.environment else list(self.other_python())
-        self.slots = list(slots_in(self.words)) if run.facts.get("masked") else []
+        self.placeholders = list(placeholders_in(self.words)) if run.facts.get("masked") else []
         self.variables, self.unset = self.repeated()
         require_words(run, [*self.words, *self.variables.values()])
         self.inputs = [self.input(entry) for entry in run.inputs]
@@ -234,10 +233,10 @@ class Rerun:
 
     def needed(self) -> list[str]:
         """The names of credentials that no value is known for."""
-        return list(dict.fromkeys(slot.name for slot in self.slots if slot.name not in self.values))
+        return list(dict.fromkeys(place.name for place in self.placeholders if place.name not in self.values))
 
     def bring(self, say: Say = lambda _: None) -> restore.Restored:
-        """Restore the code, and lay the inputs that lay in it, and are as they were, at their places.
+        """Restore the code, and copy the inputs that lay in it, and are as they were, to their places.
 
         Raises FootstepsError if the code is not to be had.
         """
@@ -247,12 +246,12 @@ class Rerun:
         for row in self.inputs:
             place = restore.new_place(row["path"], self.moved)
             if place and row["path"] in entries:
-                self.lay(row, place)
+                self.copy_input(row, place)
                 row["state"] = state_of(place, {**entries[row["path"]], "mtime_ns": None})
                 row["here"] = place if row["state"] == "unchanged" else ""
         return self.restored
 
-    def lay(self, row: Mapping[str, Any], place: str) -> None:
+    def copy_input(self, row: Mapping[str, Any], place: str) -> None:
         """Copy, or link, an input that is no part of the code to where the program will look for it."""
         import shutil
 
@@ -275,9 +274,9 @@ class Rerun:
         for name in self.needed():
             raise FootstepsError(f"{name!r} was recorded as {MASK}", hint=f"--set {quote([name + '=VALUE'])}")
         words = list(self.words)
-        for slot in sorted(self.slots, key=lambda slot: -slot.at):
-            word = words[slot.word]
-            words[slot.word] = word[: slot.at] + self.values[slot.name] + word[slot.at + len(MASK) :]
+        for place in sorted(self.placeholders, key=lambda place: -place.at):
+            word = words[place.word]
+            words[place.word] = word[: place.at] + self.values[place.name] + word[place.at + len(MASK) :]
         return words
 
     def execute(self) -> int:
@@ -315,7 +314,7 @@ class Rerun:
             kept.pop("PYTHONPATH", None)
         kept.update(self.variables)
         kept.update(self.random_state())
-        kept[RUN_VARIABLE] = parent_ticket(self.run)
+        kept[RUN_VARIABLE] = parent_handle(self.run)
         kept["PATH"] = os.path.dirname(self.python) + os.pathsep + kept.get("PATH", os.defpath)
         return kept
 
@@ -333,10 +332,6 @@ class Rerun:
     def result(self) -> Result:
         """How what the new run made compares with the old. To be called after `execute`."""
         return Result(self, new_run(self))
-
-    def script(self) -> str:
-        """A shell script that does the same: restore, environment, command."""
-        return script_of(self)
 
 
 def chosen_python(given: str | None) -> str:
@@ -382,16 +377,14 @@ def state_of(path: str, entry: Mapping[str, Any]) -> str:
         return "unchanged"
     if not entry.get("sha256"):
         return "unknown"
-    return "unchanged" if commits.sha256_of(os.fsencode(path)) == entry["sha256"] else "changed"
+    return "unchanged" if formats.sha256_of(os.fsencode(path)) == entry["sha256"] else "changed"
 
 
-def parent_ticket(run: Run) -> str:
-    """What tells the new run which one it repeats: the heart takes it for the one that launched it."""
-    import json
-
-    ticket = {"pid": os.getpid(), "maker": os.getpid(), "id": run.id, "name": run.name}
+def parent_handle(run: Run) -> str:
+    """What tells the new run which one it repeats: the core module takes it for the one that launched it."""
     directory = os.path.join(run.directory, "")
-    return json.dumps({**ticket, "directory": directory, "shown": directory, "made_in": os.getcwd()})
+    lines = (str(os.getpid()), directory, directory, os.getcwd(), *handle_lines(run.id, run.name, os.getpid()))
+    return "\n".join(lines)
 
 
 def new_run(again: Rerun) -> Run | None:
@@ -520,16 +513,16 @@ def torchrun_options(before: Sequence[str]) -> list[str]:
     return list(before[at[-1] + 1 :]) if at else []
 
 
-def slots_in(words: Sequence[str]) -> Iterator[Slot]:
+def placeholders_in(words: Sequence[str]) -> Iterator[Placeholder]:
     """The credentials that are missing in a command, each with the name that `--set` knows it by."""
     for number, word in enumerate(words):
         at = word.find(MASK)
         while at >= 0:
-            yield Slot(slot_name(words, number, at), number, at)
+            yield Placeholder(placeholder_name(words, number, at), number, at)
             at = word.find(MASK, at + len(MASK))
 
 
-def slot_name(words: Sequence[str], number: int, at: int) -> str:
+def placeholder_name(words: Sequence[str], number: int, at: int) -> str:
     """What a credential is called: by the query parameter or option before it, else by its word's number."""
     before = words[number][:at]
     if before.endswith("="):
@@ -604,97 +597,3 @@ def artifact_verdict(
     if same is None:
         return measure.verdict("different", "the recorded one is gone, and has no hash")
     return measure.verdict("identical" if same else "different", "by its recorded hash; the file is gone")
-
-
-# ---------------------------------------------------------------------------------------------
-# The same as a script
-# ---------------------------------------------------------------------------------------------
-
-
-def script_of(again: Rerun) -> str:
-    """A shell script: what is missing as comments, restore, environment, inputs, command."""
-    run = again.run
-    lines = [f"# {comment(run.name)}, {comment(run.started)}: {comment(run.command)}"]
-    lines += [f"# can't be had: {comment(sentence)}" for sentence in again.missing]
-    lines += ["set -eu", *asked_values(again)]
-    sources = [word for source in again.sources for word in ("--from", source)]
-    restored = quote(["footsteps", "restore", run.directory, again.directory, *sources])
-    lines.append(f"{restored} || [ $? = 1 ] # which is: not all of it came back, as it has said")
-    lines += [*inputs_laid(again), *environment_of(again)]
-    lines.append(f"PATH={quote([os.path.dirname(again.python)])}:$PATH; export PATH")
-    told = {**again.random_state(), RUN_VARIABLE: parent_ticket(run)}
-    lines += [*(f"{name}={quote([value])}; export {name}" for name, value in told.items()), with_values(again)]
-    body = "\n".join(lines) + "\n"
-    return ("#!/usr/bin/env bash\n" if "$'" in body else "#!/bin/sh\n") + body
-
-
-LAY = """\
-lay() { # COMMAND FILE PLACE: unless something is there, or a link of the code leads the place out of it
-    if [ -e "$3" ] || [ -L "$3" ]; then return; fi
-    above=$3
-    until [ -e "$above" ] || [ -L "$above" ]; do above=$(dirname "$above"); done
-    case $(cd "$above" && pwd -P)/ in "$top"/*) mkdir -p "$(dirname "$3")" && $1 "$2" "$3" ;; esac
-}"""
-
-
-def inputs_laid(again: Rerun) -> list[str]:
-    """Lines that do what `Rerun.lay` does with the inputs that lay in the code."""
-    places = [(row["here"], restore.new_place(row["path"], again.moved)) for row in again.inputs if row["here"]]
-    laid = [
-        quote(["lay", "ln -s" if os.path.getsize(here) > COPIED else "cp -p", here, place])
-        for here, place in places
-        if place
-    ]
-    return [LAY, f"top=$(cd {quote([again.directory])} && pwd -P)", *laid] if laid else []
-
-
-def environment_of(again: Rerun) -> list[str]:
-    """Lines that make the environment, if one is wanted, and put this footsteps into it."""
-    if not again.environment:
-        return []
-    made, *install = again.environment.commands()
-    listed = quote([os.path.join(again.environment.path, "requirements.txt")])
-    requirements = "".join(f"{line}\n" for line in again.environment.requirements)
-    site = f'"$({quote([again.python, "-I", "-c", SITE])})"'
-    laid = f"cp -R {quote(own_packages())} {site}"
-    return [quote(made), f"cat > {listed} <<'END'\n{requirements}END", *map(installed_anyhow, install), laid]
-
-
-def installed_anyhow(install: list[str]) -> str:
-    """A line that installs all of a list, or else what can be had of it, one by one."""
-    *words, listed = install
-    one = quote([*words, listed + ".one"])
-    each = f'printf \'%s\\n\' "$line" > {quote([listed + ".one"])}; {one} </dev/null || echo "can\'t be had: $line" >&2'
-    return f"{quote(install)} || while IFS= read -r line; do {each}; done < {quote([listed])}"
-
-
-def comment(words: str) -> str:
-    """The text on one line of a script."""
-    return "".join(c if c.isprintable() else "?" for c in words)
-
-
-def asked_values(again: Rerun) -> list[str]:
-    """Lines that end the script unless the credentials are in its environment."""
-    found = dict.fromkeys(slot.name for slot in again.slots)
-    return [f': "${{{variable(name)}:?set it to what was recorded as {MASK}}}"' for name in found]
-
-
-def variable(name: str) -> str:
-    """The shell variable for a credential."""
-    return "SET_" + "".join(c if c.isalnum() and c.isascii() else "_" for c in name).upper()
-
-
-def with_values(again: Rerun) -> str:
-    """The command, with shell variables where credentials belong."""
-    words = [shell_word(again, number) for number in range(len(again.words))]
-    before, _, after = again.command.rpartition(quote(again.words))
-    return before + " ".join(words) + after
-
-
-def shell_word(again: Rerun, number: int) -> str:
-    """One word of the command, quoted, each credential in it as a shell variable."""
-    word, parts, end = again.words[number], [], 0
-    for slot in (slot for slot in again.slots if slot.word == number):
-        parts += [quote([word[end : slot.at]]) if word[end : slot.at] else "", f'"${variable(slot.name)}"']
-        end = slot.at + len(MASK)
-    return "".join(parts) + (quote([word[end:]]) if word[end:] or not parts else "")

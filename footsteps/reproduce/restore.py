@@ -24,9 +24,8 @@ from footsteps.reader.commits import (
     CommitFetcher,
     Unobtainable,
     blocks_of,
-    sha256_of,
 )
-from footsteps.reader.formats import mapping, text, what_became_of
+from footsteps.reader.formats import mapping, sha256_of, text, what_became_of
 from footsteps.reader.repositories import (
     GONE,
     OLDER,
@@ -329,9 +328,9 @@ class Tree(CommitFetcher):
             raise refuse(self.run, f"the repository {self.name!r} would lie where a file is") from error
         if self.commit or self.row.get("revision"):
             self.bring(done, say, clones=clones)
-        Overlay(self, done).lay()
+        Overlay(self, done).apply()
         if self.row.get("revision"):
-            lay_older(self, done)
+            apply_older(self, done)
         self.note_doubts(done)
 
     def bring(self, done: Restored, say: Say, *, clones: bool) -> None:
@@ -450,7 +449,7 @@ class Overlay:
     def __init__(self, tree: Tree, done: Restored) -> None:
         self.tree, self.done = tree, done
 
-    def lay(self) -> None:
+    def apply(self) -> None:
         """All of it; what this machine's file system can't hold is named as missing."""
         rows = self.tree.row["files"]
         for row in [r for r in rows if r["kind"] in GONE] + [r for r in rows if r["kind"] not in GONE]:
@@ -712,7 +711,7 @@ def words_of(run: Run, moved: Mapping[str, str], *, stays: bool) -> list[str]:
     return [os.path.abspath(place) if place and not inside and word == given else word for word in found]
 
 
-def lay_older(tree: Tree, done: Restored) -> None:
+def apply_older(tree: Tree, done: Restored) -> None:
     """The recorded patch, file by file where it does not apply as a whole, and LiteTracer's untracked files."""
     patch = tree.run.diff
     if patch.strip() and not applies(tree, patch):
@@ -724,7 +723,7 @@ def lay_older(tree: Tree, done: Restored) -> None:
     untracked = os.path.join(tree.run.directory, "untracked")
     if tree.run.kind == "lite_tracer":
         for path, _ in formats.files_below(untracked):
-            lay_untracked(tree, path, os.path.join(untracked, path))
+            copy_untracked(tree, path, os.path.join(untracked, path))
 
 
 def applies(tree: Tree, patch: bytes) -> bool:
@@ -737,7 +736,7 @@ def applies(tree: Tree, patch: bytes) -> bool:
     return True
 
 
-def lay_untracked(tree: Tree, path: str, copy: str) -> None:
+def copy_untracked(tree: Tree, path: str, copy: str) -> None:
     """One of LiteTracer's untracked files."""
     why = why_unsafe(path)
     if why or link_on(tree.folder, os.fsencode(path)):

@@ -103,7 +103,7 @@ def measure_start(goals: Goals, root: Path) -> None:
 
 
 def measure_many(goals: Goals, root: Path, count: int, scratch: Path) -> None:
-    """Questions to many runs, with the index and without."""
+    """Questions to many runs, with the index."""
     at = ("-r", str(root))
     question = ("search", f"lr<{10 / 1e5}", *at)
     artifact = scratch / "weights.pt"
@@ -114,8 +114,6 @@ def measure_many(goals: Goals, root: Path, count: int, scratch: Path) -> None:
     goals.within(f"search over {count:,} runs", 0.3 if many else 10, *question, times=not many)
     goals.within(f"list of the newest 20 among {count:,}", 0.3, "list", "-n", "20", str(root))
     goals.within(f"trace among {count * ARTIFACTS:,} artifacts", 0.5, "trace", str(artifact), *at)
-    goals.variables["XDG_CACHE_HOME"] = str(artifact)  # a file: no index can be kept
-    goals.within("search from the directories alone", 2.5, *question)
 
 
 def let_a_run_have_made(artifact: Path, root: Path) -> None:

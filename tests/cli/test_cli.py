@@ -59,7 +59,7 @@ def results(tmp_path):
 
 @pytest.fixture
 def footsteps(capfd):
-    """A function that runs a command in this process: exit code, stdout, stderr."""
+    """A function that runs a command in this process: exit status, stdout, stderr."""
 
     def run(*words):
         code = cli.main([os.fspath(word) for word in words])
@@ -396,7 +396,7 @@ def recorded_whole(root, name, code):
 READERS = [
     ["list"], ["show", "a"], ["show", "a", "--files"], ["show", "a", "--diff"], ["search", "lr:1"], ["search", "word"],
     ["diff", "a", "b"], ["trace", "w.csv"], ["verify", "a"], ["restore", "a", "again"],
-    ["rerun", "a", "repeated", "--script"],
+    ["rerun", "a", "repeated"],
 ]  # fmt: skip
 
 

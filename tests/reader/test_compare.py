@@ -354,13 +354,9 @@ def npy(values, letter="d", descr="<f8"):
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + body
 
 
-@pytest.mark.parametrize("plainly", [False, True])
-def test_arrays_are_measured_with_and_without_numpy(measured, monkeypatch, plainly):
-    """The same answer from plain Python where numpy is missing."""
-    if plainly:
-        monkeypatch.setitem(sys.modules, "numpy", None)
-    else:
-        pytest.importorskip("numpy")
+def test_arrays_are_measured_by_their_numbers(measured):
+    """Whatever type they have; integers of 64 bits are not taken for floats."""
+    pytest.importorskip("numpy")
     found = measured(npy([1, 2, float("nan")]), npy([1, 2.5, float("nan")]))
     assert (found["verdict"], found["largest"]) == ("different", 0.5)
     assert measured(npy([1, 2]), npy([1, 2], "f", "<f4"))["verdict"] == "same"
@@ -379,18 +375,31 @@ def png(colors, text=b"", depth=8):
     )
 
 
-@pytest.mark.parametrize("plainly", [False, True])
-def test_figures_are_measured_by_their_pixels(measured, monkeypatch, plainly):
-    """With Pillow and without; what is written about the figure does not count."""
-    if plainly:
-        monkeypatch.setitem(sys.modules, "PIL", None)
-    else:
-        pytest.importorskip("PIL")
+def test_figures_are_measured_by_their_pixels(measured):
+    """What is written about the figure does not count."""
+    pytest.importorskip("PIL")
     white, gray = (255, 255, 255), (250, 255, 255)
     assert measured(png([white], b"footsteps:id\0one"), png([white], b"footsteps:id\0two"))["verdict"] == "same"
     found = measured(png([white, white]), png([white, gray]))
     assert (found["verdict"], found["largest"]) == ("different", 5)
     assert found["note"].startswith("1 of 2 pixels differ (50 %)")
+
+
+@pytest.mark.parametrize(("module", "package"), [("PIL", "Pillow"), ("numpy", "numpy")])
+def test_a_package_that_is_missing_is_named(measured, monkeypatch, module, package):
+    """The files differ, and the note says what would tell how much."""
+    pytest.importorskip(module)
+    monkeypatch.setitem(sys.modules, module, None)
+    found = measured(png([(1, 2, 3)]), png([(1, 2, 4)]))
+    told = f"other content; {package} is needed to compare the pixels: pip install {package}"
+    assert (found["verdict"], found["note"]) == ("different", told)
+
+
+def test_what_is_written_about_a_figure_needs_no_package(measured, monkeypatch):
+    """The picture itself is the same, byte for byte."""
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    one, two = (png([(1, 2, 3)], b"footsteps:id\0" + name) for name in (b"one", b"two"))
+    assert measured(one, two)["verdict"] == "same"
 
 
 def saved(picture, kind, *more):

@@ -145,7 +145,7 @@ def test_a_figure_whose_id_is_none_tells_of_no_run(project, run, told):
     """It is not read as an expression, and the beginning of an id is not every run that began so."""
     run("one", "a.txt")
     figure = project.write("figure.png", png([(0, 0, 0)], b"footsteps:id\0" + told.encode()))
-    assert trace.told_by_file(os.fspath(figure)) == {}
+    assert trace.run_from_metadata(os.fspath(figure)) == {}
     assert found_in(project, figure) == ({}, [])
 
 

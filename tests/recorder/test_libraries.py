@@ -226,6 +226,23 @@ def test_a_library_with_other_functions_than_ours_is_named(run_script, tmp_path)
     assert (outcome["inputs_complete"], outcome["inputs_not_followed"]) == (False, ["soundfile"])
 
 
+def test_what_a_worker_can_not_follow_is_named_too(run_script, tmp_path):
+    """The library is loaded in another process than the one that tells the outcome."""
+    (tmp_path / "soundfile.py").write_text("def read(name): return open(name).read()\n")
+    read = """
+def work(name):
+    import soundfile
+    return soundfile.read(name)
+import multiprocessing
+with multiprocessing.get_context("fork").Pool(1) as pool:
+    pool.map(work, ["d.x"])
+    pool.close(); pool.join()
+"""
+    found, outcome = recorded(run_script, "open('d.x', 'w')", read)
+    assert "d.x" in found
+    assert (outcome["inputs_complete"], outcome["inputs_not_followed"]) == (False, ["soundfile"])
+
+
 def test_a_file_by_a_name_that_is_relative_keeps_that_name(run_script, tmp_path):
     """A rerun elsewhere can tell that it led out of the tree."""
     (tmp_path / "x.csv").write_text("1")

@@ -9,9 +9,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+
+from footsteps.recorder.outcome import noted_by_others
 
 BEGIN = 'import os, sys, footsteps\nfootsteps.initialize("unet")\n'
 RUN = Path("results/unet")
@@ -476,6 +480,15 @@ def test_a_file_size_limit_costs_the_outcome_and_nothing_else(run_script):
     assert done.returncode == 3
     assert "the outcome could not be written" in done.stderr
     assert not [name for name in os.listdir(RUN / ".footsteps") if name.startswith("outcome")]
+
+
+def test_what_other_processes_read_is_only_complete_if_there_was_time_to_look(tmp_path):
+    """What a worker noted and the deadline cut off is not all."""
+    (tmp_path / "inputs-host-1.jsonl").write_text('{"path": "/data/a", "size": 1, "mtime_ns": 1}\n')
+    run = SimpleNamespace(record=str(tmp_path))
+    entry = {"path": "/data/a", "size": 1, "mtime_ns": 1, "sha256": None}
+    assert noted_by_others(run, time.monotonic() + 60) == ([entry], True)
+    assert noted_by_others(run, time.monotonic() - 1) == ([], False)
 
 
 # --- what programs ask ---

@@ -162,7 +162,7 @@ def test_a_pipe_where_an_input_was_is_not_that_input(tmp_path):
         assert rerun.state_of(os.fspath(tmp_path / "empty.csv"), {"size": 0, **noted}) == "changed"
 
 
-def test_ignored_data_in_the_project_is_laid_where_the_program_looks_for_it(project, run, tmp_path):
+def test_ignored_data_in_the_project_is_copied_to_where_the_program_looks_for_it(project, run, tmp_path):
     """It is no part of the code; as long as it is as it was, it comes along."""
     project.write("big/data.csv", "1, 2")
     project.write(
@@ -172,10 +172,7 @@ def test_ignored_data_in_the_project_is_laid_where_the_program_looks_for_it(proj
     done = command(project.path, "one", tmp_path / "again", "--yes")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "again" / "big" / "data.csv").read_text() == "1, 2"
-    script = command(project.path, "one", tmp_path / "by script", "--script").stdout
-    done = subprocess.run(["sh"], input=script, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "by script/results/one/sum").read_text() == "1, 2"
+    assert (tmp_path / "again/results/one/sum").read_text() == "1, 2"
 
 
 def test_ignored_data_that_is_gone_is_asked_for_where_the_program_looks_for_it(project, run, tmp_path):
@@ -190,8 +187,8 @@ def test_ignored_data_that_is_gone_is_asked_for_where_the_program_looks_for_it(p
     assert again.missing[0] == f"{data}: this input is gone; put it at {place}"
 
 
-def test_the_script_lays_no_input_through_a_link_out_of_the_code(project, run, tmp_path):
-    """As rerun itself does not: a record may hold links to anywhere."""
+def test_no_input_is_copied_through_a_link_out_of_the_code(project, run, tmp_path):
+    """A record may hold links to anywhere."""
     (tmp_path / "elsewhere").mkdir()
     project.write("big/data.csv", "1, 2")
     project.write("read.py", "import footsteps\nopen('big/data.csv').read(); print(footsteps.output_dir)\n")
@@ -199,20 +196,17 @@ def test_the_script_lays_no_input_through_a_link_out_of_the_code(project, run, t
     again = rerun.Rerun(old, os.fspath(tmp_path / "again"))
     (tmp_path / "again").mkdir()
     (tmp_path / "again/big").symlink_to(tmp_path / "elsewhere")
-    laying = "\n".join(rerun.inputs_laid(again))
-    assert laying in again.script()
-    assert "data.csv" in laying
-    assert subprocess.run(["sh", "-eu", "-c", laying]).returncode == 0
+    data = next(row for row in again.inputs if row["path"].endswith("data.csv"))
+    again.copy_input(data, os.fspath(tmp_path / "again/big/data.csv"))
     assert os.listdir(tmp_path / "elsewhere") == []
 
 
 def test_large_data_is_linked_not_copied(project, run, tmp_path, monkeypatch):
-    """By rerun as by its script: nobody has twice the room for it."""
+    """Nobody has twice the room for it."""
     monkeypatch.setattr(rerun, "COPIED", 3)
     project.write("big/data.csv", "1, 2")
     project.write("read.py", "import footsteps\nopen('big/data.csv').read()\nfootsteps.output_dir\n")
     again = rerun.Rerun(run("one", script="read.py"), str(tmp_path / "again"))
-    assert "\nlay 'ln -s' " in again.script()
     again.bring()
     laid = tmp_path / "again/big/data.csv"
     assert (laid.is_symlink(), laid.resolve()) == (True, project / "big/data.csv")
@@ -231,7 +225,7 @@ def test_a_variable_that_was_not_set_is_not_set_again(project, run, tmp_path):
     assert (tmp_path / "again/results/one/seed").read_text() == "None\n"
 
 
-def test_the_script_lays_ignored_data_too(project, run, tmp_path):
+def test_ignored_data_comes_to_no_place_outside_of_the_code(project, run, tmp_path):
     """Not over what the code has there, and not through a link of the code to somewhere else."""
     project.write("big/data.csv", "1, 2")
     elsewhere = tmp_path / "elsewhere"
@@ -247,22 +241,10 @@ def test_the_script_lays_ignored_data_too(project, run, tmp_path):
     (project / "away").unlink()
     shutil.move(elsewhere, project / "away")
     elsewhere.mkdir()
-    script = command(project.path, "one", tmp_path / "again", "--script")
-    done = subprocess.run(["sh"], input=script.stdout, capture_output=True, text=True)
+    done = command(project.path, "one", tmp_path / "again", "--yes")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "again/big/data.csv").read_text() == "1, 2"
     assert list(elsewhere.iterdir()) == []
-
-
-def test_the_script_goes_on_where_rerun_would(project, run, tmp_path):
-    """A file that was left out of the record is told, and ends neither of them."""
-    project.write(".env", "TOKEN=x")
-    run("one")
-    script = command(project.path, "one", tmp_path / "again", "--script")
-    done = subprocess.run(["sh"], input=script.stdout, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "left out" in done.stdout
-    assert (tmp_path / "again/results/one/weights.csv").exists()
 
 
 def test_what_was_left_out_of_the_record_is_repeated(project, run, tmp_path):
@@ -298,26 +280,6 @@ def test_credentials_are_asked_for_by_name(project, run, tmp_path):
     done = command(project.path, "one", tmp_path / "again", "--yes", *given)
     assert done.returncode == 0, done.stderr
     assert "s3cret" not in done.stderr + done.stdout
-
-
-def test_the_script_does_what_rerun_would(project, run, tmp_path):
-    """A shell that reads it restores and runs; credentials come from its environment."""
-    project.write("secretive.py", SECRETIVE)
-    odd = ["a b", "it's", "$HOME; echo hacked", "-n", "\u00e9"]
-    old = run("one", *SECRETS, *odd, script="secretive.py")
-    script = command(project.path, "one", tmp_path / "again", "--script")
-    assert script.returncode == 0
-    assert not (tmp_path / "again").exists()
-    assert "s3cret" not in script.stdout
-    wanted = subprocess.run(["sh"], input=script.stdout, capture_output=True, text=True)
-    assert wanted.returncode != 0
-    assert "SET_TOKEN" in wanted.stderr
-    values = {"SET_TOKEN": "s3cret it's", "SET_URL": "ada:pass", "SET_API_KEY": "k3y"}
-    done = subprocess.run(["sh"], input=script.stdout, env={**os.environ, **values}, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    new = tmp_path / "again" / "results" / "one"
-    assert (new / "seen").read_bytes() == (project / "results" / "one" / "seen").read_bytes()
-    assert [parent["id"] for parent in runs.load(new).parents] == [old.id]
 
 
 def test_somebody_at_a_terminal_is_asked(project, run, terminal, tmp_path):
@@ -553,17 +515,6 @@ def test_packages_that_can_not_be_had_are_named_before_anything_starts(run, offe
     done = command(project.path, "one", tmp_path / "again", "--env")
     assert "can't be had: tool==3.0" in done.stderr
     assert not (tmp_path / "again.env").exists()
-
-
-def test_the_script_makes_the_environment_as_well(run, offered, project, tmp_path):
-    """Footsteps is in it, and what can't be had does not keep the rest away."""
-    with_packages(run("one"), {"name": "tool", "version": "1.0"}, {"name": "tool2", "version": "1.0"})
-    script = command(project.path, "one", tmp_path / "again", "--env", "--script").stdout
-    done = subprocess.run(["sh"], input=script, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    new = runs.load(tmp_path / "again/results/one")
-    assert (new.facts["python"]["prefix"], new.packages["tool"]) == (str(tmp_path / "again.env"), "1.0")
-    assert "can't be had: tool2==1.0" in done.stderr
 
 
 def test_packages_from_repositories_come_from_there(run, tmp_path, offered):
@@ -849,7 +800,7 @@ def test_what_restore_would_note_is_told_as_well(project, run, tmp_path):
     assert "it ran in '/elsewhere', which is part of no recorded repository" in done.stderr
 
 
-def test_the_script_starts_the_same_python_by_its_name(project, run, tmp_path):
+def test_a_program_that_starts_python_by_its_name_gets_the_same_one(project, run, tmp_path):
     """A driver that starts `python child.py` means that of its own environment, as under rerun."""
     project.write(
         "drive.py",
@@ -860,9 +811,8 @@ def test_the_script_starts_the_same_python_by_its_name(project, run, tmp_path):
     python.parent.mkdir()
     python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
     python.chmod(0o755)
-    script = command(project.path, "one", tmp_path / "again", "--script", "--python", python).stdout
-    done = subprocess.run(["sh"], input=script, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    done = command(project.path, "one", tmp_path / "again", "--yes", "--python", python)
+    assert done.returncode == 1, done.stderr  # the file names another Python
     assert (tmp_path / "again/results/one/python").read_text() == str(python)
 
 
