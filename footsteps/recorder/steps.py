@@ -241,11 +241,11 @@ def _copied_script(run: Any) -> dict[str, Any] | None:
             raise FileNotFoundError(f"{path} is not there any more")
         return None
     if looks_secret(path) or os.path.getsize(path) > MAX_FILE:
-        return {"path": path, "stored": None, "sha256": None}
+        return {"path": path, "real": os.path.realpath(path), "stored": None, "sha256": None}
     data, name = bytes_of(path), os.path.basename(path)
     stored = f"script-{name}" if name.lower() in (INFO, PACKAGES, RECORD) else name
     write(os.path.join(run.directory, stored), data)
-    return {"path": path, "stored": stored, "sha256": sha256(data)}
+    return {"path": path, "real": os.path.realpath(path), "stored": stored, "sha256": sha256(data)}
 
 
 def _say_what_is_missing(facts: Mapping[str, Any]) -> None:

@@ -140,7 +140,7 @@ class Rerun:
 
     def at_new_place(self, path: str) -> str:
         """Where a recorded path is now, if it lay in the code."""
-        return restore.new_place(path, self.moved) or path
+        return restore.real_place(path, self.moved) or path
 
     # what can't be had
 

@@ -697,6 +697,12 @@ def new_place(path: str, moved: Mapping[str, str]) -> str:
     return moved[best] + path[len(best) :] if best else ""
 
 
+def real_place(path: str, moved: Mapping[str, str], real: str = "") -> str:
+    """The same of a path that may lead there by a link, as that of a home often does; real: where it led then."""
+    here = os.path.realpath(path) if path and "\0" not in path else ""
+    return next(filter(None, (new_place(each, moved) for each in (path, real, here))), "")
+
+
 def words_of(run: Run, moved: Mapping[str, str], *, stays: bool) -> list[str]:
     """The words after `python`: the recorded ones, with the script's new place where its path no longer leads there."""
     facts = run.facts
@@ -705,7 +711,7 @@ def words_of(run: Run, moved: Mapping[str, str], *, stays: bool) -> list[str]:
         return []
     found = [str(word) for word in words[1:]]
     script = text(mapping(facts.get("main")).get("path")) or text(mapping(facts.get("script")).get("path"))
-    place = new_place(script, moved)
+    place = real_place(script, moved, text(mapping(facts.get("script")).get("real")))
     given = str(argv[0]) if argv else ""
     inside = stays and not os.path.isabs(given) and not given.startswith("..")
     return [os.path.abspath(place) if place and not inside and word == given else word for word in found]
