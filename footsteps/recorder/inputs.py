@@ -253,6 +253,7 @@ class InputTracker:
         self.wrote: set[str] = set()  # absolute paths
         self.wrote_more = False  # than are kept there
         self.given: dict[str, str] = {}  # path -> the relative name that the program gave
+        self.held: list[str] = []  # what is said where somebody has kept the open() of before our import
         self.unnamed = 0  # files that were opened and could not be named
         self.writing: list[ref[Any]] = []  # files below the run's directory that were opened to be written
         self.run: Any | None = None
@@ -460,6 +461,8 @@ class InputTracker:
         self.check(CHUNK)
         if not self.begun:
             self.early = dict(self.inputs)
+            with own_errors_dropped:
+                self.held = [HELD] if self.noting and is_held_elsewhere() else []
         self.begun += 1
         self.run = run
         self.at_once = AT_ONCE
@@ -471,7 +474,7 @@ class InputTracker:
     def end(self) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         """Look at all that is left: the inputs, without hashes, and what else the outcome tells of this process."""
         self.close()
-        apart = not_followed() if self.noting else []
+        apart = [*not_followed(), *self.held] if self.noting else []
         told = {
             "written_elsewhere": self.written_elsewhere(),
             "written_complete": self.noting and not self.wrote_more,
@@ -724,6 +727,24 @@ def replace(stands: dict[int, Any]) -> None:
     openers = getattr(sys.modules.get("numpy.lib._datasource"), "_file_openers", None)
     kept: dict[Any, Any] = getattr(openers, "_file_openers", {})
     kept.update({key: stands[id(value)] for key, value in kept.items() if id(value) in stands})
+
+
+HELD = "an open() that was captured before footsteps was imported"
+
+
+def is_held_elsewhere() -> bool:
+    """Whether somebody has the open() of before our import where we can't reach it: a default argument, an object."""
+    import gc
+
+    own = [type(io.open).__dict__["__call__"].__func__.__closure__] if is_wrapper(io.open) else []
+    cells = [cell for closure in own for cell in closure or ()]
+    for holder in getattr(gc, "get_referrers", lambda _: ())(_open):
+        names = holder if type(holder) is dict else {}
+        ours = str(names.get("__name__", "")).partition(".")[0] in ("footsteps", "_io", "io")
+        log = "baseFilename" in names or hasattr(type(holder), "emit")  # a handler of logging's, which only writes
+        if not (ours or log or is_wrapper(holder) or any(holder is cell for cell in cells)):
+            return True
+    return False
 
 
 def follow_exit() -> None:

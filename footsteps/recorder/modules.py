@@ -109,7 +109,8 @@ def _watch(name: str, loader: Any) -> None:
         except BaseException as error:
             error.__traceback__ = without_ours(error.__traceback__)
             raise
-        for function in _listeners.get(name, ()):
+        told = _listeners.get(name, ()) if module.__name__ == name else ()  # a zip's loader is that of several
+        for function in told:
             quietly(function, sys.modules.get(name, module))
 
     loader.exec_module = exec_module

@@ -682,3 +682,29 @@ def test_where_not_all_is_known_show_and_rerun_say_so(run_script, data, capsys, 
     assert "soundfile may have opened more, unseen" in capsys.readouterr().out
     cli.main(["rerun", "unet", "again", "--yes"])
     assert "soundfile may have opened more, unseen" in capsys.readouterr().err
+
+
+CAPTURED = {
+    "a default argument": "def read(name, open=open): return open(name).read()",
+    "an object": "class Reader: pass\nreader = Reader()\nreader.open = open\ndef read(name): reader.open(name)",
+    "a closure": "def maker():\n    kept = open\n    return lambda name: kept(name).read()\nread = maker()",
+}
+
+
+@pytest.mark.parametrize("how", CAPTURED)
+def test_an_open_that_is_out_of_our_reach_is_told(run_script, data, how):
+    """Somebody had captured it before footsteps was imported: no record says then that its inputs are complete."""
+    done = run_script(f"{CAPTURED[how]}\n{BEGIN}read('data/a')\n")
+    assert done.returncode == 0, done.stderr
+    assert not complete()
+
+
+@pytest.mark.parametrize(
+    "early", ["", "import logging; logging.basicConfig(filename='x.log')", "import IPython", "import matplotlib.pyplot"]
+)
+def test_nobody_is_suspected_without_reason(run_script, data, early):
+    """What Python and usual libraries have of open() is reached, or only writes."""
+    pytest.importorskip(early.partition(" ")[2].partition(";")[0].partition(".")[0] or "os")
+    done = run_script(f"{early}\n{BEGIN}open('data/a').read()\n")
+    assert done.returncode == 0, done.stderr
+    assert complete() and "data/a" in names()
