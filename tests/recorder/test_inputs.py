@@ -655,18 +655,21 @@ def test_code_that_is_data_is_an_input(run_script, tmp_path):
     assert len(names()) == 1000
 
 
-def test_a_file_at_stdin_is_an_input_and_a_pipe_is_said_to_be_one(run_script, data, capsys):
-    """`python t.py < data/a`: a rerun gives it the same; of a pipe nobody can say what came through."""
+def test_a_file_at_stdin_is_an_input_and_a_pipe_is_said_to_be_one(run_script, repo, data, capsys, monkeypatch):
+    """`python t.py < ../data/a`: a rerun gives it the same; of a pipe nobody can say what came through."""
     from footsteps import cli
     from footsteps.reader.runs import Run
 
-    program = BEGIN + "with open(footsteps.output_dir + 'o', 'w') as f: f.write(sys.stdin.read())"
-    with open("data/a") as source:
-        assert run_script(program, stdin=source).returncode == 0
-    assert names() == ["data/a"] and Run(str(RUN)).facts["stdin"] == {"kind": "file", "path": str(data / "a")}
-    assert cli.main(["rerun", "unet", "again", "--yes"]) == 0
-    assert "< data/a" in capsys.readouterr().err.replace(f"{data.parent}/", "")
-    assert run_script(program, stdin="through a pipe").returncode == 0
+    monkeypatch.chdir(repo)
+    repo.write(".gitignore", "results/\n")
+    repo.write("t.py", BEGIN + "with open(footsteps.output_dir + 'o', 'w') as f: f.write(sys.stdin.read())")
+    repo.commit()
+    with open(data / "a") as source:
+        assert run_script("t.py", cwd=repo, stdin=source).returncode == 0
+    assert names() == ["../data/a"] and Run(str(RUN)).facts["stdin"] == {"kind": "file", "path": str(data / "a")}
+    assert cli.main(["rerun", "unet", "../again", "--yes"]) == 0
+    assert f"< {data / 'a'}" in capsys.readouterr().err
+    assert run_script("t.py", cwd=repo, stdin="through a pipe").returncode == 0
     assert Run("results/unet-1").facts["stdin"] == {"kind": "pipe"}
     assert cli.main(["show", "unet-1"]) == 0
     assert "a pipe; what came through it is not recorded" in capsys.readouterr().out
