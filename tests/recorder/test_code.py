@@ -79,7 +79,10 @@ def test_code_that_was_edited_and_then_executed_is_told(project, run_script, cap
     project.write("model.py", "W = 1\n")
     run(project, run_script, BEGIN + LATE[how])
     status, said = verified(capsys)
-    assert status == 1 and "exactly" not in said and "model.py" in said and "executed" in said
+    assert status == 1
+    assert "exactly" not in said
+    assert "model.py" in said
+    assert "executed" in said
     assert (RUN / ".footsteps/edited/main/model.py").read_text() == "W = 2"
     assert cli.main(["show", "r"]) == 0
     assert any("edited during the run" in line and "model.py" in line for line in capsys.readouterr().out.splitlines())
@@ -144,7 +147,9 @@ def test_an_odd_module_costs_itself_alone(project, run_script):
     """A mock, a lazy proxy, a C library's object: the program's own modules are kept all the same."""
     project.write("ignored.py", "X = 1\n")
     done = run(project, run_script, ODD + "import ignored\n" + BEGIN)
-    assert kept() == ["ignored.py"] and not facts()["problems"] and "footsteps:" not in done.stderr
+    assert kept() == ["ignored.py"]
+    assert not facts()["problems"]
+    assert "footsteps:" not in done.stderr
 
 
 @pytest.mark.parametrize("inside", [False, True], ids=["elsewhere", "in the project"])
@@ -167,7 +172,8 @@ footsteps.initialize(sys.argv[1])
         assert done.returncode == 0, done.stderr
     first, second = (facts(Path("results") / name) for name in "ab")
     assert first["code_id"] == second["code_id"]
-    assert "loose" not in [row["role"] for row in first["repositories"]] and not kept(Path("results/a"))
+    assert "loose" not in [row["role"] for row in first["repositories"]]
+    assert not kept(Path("results/a"))
 
 
 @pytest.mark.parametrize("where", ["env", "."], ids=["un-ignored", "the project itself"])

@@ -109,7 +109,8 @@ def test_a_seed_is_recorded(project, run_script, capsys):
     done = run_script("t.py", cwd=project)
     first, second = map(int, done.stdout.split()[-2:])
     recorded = runs.load(str(RUN)).recorded
-    assert (recorded["seed"], recorded["seed_2"]) == (first, second) and first != second
+    assert (recorded["seed"], recorded["seed_2"]) == (first, second)
+    assert first != second
     assert 0 <= first < 2**32
     assert cli.main(["show", "r"]) == 0
     assert str(first) in capsys.readouterr().out
@@ -121,7 +122,9 @@ def test_a_record_that_holds_no_state_is_refused_in_a_line(project, run_script):
     bad = [{"at": "loaded", "generator": "random", "state": s} for s in (5, {"version": 3, "words": "zz", "gauss": 0})]
     project.write("bad", "".join(json.dumps(row) + "\n" for row in bad) + "[]\nno json\n")
     done = run_script("t.py", cwd=project, env={"FOOTSTEPS_RANDOM": "bad"})
-    assert done.returncode == 0 and "could not be put back" in done.stderr and "Traceback" not in done.stderr
+    assert done.returncode == 0
+    assert "could not be put back" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_settings_that_move_bytes_are_recorded(project, run_script):
