@@ -258,7 +258,8 @@ def test_what_the_recorder_was_not_sure_of_is_repeated(project, run_script):
     loaded = "/project/lib/model.py has changed since it was loaded"
     changed(run, lambda facts: facts.update(problems=[loaded, "memory: unknown"]))
     done = restore.restore(runs.load(run.directory), "again")
-    assert not done.exact and not done.complete
+    assert not done.exact
+    assert not done.complete
     assert [(row["path"], "what ran may be another" in row["reason"]) for row in done.differing] == [
         ("/project/lib/model.py", True)
     ]
