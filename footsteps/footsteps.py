@@ -246,10 +246,9 @@ class Run:
             self.shown, self.name = _made_directory(self.root, self.name)
             self.directory, self.made_here = os.path.join(os.path.abspath(self.shown), ""), True
             self.call("fill")
-            texts = {INFO: lambda: b"".join(map(_section, self.sections.items())), PACKAGES: package_list}
-            for name in set(texts) - set(os.listdir(self.directory)):
-                with open(self.directory + name, "xb") as file:
-                    file.write(texts[name]())
+            if not os.path.exists(self.directory + PACKAGES):
+                _write(self.directory + PACKAGES, package_list())
+            _write(self.directory + INFO, b"".join(map(_section, self.sections.items())))
         except BaseException as error:
             import shutil
 
@@ -605,6 +604,11 @@ def _print(stream: Any, text: str) -> None:
 def printable(text: str) -> str:
     """The text on one line, in quotes of Python's if it has characters that can't be printed."""
     return text if text.isprintable() else repr(text)[1:-1]
+
+
+def _write(path: str, data: bytes) -> None:
+    with open(path, "xb") as file:
+        file.write(data)
 
 
 def _cwd() -> str | None:

@@ -51,7 +51,7 @@ end
 complete -c footsteps -a '(__footsteps_complete)'
 """
 SHELLS = {"bash": BASH, "zsh": ZSH, "fish": FISH}
-TAKE_RUNS = {"show": 1, "path": 1, "diff": 2, "verify": 1, "restore": 1, "rerun": 1}
+TAKE_RUNS = {"show": 1, "path": 1, "diff": 2, "verify": 1, "restore": 1, "rerun": 1, "export": 99, "view": 1000}
 
 
 def add_completion(commands: Commands) -> None:

@@ -64,7 +64,7 @@ from footsteps.recorder.processes import (
     parents_run,
     process_row,
 )
-from footsteps.recorder.program import main_program, program_name
+from footsteps.recorder.program import main_program, program_name, show_link
 from footsteps.recorder.repository import MAX_FILE, UncommittedFiles
 from footsteps.recorder.secrets import looks_secret, mask, mask_arguments
 
@@ -213,6 +213,7 @@ def begin(run: Any) -> None:
         quietly(_make_bundles, run)
         quietly(randomness.begin, run.record)
         run.endings.append(randomness.end)
+        quietly(show_link, run)
     inputs.begin(run)
     for listener in LISTENERS:
         quietly(listener, run)
