@@ -516,7 +516,9 @@ class InputTracker:
             return
         self.closed = True
         self.before_chdir()
-        self.names.extend(source for source in map(source_of, executed) if not is_of_system(source))
+        loaded = loaded_files()  # of modules: code in any case
+        others = (source for source in map(source_of, executed) if source not in loaded)
+        self.names.extend(path for path in others if not is_of_system(path) and not path.startswith(PACKAGE_FOLDER))
         self.collect()
         self.check(len(self.pending))
         self.counts = {folder: n for folder, n in self.counts.items() if self.is_input(folder)}
