@@ -17,7 +17,7 @@ import os
 import sys
 import time
 
-from footsteps.recorder import arguments, inputs, ranks
+from footsteps.recorder import arguments, inputs, randomness, ranks
 from footsteps.recorder.code import Code, CodeCapture, changed_since_loaded
 from footsteps.recorder.format import (
     BUNDLES_JSON,
@@ -44,7 +44,6 @@ from footsteps.recorder.format import (
     write,
 )
 from footsteps.recorder.machine import (
-    ENVIRONMENT,
     forget_packages,
     hardware_facts,
     host_name,
@@ -52,8 +51,10 @@ from footsteps.recorder.machine import (
     package_table,
     platform_facts,
     python_facts,
+    recorded_variables,
     user_name,
 )
+from footsteps.recorder.modules import watchers
 from footsteps.recorder.processes import handle_lines, head_has_footsteps, process_row, started_by
 from footsteps.recorder.program import (
     announced,
@@ -87,12 +88,13 @@ COLLECTORS: list[tuple[str, Callable[[], Any]]] = [
     ("command", lambda: quote(mask_arguments(start_argv()))),
     ("main", _main),
     ("cwd", start_directory),
+    ("stdin", inputs.stdin_facts),
     ("host", host_name),
     ("user", user_name),
     ("python", python_facts),
     ("platform", platform_facts),
     ("hardware", hardware_facts),
-    ("environment", lambda: {name: mask(os.environ[name]) for name in ENVIRONMENT if name in os.environ}),
+    ("environment", lambda: {name: mask(os.environ[name]) for name in recorded_variables()}),
     ("packages", known_packages),
     ("parsed_argv", inputs.given_arguments),
 ]
@@ -164,7 +166,7 @@ def start(run: Any) -> None:
     """Have git look at the code while the directory is made."""
     forget_packages()
     run.started = time.time()
-    run.capture = CodeCapture(exclude=[run.root], shown=True)
+    run.capture = CodeCapture(exclude=[run.root], shown=True, made=list(inputs.tracker.wrote))
     run.endings.append(run.capture.stop)  # if the directory can't be made
 
 
@@ -214,9 +216,12 @@ def _facts(run: Any, problems: list[str]) -> dict[str, Any]:
 def begin(run: Any) -> None:
     """Say what is missing, have the bundles made, and follow what the program does."""
     if run.made_here:
-        run.endings.append(lambda: record_late_imports(run))
+        watchers.append(run.code.watch)
+        run.endings.append(lambda: record_late_code(run))
         _say_what_is_missing(run.facts)
         quietly(_make_bundles, run)
+        quietly(randomness.begin, run.record)
+        run.endings.append(randomness.end)
         quietly(show_link, run)
     inputs.begin(run)
     for listener in LISTENERS:
@@ -264,11 +269,11 @@ def _copied_script(run: Any, main: Mapping[str, Any]) -> dict[str, Any] | None:
             raise FileNotFoundError(f"{path} is not there any more")
         return None
     if looks_secret(path) or os.path.getsize(path) > MAX_FILE:
-        return {"path": path, "stored": None, "sha256": None}
+        return {"path": path, "real": os.path.realpath(path), "stored": None, "sha256": None}
     data, name = bytes_of(path), os.path.basename(path)
     stored = f"script-{name}" if name.lower() in (INFO, PACKAGES, RECORD) else name
     write(os.path.join(run.directory, stored), data)
-    return {"path": path, "stored": stored, "sha256": sha256(data)}
+    return {"path": path, "real": os.path.realpath(path), "stored": stored, "sha256": sha256(data)}
 
 
 def _say_what_is_missing(facts: Mapping[str, Any]) -> None:
@@ -284,9 +289,10 @@ def _say_what_is_missing(facts: Mapping[str, Any]) -> None:
         say(f"{count} file{'s'[: count != 1]} left out of the record ({why}); see {INFO}")
 
 
-def record_late_imports(run: Any) -> None:
-    """At the end: modules imported since that git ignores go into late.json."""
-    rows = run.code.capture_late_imports()
+def record_late_code(run: Any) -> None:
+    """At the end: late.json, with modules imported since that git ignores, and with what was edited meanwhile."""
+    watchers.remove(run.code.watch)
+    rows = run.code.capture_late()
     if rows and not os.path.exists(os.path.join(run.record, LATE_JSON)):
         run.code.keep(run.record)
         write(os.path.join(run.record, LATE_JSON), as_json({"format": FORMAT, "repositories": rows}))
@@ -343,6 +349,8 @@ def _code_lines(facts: Mapping[str, Any], code: Code) -> list[str]:
         lines += [f"  remote {remote['name']} {remote['url']}" for remote in row["remotes"]]
         if row["files"]:
             lines.append(f"  {_kept(row)}, whole in {RECORD}/{CODE}")
+        if not row["untracked_shown"]:
+            lines.append("  untracked files that were not imported are not kept: status.showUntrackedFiles is no")
         if row["converted"]:
             lines.append(f"  eol or filter settings act here: each file was looked at, in {code.seconds:.2f} s")
     return lines
