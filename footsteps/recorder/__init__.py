@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from footsteps.recorder import arguments, inputs  # noqa: F401 - first, so that what is read from now on is known
+from footsteps.recorder import arguments, inputs, processes, randomness  # noqa: F401 - inputs see all from now on
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,8 +22,10 @@ OFFERED = {
     "path": "footsteps.recorder.outcome",
     "reads": "footsteps.recorder.inputs",
     "record": "footsteps.recorder.values",
+    "seed": "footsteps.recorder.randomness",
 }
 arguments.listen()
+randomness.follow()
 _STEPS = ("meet", "start", "fill", "begin", "end")
 
 
