@@ -210,6 +210,7 @@ def _facts(run: Any, problems: list[str]) -> dict[str, Any]:
         facts.update(collected("main process", lambda: ranks.facts_of_head(run), problems) or {})
     if run.hydra is not None:
         facts["arguments"] = collected("arguments", lambda: ranks.hydra_overrides(run.hydra), problems)
+    facts["arguments"] = masked(facts["arguments"])  # whoever told them
     facts["script"] = script = collected("script", lambda: _copied_script(run, facts["main"]), problems)
     if script and script.get("reason"):
         problems.append(f"{script['path']} is not copied: {script['reason']}")
