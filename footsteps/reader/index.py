@@ -11,10 +11,12 @@ import time
 from contextlib import contextmanager
 
 from footsteps.reader.expressions import (
+    EQUAL,
     FACTS,
     IDS,
     PACKAGE,
     TIMES,
+    WORDED,
     Expression,
     is_version,
     parameters,
@@ -63,7 +65,7 @@ INDEX_FROM = 100  # runs, and directories that are none, below a root from which
 INSIDE_TO = 3_000  # up to so many runs, each finished one is looked at for changes on every call
 RECENT = 86400  # seconds; to a run begun or ended since then, other ranks may add after the first has ended it
 BYPASSED = "not used, an index that can't be kept"
-LAYOUT = 3  # of the tables; another one has another file
+LAYOUT = 4  # of the tables; another one has another file
 RACY = 2_000_000_000  # ns; what changed so shortly before it was read may change again unseen
 BATCH = 1000  # runs stored at once: a killed writer loses no more
 TABLES = f"""
@@ -509,9 +511,9 @@ def hash_bytes(sha256: str) -> bytes | None:
 def narrowed(asked: Expression, name: str) -> tuple[str, dict[str, Any]]:
     """A condition in SQL that is true wherever the expression holds, and mostly only there."""
     values = {"words": encodable(asked.value), "number": asked.number, "length": len(asked.value)}
-    if is_version(name) or name in ("changed", "duration"):
+    if is_version(name) or name in ("changed", "duration", *WORDED):
         return "TRUE", {}
-    if asked.operator not in (":", "=="):
+    if asked.operator not in EQUAL:
         if name in TIMES:
             return f"(json OR substr(value, 1, :length) {asked.operator} :words)", values
         return f"(typeof(value) = 'text' OR value {asked.operator} :number)", values
@@ -597,6 +599,19 @@ def is_small(root: str) -> bool:
     walk = Walk(root, [])
     count = sum(1 for _ in islice(walk.runs(), INDEX_FROM))
     return count + len(walk.groups) < INDEX_FROM
+
+
+def look_again(run: Run) -> None:
+    """Have the index of a run's root, if there is one, read the run again at the next question: it has a new note."""
+    path = index_file(run.root)
+    if not os.path.exists(path):
+        return
+    try:
+        index = Index(run.root, path)
+        index.db.execute("UPDATE runs SET final = 0, stamp = '' WHERE path = ?", (index.below(run.directory),))
+        index.close()
+    except Exception:  # an older layout, locked, damaged: the record's time tells as well
+        pass
 
 
 def is_damage(error: Exception) -> bool:

@@ -37,10 +37,13 @@ from footsteps.reader.formats import (
     text,
     unique,
 )
+from footsteps.reader.notes import notes_in, tags_in
+from footsteps.reader.series import Series, all_series
 from footsteps.recorder.format import (
     BUNDLES_JSON,
     INFO,
     LATE_JSON,
+    NOTES,
     OUTCOME_JSON,
     OUTPUT_ROOT,
     RECORD,
@@ -49,6 +52,7 @@ from footsteps.recorder.format import (
     quote,
 )
 from footsteps.recorder.machine import host_name
+from footsteps.recorder.settings import configured_root, folders_up
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
@@ -62,6 +66,7 @@ UNTOLD = -1  # no time at which a directory was last changed
 READ = (
     "name", "directory", "kind", "status", "started", "duration", "changed", "arguments",
     "argument_facts", "recorded", "repositories", "outcome", "inputs", "parents",
+    "tags", "notes",
 )  # fmt: skip
 LOOP = "not followed, a link back to a folder above it"
 
@@ -205,7 +210,36 @@ class Run:
         late = [line.get("values") for line in self.log if line.get("kind") == "parent"]
         return unique([self.facts.get("parent"), *late], "directory")
 
+    @cached_property
+    def all_series(self) -> dict[str, Series]:
+        """What the program recorded as a number more than once, whole, by dotted name."""
+        return {name: series for name, series in all_series(self.log).items() if len(series) > 1}
+
+    def series(self, name: str) -> Series:
+        """All values of one recorded name, with their steps; empty if it was never recorded as a number."""
+        return all_series(self.log).get(name, Series())
+
+    @cached_property
+    def note_lines(self) -> list[dict[str, Any]]:
+        """The lines of notes.jsonl, as people added them later; see `footsteps.reader.notes`."""
+        return read_lines(os.path.join(self.record, NOTES), self.damage)
+
+    @cached_property
+    def notes(self) -> list[dict[str, str]]:
+        """What people noted: {"time", "user", "host", "note"}, oldest first."""
+        return notes_in(self.note_lines)
+
+    @cached_property
+    def tags(self) -> list[str]:
+        """The tags that people gave it."""
+        return tags_in(self.note_lines)
+
     # what follows from it
+
+    @property
+    def path(self) -> str:
+        """The run's directory, ending in a slash, as `output_dir` had it: `run.path + "weights.pt"`."""
+        return os.path.join(self.directory, "")
 
     @cached_property
     def id(self) -> str:
@@ -303,7 +337,7 @@ class Run:
         """All that is known as one JSON-able object: run.json's keys and, over them, ours."""
         own = {key: getattr(self, key) for key in READ}
         damage = [f"{problem.path}: {problem.detail or problem.kind}" for problem in self.damage]
-        return {**self.facts, **own, "damage": damage}
+        return {**self.facts, **own, "series": self.all_series, "damage": damage}
 
 
 # ---------------------------------------------------------------------------------------------
@@ -365,8 +399,28 @@ def start_ticks(pid: int) -> int | None:
 
 
 def default_roots(base: str = "") -> list[str]:
-    """The output root and lt_records below `base` (default: here), those of them that exist."""
-    wanted = [os.path.join(base, os.fspath(OUTPUT_ROOT)), os.path.join(base, LT_RECORDS)]
+    """The output root and lt_records below `base` (default: here), those of them that exist.
+
+    Without `base` the root is the one that is set (FOOTSTEPS_ROOT, pyproject.toml, setup.cfg), else results/ here,
+    or in the nearest folder above, as git finds its repository from a sub-folder.
+    """
+    if base:
+        return roots_in(base, OUTPUT_ROOT)
+    configured = configured_root()
+    if configured:
+        return roots_in("", configured)
+    return next(filter(None, (roots_in(folder, OUTPUT_ROOT) for folder in places_up())), [])
+
+
+def places_up() -> Iterator[str]:
+    """Here and the folders above: "", "..", "../.." as far as the repository reaches."""
+    above = list(folders_up(os.path.realpath(os.curdir)))
+    return (os.path.join(*[os.pardir] * number) if number else "" for number in range(len(above)))
+
+
+def roots_in(base: str, root: str) -> list[str]:
+    """The output root and lt_records below a folder, those of them that exist."""
+    wanted = [os.path.join(base, os.fspath(root)), os.path.join(base, LT_RECORDS)]
     return [root for root in wanted if os.path.isdir(root)]
 
 
