@@ -649,7 +649,8 @@ def test_finish_lets_another_run_begin(run_in, repo):
     program = (
         "import footsteps\nfootsteps.initialize('a')\nfirst = footsteps.current()\n"
         "from types import SimpleNamespace as Extension\n"
-        "footsteps.footsteps.EXTENSIONS.append(Extension(end=lambda run: print('ended', run.name)))\nfootsteps.finish()\nprint(footsteps.current())\n"
+        "footsteps.footsteps.EXTENSIONS.append(Extension(end=lambda run: print('ended', run.name)))\n"
+        "footsteps.finish()\nprint(footsteps.current())\n"
         "footsteps.initialize('a')\nprint(footsteps.output_dir)\nfootsteps.finish()\nfootsteps.finish()\n"
     )
     assert run_in(program).split("\n")[1:] == [
@@ -693,14 +694,12 @@ def test_plot_saves_numbered_figures_and_clears(run_in, repo):
 
 
 def test_plot_goes_on_above_a_thousand(tmp_path, run_script):
-    pytest.importorskip("matplotlib")
     """Figure 1000 does not come twice."""
+    pytest.importorskip("matplotlib")
     for name in ("999_a.png", "1000_a.png", "1001.png", "²²²_x.png", "12a.png"):
         (tmp_path / name).write_text("")
-    program = (
-        f"import footsteps, matplotlib\nfootsteps.output_dir_impl = {os.fspath(tmp_path) + '/'!r}\nfootsteps.plot('b')"
-    )
-    assert run_script(program).returncode == 0
+    begin = f"import footsteps\nfootsteps.output_dir_impl = {os.fspath(tmp_path) + '/'!r}\n"
+    assert run_script(begin + "footsteps.plot('b')").returncode == 0
     assert (tmp_path / "1002_b.png").exists()
 
 

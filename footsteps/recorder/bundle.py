@@ -159,6 +159,7 @@ class Bundle:
             remove(self.bare)
 
     def git(self, *args: str) -> bytes:
+        """What git prints in the bare repository, which it is not to look for itself."""
         named = {**OFFLINE, "GIT_DIR": self.bare}  # safe.bareRepository=explicit forbids git to find it by itself
         return git("-c", "protocol.allow=never", *args, cwd=self.bare, env=named, timeout=600)
 
@@ -179,6 +180,7 @@ class Bundle:
                 write(os.path.join(self.bare, *name.split("/")), encoded(text))
 
     def packed(self) -> dict[str, Any]:
+        """A row of bundles.json, once the bare repository is there."""
         bases = self.bases()
         if bases is None:
             return {"repository": self.row["repository"], "commit": self.commit, "pushed": True}
@@ -210,6 +212,7 @@ class Bundle:
         return found
 
     def holds(self, tip: str) -> bool:
+        """Whether a commit at the tip of a remote's branch has ours among its ancestors."""
         try:
             self.git("merge-base", "--is-ancestor", self.commit, tip)
         except GitError:
@@ -242,6 +245,7 @@ class Bundle:
         return f"larger than {MAX_BUNDLE // MIB} MiB" if size > MAX_BUNDLE else ""
 
     def bundle(self, kind: str, bases: Sequence[str], shallow: Sequence[str]) -> dict[str, Any]:
+        """Write the bundle; its row of bundles.json."""
         self.git("bundle", "create", "--quiet", "made.bundle", BUNDLE_REF, *(f"^{base}" for base in bases))
         data = bytes_of(os.path.join(self.bare, "made.bundle"))
         _replace(os.path.join(self.record, self.row["file"]), data)

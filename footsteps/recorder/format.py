@@ -71,6 +71,7 @@ def text_of(path: str) -> str:
 
 
 def bytes_of(path: str | bytes) -> bytes:
+    """The whole file. Raises OSError."""
     with open(path, "rb") as file:
         return file.read()
 
@@ -81,10 +82,12 @@ def seconds_left(deadline: float) -> float:
 
 
 def decoded(path: bytes) -> str:
+    """A path as text; bytes that are no UTF-8 come back from it."""
     return path.decode("utf-8", "surrogateescape")
 
 
 def sha256(data: bytes) -> str:
+    """Hexadecimal SHA-256."""
     digest: str = hasher("sha256")(data).hexdigest()
     return digest
 
@@ -200,11 +203,13 @@ def start_of(path: str) -> str:
 
 
 def after_colon(text: str, title: str) -> str | None:
+    """What follows the colon on the first line with this title; None without one."""
     lines = (line for line in text.splitlines() if line.startswith(title))
     return next((line.partition(":")[2].strip() for line in lines), None)
 
 
 def paths_in(folder: str) -> list[str]:
+    """What is in a folder, sorted; nothing if it can't be read."""
     try:
         return [os.path.join(folder, name) for name in sorted(os.listdir(folder))]
     except OSError:
@@ -227,6 +232,7 @@ class Locked:
             self.lock_on_windows()
 
     def lock_on_windows(self) -> None:
+        """The same where there is no flock."""
         import msvcrt
 
         while True:
@@ -282,6 +288,7 @@ def as_json(facts: object) -> bytes:
 
 
 def json_text(value: object) -> str:
+    """A value as JSON on one line; what JSON can't say as its repr."""
     if isinstance(value, str):
         return _json_string(value)
     if value is None or value is True or value is False:
@@ -358,4 +365,5 @@ def working_directory() -> str | None:
 
 
 def encoded(text: str) -> bytes:
+    """Text as UTF-8; what `decoded` could not read comes back as it was."""
     return text.encode("utf-8", "surrogateescape")

@@ -20,7 +20,7 @@ import io
 import os
 import sys
 from time import monotonic, time
-from types import BuiltinFunctionType, ModuleType
+from types import BuiltinFunctionType
 
 from footsteps.recorder.format import RECORD, RUN_JSON, append, append_line, from_json, json_text, say
 
@@ -862,24 +862,11 @@ def given_arguments() -> dict[str, Any]:
     return values.given_arguments()
 
 
-def register() -> None:
-    """Put what is ours where every copy of the core module finds it: steps, facts, the package, the plain `open`."""
-    new = ModuleType("_footsteps_shared", "The run of this process, shared by every copy of footsteps.")
-    shared: Any = sys.modules.setdefault("_footsteps_shared", new)
-    if not hasattr(shared, "companions"):
-        shared.companions, shared.facts, shared.doors = [], [], []
-        shared.open, shared.imported_at = _open, time()
-    shared.companions.append(begin)
-    shared.facts.append(("parsed_argv", given_arguments))
-    shared.doors.append(sys.modules[PACKAGE])
-
-
 waiting: list[dict[str, Any]] = []  # what record() was given before there was a run
 tracker = InputTracker()
 _names, _collect = tracker.names, tracker.names.append
 atexit.register(leave)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=tracker.forked)
-register()  # before install(): in a pool worker that wants the core module at once
 install()
 follow_exit()

@@ -31,6 +31,7 @@ ENVIRONMENT = (
 
 
 def host_name() -> str:
+    """What this machine calls itself."""
     if hasattr(os, "uname"):
         return os.uname().nodename
     import socket
@@ -39,6 +40,7 @@ def host_name() -> str:
 
 
 def user_name() -> str | None:
+    """The login name, None if it is not known."""
     for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
         if os.environ.get(name):
             return os.environ[name]
@@ -51,6 +53,7 @@ def user_name() -> str | None:
 
 
 def python_facts() -> dict[str, Any]:
+    """The interpreter: version, executable, environment, flags."""
     prefix, base = sys.prefix, sys.base_prefix
     environment = {"kind": "venv", "path": prefix} if prefix != base else None
     if os.path.isdir(os.path.join(prefix, "conda-meta")):
@@ -67,6 +70,7 @@ def python_facts() -> dict[str, Any]:
 
 
 def platform_facts() -> dict[str, Any]:
+    """The operating system."""
     if hasattr(os, "uname"):
         system = os.uname()
         facts = {"system": system.sysname, "release": system.release, "version": system.version}
@@ -87,6 +91,7 @@ def _distribution() -> str | None:
 
 
 def hardware_facts() -> dict[str, Any]:
+    """Processor, memory (bytes) and GPUs, as far as plain files tell."""
     affinity = getattr(os, "sched_getaffinity", None)
     return {
         "cpu": after_colon(start_of("/proc/cpuinfo"), "model name"),
@@ -201,6 +206,7 @@ def _path_of_url(url: str) -> str:
 
 
 def editable_locations() -> list[str]:
+    """Folders of packages that were installed with `pip install -e`."""
     return [row["location"] for row in known_packages() if row.get("editable") and row.get("location")]
 
 

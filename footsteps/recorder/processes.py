@@ -135,6 +135,7 @@ def program_of(pid: int) -> str:
 
 
 def command_of(pid: int) -> list[str]:
+    """The command line of a process; [] if it can't be read."""
     try:
         return [os.fsdecode(part) for part in bytes_of(f"/proc/{pid}/cmdline").split(b"\0")[:-1]]
     except OSError:
@@ -157,7 +158,7 @@ def created_at(ticks: int | None) -> float | None:
 
 def inherited_run() -> dict[str, Any] | None:
     """The run of the program that launched this one: {id, name, directory}."""
-    handle = read_handle(shared().inherited if shared() is not None else None)
+    handle = read_handle(getattr(shared(), "inherited", os.environ.get(RUN_VARIABLE)))
     return {key: handle[key] for key in ("id", "name", "directory")} if handle else None
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 
 def script_folder() -> str | None:
+    """Where the script is, None without one."""
     path = main_program()["path"]
     return os.path.dirname(os.path.realpath(path)) if path else None
 

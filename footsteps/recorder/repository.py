@@ -265,6 +265,7 @@ class Repository(Tree):
         return start_git(*self.here, *args, cwd=self.root, env={**OFFLINE, **more})
 
     def head_format(self) -> str:
+        """What git log shall tell of the commit."""
         return "%H%x00%T%x00%h%x00" + ("%(describe)" if may_have_tags(self.common) else "")
 
     def collect(self, deadline: float, skipped: Callable[[bytes], bool], *, patch: bool) -> bool:
@@ -276,6 +277,7 @@ class Repository(Tree):
                 remove(self.scratch)
 
     def collected(self, deadline: float, skipped: Callable[[bytes], bool], *, patch: bool) -> bool:
+        """What `collect` does, while the scratch folder is there."""
         try:
             index = self.index(deadline)  # read while git is at work
             status, head = self.started
@@ -312,6 +314,7 @@ class Repository(Tree):
         return found
 
     def is_repository(self, path: bytes) -> bool:
+        """Whether the folder has a .git, and is in this work tree."""
         there = os.path.lexists(os.path.join(os.fsencode(self.root), path, b".git"))
         return there and not self.has_symlink_parent(path + b"/")
 
@@ -326,6 +329,7 @@ class Repository(Tree):
         return b"".join(b"? %s\0" % path for path in out.split(b"\0") if path)
 
     def holds_plain_files(self, path: bytes) -> bool:
+        """Whether a submodule's folder holds files but no repository."""
         full = os.path.join(os.fsencode(self.root), path)
         real = os.path.isdir(full) and not self.has_symlink_parent(path + b"/")
         return real and not os.path.lexists(os.path.join(full, b".git")) and bool(os.listdir(full))
@@ -404,6 +408,7 @@ class Repository(Tree):
             self.attempted(self.patch.collect)
 
     def attempted(self, step: Callable[[], Any]) -> Any:
+        """The step's value; what fails is a line in the record, and None."""
         try:
             return step()
         except Exception as error:
@@ -487,6 +492,7 @@ class Repository(Tree):
         return found.st_size & 0xFFFFFFFF if found.st_mode & 0o170000 == 0o100000 else 0
 
     def is_no_folder(self, path: bytes) -> bool:
+        """Whether a file or a link is where a submodule belongs."""
         full = os.path.join(os.fsencode(self.root), path)
         return os.path.islink(full) or (os.path.exists(full) and not os.path.isdir(full))
 
@@ -583,6 +589,7 @@ def _run_directories(root: str, untracked: Iterable[bytes]) -> set[bytes]:
 
 
 def is_below(path: bytes, folders: set[bytes]) -> bool:
+    """Whether a path is in one of these folders."""
     at = path.find(b"/")
     while at >= 0:
         if path[:at] in folders:

@@ -102,7 +102,7 @@ def note_arguments(values: Mapping[str, object], **facts: object) -> None:
     Before a run has begun they wait for it and enter run.json; afterwards they are appended.
     """
     _arguments[:] = [(dict(values), dict(facts))]
-    run = shared().run if shared() is not None else None
+    run = getattr(shared(), "run", None)  # there is none where the core module is not loaded yet
     if run is not None and hasattr(run, "record"):
         append_line(run.record, "arguments", {"arguments": dict(values), **facts})
 

@@ -138,7 +138,7 @@ def test_the_command_line_is_parsed_as_far_as_it_can_be(run_script):
         BEGIN, "fit", "--lr", "0.1", "--bs=32", "-v", "--name", "a b", "model.size=big", "+x=1", "--shift", "-0.5",
         "--tag", "a", "--tag", "b", "--no-cuda", "--", "-rest",
     )  # fmt: skip
-    from footsteps.runs import Run
+    from footsteps.reader.runs import Run
 
     assert Run(str(RUN)).arguments == {
         "_": ["fit", "-rest"], "lr": 0.1, "bs": 32, "v": True, "name": "a b", "model.size": "big", "x": 1,

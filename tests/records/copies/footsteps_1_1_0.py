@@ -39,20 +39,16 @@ __all__ = ["FootstepsError", "Run", "__version__", "current", "finish", "initial
 
 OUTPUT_ROOT = "results/"
 NAME_VARIABLE = "FOOTSTEPS_NAME"
-INFO = "info.txt"
-PACKAGES = "package_versions.txt"
+INFO, PACKAGES = "info.txt", "package_versions.txt"
 QUESTION = "Input name of experiment:"
 MAX_DIFF = 2**20  # bytes of the uncommitted changes that info.txt shows
 TIMEOUT = 20.0  # seconds that git or pip may take
 
 # What takes part in a run: names of modules, or objects; a module that is not installed is passed over.
 EXTENSIONS: list[Any] = ["footsteps.recorder"]
-
 # Options whose values are written as ***.
 SECRETS = ("token", "password", "passwd", "secret", "key", "credentials")
-
-# How processes that this one starts know its run; see `Run.handle`.
-RUN_VARIABLE = "FOOTSTEPS_RUN"
+RUN_VARIABLE = "FOOTSTEPS_RUN"  # by it, processes that this one starts know its run; see `Run.handle`
 
 
 # Where the package is installed, its errors and ours are caught by one `except footsteps.FootstepsError`.
@@ -106,8 +102,8 @@ def initialize(
     with _lock():
         run = current()
         if run is not None and run.process == os.getpid():
-            hint = "footsteps.finish() ends it, then initialize() may begin another"
-            raise FootstepsError(f"this run already writes to {run.shown!r}{run.begun_at}", hint)
+            said = f"this run already writes to {run.shown!r}{run.begun_at}"
+            raise FootstepsError(said, "footsteps.finish() ends it, then initialize() may begin another")
         if run is None:
             _begin(run_name, output_root, {} if console is None else {"console": console})
 
@@ -124,7 +120,7 @@ def finish() -> None:
 
 def current() -> Run | None:
     """The run of this process, if there is one yet; never begins one."""
-    return _shared.run if _shared.initialized else None  # type: ignore[no-any-return]
+    return _shared.run if _shared.initialized else None
 
 
 def plot(name: str = "") -> None:
@@ -337,13 +333,14 @@ def package_list() -> bytes:
     import subprocess
 
     words = [sys.executable, "-m", "pip", "--disable-pip-version-check", "list"]
-    done = subprocess.run(words, cwd=os.path.abspath(os.sep), capture_output=True, check=False, timeout=TIMEOUT)
-    if done.returncode == 0:
-        return done.stdout
-    from importlib.metadata import distributions
+    try:
+        return subprocess.run(
+            words, cwd=os.path.abspath(os.sep), capture_output=True, check=True, timeout=TIMEOUT
+        ).stdout
+    except (OSError, subprocess.SubprocessError):  # no pip, or it takes too long
+        from importlib.metadata import distributions
 
-    found = {d.metadata["Name"]: d.version for d in reversed(list(distributions()))}
-    rows = [f"{name} {found[name]}\n" for name in sorted(found, key=lambda name: str(name).lower())]
+    rows = sorted({f"{d.metadata['Name']} {d.version}\n" for d in distributions()}, key=str.lower)
     return "".join(["Package Version\n------- -------\n", *rows]).encode()
 
 
@@ -463,9 +460,9 @@ def as_name(text: str) -> str:
 
 def _checked_root(root: str | os.PathLike[str]) -> str:
     """The output root as text. Raises InvalidName."""
-    known = isinstance(root, (str, bytes, os.PathLike))
-    text = str(root) if isinstance(root, str) or not known else os.path.join(os.fsdecode(root), "")
-    if not known or _has_control(text):
+    path = isinstance(root, (bytes, os.PathLike))
+    text = os.path.join(os.fsdecode(root), "") if path else root if isinstance(root, str) else "\0"
+    if _has_control(text):
         raise InvalidName(f"output_root {root!r} can't be a directory", f"use one such as {OUTPUT_ROOT!r}")
     return text
 
@@ -578,7 +575,8 @@ def _made_directory(root: str, name: str) -> tuple[str, str]:
         way = os.path.dirname(base)
         while way and not os.path.lexists(way):
             way = os.path.dirname(way)
-        why = f"{way!r} is a file or a broken link" if way and not os.path.isdir(way) else error.strerror or error
+        kind = "file" if os.path.exists(way) else "broken link"
+        why = f"{way!r} is a {kind}" if way and not os.path.isdir(way) else error.strerror or error
         reason = f"can't make the run's directory {base!r}: {why}"
         raise DirectoryError(reason, hint, error.errno) from None
 
