@@ -16,7 +16,7 @@ from footsteps.recorder.format import OUTPUT_ROOT, VERSION, FootstepsError
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any, NoReturn
 
     from footsteps.reader.formats import Problem
@@ -32,14 +32,22 @@ COMMANDS = {
     "search": "listing",
     "show": "showing",
     "path": "showing",
+    "compare": "listing",
     "diff": "comparing",
+    "plot": "plotting",
+    "watch": "watching",
+    "note": "noting",
+    "tag": "noting",
     "trace": "comparing",
     "verify": "reproducing",
     "restore": "reproducing",
     "rerun": "reproducing",
+    "rm": "cleaning",
+    "du": "cleaning",
     "completion": "completion",
     "complete": "completion",
 }
+HIDDEN = {"complete"}
 EPILOG = """\
 A RUN is named by its name (`unet-3`, `exp/unet-3`), by a path, by a prefix
 that fits one run only, by its hash_code, id or code id, or by `@`: the newest;
@@ -78,11 +86,15 @@ class Parser(argparse.ArgumentParser):
         super().__init__(allow_abbrev=False, **words)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Nothing is left over for the parser above: the hint must name the command that does not know it."""
+        """Options are taken anywhere. Nothing is left over for the parser above: the hint must name the command."""
+        if args is not None and self._subparsers is None:
+            args = options_first(args, self._option_string_actions)
         found, unknown = super().parse_known_args(args, namespace)
         if unknown:
             option = unknown[0].partition("=")[0]
             guess = runs.guess(option, self._option_string_actions) if option.startswith("--") else ""
+            if unknown[0].startswith("-") and not unknown[0].startswith("--"):
+                guess = f" (a run of that name: ./{unknown[0]}, or after --)"
             self.error(f"unrecognized arguments: {' '.join(unknown)}{guess}")
         return found, unknown
 
@@ -96,8 +108,27 @@ class Parser(argparse.ArgumentParser):
 
         wrong = re.search(r"argument COMMAND: invalid choice: '([^']*)'", message)
         if wrong:
-            message = f"no command {wrong[1]!r}{runs.guess(wrong[1], COMMANDS)}"
+            message = f"no command {wrong[1]!r}{runs.guess(wrong[1], set(COMMANDS) - HIDDEN)}"
         raise FootstepsError(message, hint=f"{self.prog} --help")
+
+
+def options_first(words: Sequence[str], known: Mapping[str, Any]) -> list[str]:
+    """The words with options, and their values, before all others: argparse takes arguments only in one piece.
+
+    What follows an option is its value also where it begins with a dash: `--sort -loss`.
+    """
+    options, others, rest = [], [], iter(words)
+    for word in rest:
+        if word == "--":
+            others += rest
+        elif not word.startswith("-") or word == "-":
+            others.append(word)
+        elif word in known and known[word].nargs is None:
+            value = next(rest, None)
+            options += [word] if value is None else [f"{word}={value}" if word.startswith("--") else f"{word}{value}"]
+        else:
+            options.append(word)
+    return [*options, "--", *others] if any(word.startswith("-") for word in others) else [*options, *others]
 
 
 def make_parser(first: str = "") -> Parser:
@@ -180,6 +211,15 @@ def chosen(selector: str, given: Sequence[str] | None = None) -> Run:
     back = selector.lstrip("@~") or str(len(selector) - 1)
     most = int(back) + 1 if selector.startswith("@") and back.isdecimal() else None
     return runs.select(selector, roots, search.known(roots, watch=render.progress, most=most))
+
+
+def chosen_several(words: Sequence[str], given: Sequence[str] | None = None, *, wide: bool = False) -> list[Run]:
+    """The runs that names, groups and patterns mean, below the roots of `--root` or the usual ones."""
+    from footsteps.reader import search, selection
+
+    roots = roots_of(given)
+    roots = roots if given else roots[:1]
+    return selection.several(words, roots, list(search.known(roots, watch=render.progress)), wide=wide)
 
 
 def complain(problems: Iterable[Problem], about: Iterable[Run] = ()) -> None:

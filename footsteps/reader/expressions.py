@@ -139,7 +139,7 @@ class Expression:
         if not self.operator:
             named = name not in FACTS and self.folded in name.casefold()
             return named or self.folded in said(value).casefold()
-        if name in WORDED and value is not None:
+        if name in WORDED and isinstance(value, str):
             return self.operator in EQUAL and WORDED[name](self, value)
         if isinstance(value, (list, tuple)):
             whole = self.operator in EQUAL and said(value) in (self.value, without_brackets(self.value))

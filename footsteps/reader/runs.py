@@ -62,6 +62,7 @@ if TYPE_CHECKING:
 LT_RECORDS = "lt_records"
 BELOW_A_RUN = 3  # levels searched inside a run for one named `outer/inner`: artifacts lie there
 OUTCOMES = ("finished", "failed", "interrupted", "exited")
+STATUSES = (*OUTCOMES, "running", "died", "unknown")
 UNTOLD = -1  # no time at which a directory was last changed
 READ = (
     "name", "directory", "kind", "status", "started", "duration", "changed", "arguments",
@@ -557,7 +558,7 @@ def select(selector: str, roots: Sequence[str] | None = None, among: Iterable[Ru
         raise unknown(selector, runs, roots)
     if selector.startswith("@"):
         return nth_newest(selector, runs, roots)
-    for fits in (by_name_prefix, by_id):
+    for fits in (by_glob, by_name_prefix, by_id):
         found = fits(selector, runs)
         if found:
             return only(found, selector)
@@ -584,6 +585,15 @@ def nth_newest(selector: str, runs: list[Run], roots: Sequence[str]) -> Run:
         message = f"no run {selector!r}: {len(runs)} recorded in {said(roots)}"
         raise FootstepsError(message, hint="footsteps list")
     return newest_first(runs)[int(number)]
+
+
+def by_glob(selector: str, runs: list[Run]) -> list[Run]:
+    """Runs whose name fits a pattern with `*`, `?` or `[...]`."""
+    if not any(mark in selector for mark in "*?["):
+        return []
+    from fnmatch import fnmatchcase
+
+    return [run for run in runs if fnmatchcase(run.name, selector)]
 
 
 def by_name_prefix(selector: str, runs: list[Run]) -> list[Run]:

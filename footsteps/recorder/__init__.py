@@ -22,6 +22,8 @@ OFFERED = {
     "path": "footsteps.recorder.outcome",
     "reads": "footsteps.recorder.inputs",
     "record": "footsteps.recorder.values",
+    "runs": "footsteps.reader.selection",
+    "table": "footsteps.reader.selection",
 }
 _STEPS = ("meet", "start", "fill", "begin", "end")
 
