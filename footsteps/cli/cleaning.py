@@ -55,7 +55,8 @@ def rm(args: argparse.Namespace) -> int:
     if args.empty:
         return empty(args, roots)
     found, known = candidates(args, roots)
-    rows = [row_of(run, known, found) for run in found]
+    seen: dict[tuple[int, int], int] = {}
+    rows = [row_of(run, known, found, seen) for run in found]
     going = [(row, row.pop("run")) for row in rows]
     if not args.force:
         going = [pair for pair in going if not pair[0]["kept"]]
@@ -89,8 +90,10 @@ def candidates(args: argparse.Namespace, roots: Sequence[str]) -> tuple[list[Run
     return found, known
 
 
-def row_of(run: Run, known: Sequence[Run], found: Sequence[Run]) -> dict[str, Any]:
-    """What is to be known of a run before it goes, and why it is kept."""
+def row_of(
+    run: Run, known: Sequence[Run], found: Sequence[Run], seen: dict[tuple[int, int], int]
+) -> dict[str, Any]:
+    """What is to be known of a run before it goes, how much that frees, and why it is kept."""
     from footsteps.reader import trash
 
     read = trash.readers_of([run], [other for other in known if other not in found]).get(run.directory, [])
@@ -100,7 +103,7 @@ def row_of(run: Run, known: Sequence[Run], found: Sequence[Run]) -> dict[str, An
     kept += [f"holds the run {inner[0]}"] if inner else []
     if run.status == "running":
         kept = ["still running"]
-    size, files = trash.size_of(run.directory)
+    size, files = trash.size_of(run.directory, seen, freed=True)
     return {"name": run.name, "status": run.status, "started": run.started, "size": size, "files": files,
             "kept": "; ".join(kept), "directory": run.directory, "run": run}  # fmt: skip
 
@@ -187,7 +190,7 @@ def du(args: argparse.Namespace) -> int:
 
     roots = roots_of(args.root)[: None if args.root else 1]
     found = chosen_several(args.names, args.root, wide=True) if args.names else list(search.known(roots))
-    seen: set[tuple[int, int]] = set()
+    seen: dict[tuple[int, int], int] = {}
     rows = []
     for run in render.progress(runs.newest_first(found)[::-1], "measuring", len(found)):
         size, files = trash.size_of(run.directory, seen)

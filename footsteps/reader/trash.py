@@ -19,9 +19,13 @@ if TYPE_CHECKING:
 TRASH = ".trash"  # hidden: no walk looks inside
 
 
-def size_of(directory: str, seen: set[tuple[int, int]] | None = None) -> tuple[int, int]:
-    """Bytes on disk and number of files below a directory; a file with several names counts once (`seen`)."""
-    seen = set() if seen is None else seen
+def size_of(directory: str, seen: dict[tuple[int, int], int] | None = None, *, freed: bool = False) -> tuple[int, int]:
+    """Bytes on disk and number of files below a directory.
+
+    A file with several names counts once among all calls with the same `seen`: at the first of its names, or, where
+    it is asked what would be freed, at the last of all that it has.
+    """
+    seen = {} if seen is None else seen
     total = files = 0
     for folder, _, names in os.walk(directory):
         for name in names:
@@ -30,10 +34,10 @@ def size_of(directory: str, seen: set[tuple[int, int]] | None = None) -> tuple[i
             except OSError:
                 continue
             files += 1
-            if info.st_nlink > 1 and (info.st_dev, info.st_ino) in seen:
-                continue
-            seen.add((info.st_dev, info.st_ino))
-            total += getattr(info, "st_blocks", 0) * 512 or info.st_size
+            key = (info.st_dev, info.st_ino)
+            seen[key] = seen.get(key, 0) + 1
+            if info.st_nlink < 2 or seen[key] == (info.st_nlink if freed else 1):
+                total += getattr(info, "st_blocks", 0) * 512 or info.st_size
     return total, files
 
 
