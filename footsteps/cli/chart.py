@@ -26,7 +26,9 @@ class Chart:
     width, height: in cells; the least and greatest values of all curves reach its edges.
     """
 
-    def __init__(self, curves: Sequence[Curve], width: int, height: int, *, log: bool = False, braille: bool = True) -> None:
+    def __init__(
+        self, curves: Sequence[Curve], width: int, height: int, *, log: bool = False, braille: bool = True
+    ) -> None:
         self.width, self.height, self.log, self.braille = width, height, log, braille
         steps = [x for _, xs, _ in curves for x in xs if math.isfinite(x)]
         values = [v for _, _, ys in curves for v in map(self.scaled, ys) if math.isfinite(v)]
@@ -64,7 +66,11 @@ class Chart:
 
     def lines(self, screen: render.Screen, several: bool) -> list[str]:
         """The field's lines, with the values at its left."""
-        labels = {0: self.said(self.high), self.height - 1: self.said(self.low), self.height // 2: self.said((self.high + self.low) / 2)}
+        labels = {
+            0: self.said(self.high),
+            self.height - 1: self.said(self.low),
+            self.height // 2: self.said((self.high + self.low) / 2),
+        }
         margin = max(map(len, labels.values()))
         side = "\N{BOX DRAWINGS LIGHT VERTICAL}" if self.braille else "|"
         found = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 
@@ -15,6 +14,7 @@ from footsteps.recorder.format import FootstepsError, quote
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
     from typing import Any
 
@@ -90,9 +90,7 @@ def candidates(args: argparse.Namespace, roots: Sequence[str]) -> tuple[list[Run
     return found, known
 
 
-def row_of(
-    run: Run, known: Sequence[Run], found: Sequence[Run], seen: dict[tuple[int, int], int]
-) -> dict[str, Any]:
+def row_of(run: Run, known: Sequence[Run], found: Sequence[Run], seen: dict[tuple[int, int], int]) -> dict[str, Any]:
     """What is to be known of a run before it goes, how much that frees, and why it is kept."""
     from footsteps.reader import trash
 
@@ -115,7 +113,9 @@ def print_candidates(rows: Sequence[dict[str, Any]], force: bool) -> None:
         render.Column("status", color=lambda status: render.STATUS_COLORS.get(status, "")),
         render.Column("started", show=when),
         render.Column("size", show=render.size, right=True),
-        render.Column("kept", "", show=lambda why: f"{why}: {'removed all the same' if force else 'kept'}" if why else ""),
+        render.Column(
+            "kept", "", show=lambda why: f"{why}: {'removed all the same' if force else 'kept'}" if why else ""
+        ),
     ]
     if rows:
         render.print_table(columns, rows)
@@ -191,7 +191,7 @@ def du(args: argparse.Namespace) -> int:
     roots = roots_of(args.root)[: None if args.root else 1]
     found = chosen_several(args.names, args.root, wide=True) if args.names else list(search.known(roots))
     seen: dict[tuple[int, int], int] = {}
-    rows = []
+    rows: list[dict[str, Any]] = []
     for run in render.progress(runs.newest_first(found)[::-1], "measuring", len(found)):
         size, files = trash.size_of(run.directory, seen)
         rows.append({"size": size, "files": files, "name": run.name})
@@ -201,5 +201,7 @@ def du(args: argparse.Namespace) -> int:
     print_rows(args, rows[: args.n], columns, rows[: args.n])
     total = sum(row["size"] for row in rows)
     thrown = sum(trash.size_of(os.path.join(root, trash.TRASH))[0] for root in roots)
-    render.talk(f"{render.size(total)} in {len(rows)} runs" + (f", {render.size(thrown)} in the trash" if thrown else ""))
+    render.talk(
+        f"{render.size(total)} in {len(rows)} runs" + (f", {render.size(thrown)} in the trash" if thrown else "")
+    )
     return DONE if rows else NO

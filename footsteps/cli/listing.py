@@ -13,6 +13,7 @@ from footsteps.recorder.format import OUTPUT_ROOT, FootstepsError
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Any
 
     from footsteps.cli.parsers import Commands
     from footsteps.reader.expressions import Expression
@@ -29,8 +30,8 @@ def add_list(commands: Commands) -> None:
         "list runs, newest first",
         examples="""\
   footsteps list -n 20                 the newest twenty
-  footsteps list knee                  knee, knee-1 ..., and all of the group knee/
-  footsteps list 'knee/*' --sort -final_loss -n 5 -c name,lr,seed,final_loss
+  footsteps list knee                  knee, knee-1 ..., and the group knee/
+  footsteps list 'knee/*' --sort -final_loss -n 5 -c lr,seed,final_loss
   footsteps list knee --sort loss --min     by the least loss that each run had
   footsteps list knee --group-by lr    mean and standard deviation over seeds
   footsteps list --failed --since 3d   what went wrong in the last three days
@@ -40,10 +41,17 @@ Name, results (recorded values, the last of a series), the arguments in which
 the listed runs differ, how they ended, tags, when they began, how long they
 took, the commit (with a + where the code differed from it).""",
     )
-    parser.add_argument("names", nargs="*", metavar="RUN", help=f"names, groups, patterns, or a directory of runs (default: {OUTPUT_ROOT})")
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="RUN",
+        help=f"names, groups, patterns, or a directory of runs (default: {OUTPUT_ROOT})",
+    )
     add_roots(parser)
     parser.add_argument("-n", type=count, metavar="N", help="only the first N: the newest, or by --sort")
-    parser.add_argument("--since", type=moment, default=float("-inf"), metavar="WHEN", help="begun then or later: 3d, march, 2026-11-22")
+    parser.add_argument(
+        "--since", type=moment, default=float("-inf"), metavar="WHEN", help="begun then or later: 3d, march, 2026-11-22"
+    )
     parser.add_argument("--before", type=moment, default=float("inf"), metavar="WHEN", help="begun earlier")
     add_filters(parser)
     rows.add_table(parser)
@@ -99,7 +107,8 @@ def list_runs(args: argparse.Namespace) -> int:
 
 def sorted_out(words: Sequence[str], roots: Sequence[str]) -> tuple[list[str], list[str]]:
     """Words that name runs, and those that are directories in which to look for runs."""
-    names, places = [], []
+    names: list[str] = []
+    places: list[str] = []
     for word in words:
         known = any(os.path.lexists(os.path.join(root, word)) for root in roots) and word.strip("./")
         (places if os.path.isdir(word) and not known else names).append(word)
@@ -182,12 +191,14 @@ def search_runs(args: argparse.Namespace) -> int:
         raise FootstepsError("nothing to search for", hint="footsteps search 'lr<=0.01' unet")
     problems: list[Problem] = []
     roots = roots_of(args.root)
-    every = [run for wanted in alternatives for run in search.search(roots, wanted, args.exclude, problems, render.progress)]
+    every = [
+        run for wanted in alternatives for run in search.search(roots, wanted, args.exclude, problems, render.progress)
+    ]
     found = runs.newest_first({run.directory: run for run in every}.values())
     asked = [expressions.parse(each) for wanted in alternatives for each in wanted]
     none = f"no run in {runs.said(roots)} {why_none(roots, asked, found)}{elsewhere(roots, 'search --root')}"
     names = [each.name for each in asked if each.operator]
-    status = rows.print_runs(args, found, problems, none, [n for n in names if has_value(found, n)], args.n)
+    status = rows.print_runs(args, found, problems, none, asked=[n for n in names if has_value(found, n)], most=args.n)
     for each in map(expressions.parse, args.exclude):
         warn_of(each, roots)
     return status
@@ -279,13 +290,16 @@ def compare_runs(args: argparse.Namespace) -> int:
         raise FootstepsError(f"there is only {found[0].name!r} to compare", "footsteps compare RUN RUN ...")
     names = {name: [table.value_of(run, name) for run in found] for name in compared_names(found)}
     differing = {n: values for n, values in names.items() if args.all or len(set(map(repr, values))) > 1}
-    prefix = os.path.commonprefix([run.name.rpartition("/")[0] + "/" for run in found if "/" in run.name])
-    prefix = prefix if all(run.name.startswith(prefix) for run in found) and prefix.endswith("/") else ""
+    groups = {run.name.rpartition("/")[0] for run in found}
+    prefix = f"{next(iter(groups))}/" if len(groups) == 1 and groups != {""} else ""
     printed = [{"": name, **dict(zip(map(str, range(len(found))), shown_values(name, v), strict=True))}
                for name, v in differing.items()]  # fmt: skip
     columns = [render.Column("", prefix or "run", color=lambda _: "cyan")]
     columns += [render.Column(str(n), run.name[len(prefix) :], right=True) for n, run in enumerate(found)]
-    objects = [{"name": name, "values": dict(zip((r.name for r in found), values, strict=True))} for name, values in differing.items()]
+    objects = [
+        {"name": name, "values": dict(zip((r.name for r in found), values, strict=True))}
+        for name, values in differing.items()
+    ]
     rows.print_rows(args, objects, columns, printed)
     if not differing:
         render.talk("footsteps: no difference was found")
@@ -300,7 +314,12 @@ def compared_names(found: Sequence[Run]) -> list[str]:
     return [name for name in dict.fromkeys([*values, *COMPARED]) if name != "name"]
 
 
-def shown_values(name: str, values: Sequence[object]) -> list[str]:
+def shown_values(name: str, values: Sequence[Any]) -> list[str]:
     """Values of one name as a person reads them; in a pipe as they are."""
-    how = {"started": rows.when, "duration": render.span, "commit": rows.short, "code_id": rows.short}
-    return [how.get(name, render.figure)(value) if value is not None else "" for value in values]  # type: ignore[operator]
+    how: dict[str, Callable[[Any], str]] = {
+        "started": rows.when,
+        "duration": render.span,
+        "commit": rows.short,
+        "code_id": rows.short,
+    }
+    return [how.get(name, render.figure)(value) if value is not None else "" for value in values]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
-
 from footsteps.cli import render
 from footsteps.cli.parsers import DONE, NO, add_command, add_json, add_roots, chosen, chosen_several
 from footsteps.recorder.format import FootstepsError, quote
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
+    import argparse
     from footsteps.cli.parsers import Commands
     from footsteps.reader.runs import Run
 
@@ -51,7 +50,9 @@ def note(args: argparse.Namespace) -> int:
         if run.notes:
             render.print_table(columns, run.notes)
         else:
-            render.talk(f"footsteps: {render.escaped(run.name)} has no notes", hint="footsteps note RUN TEXT writes one")
+            render.talk(
+                f"footsteps: {render.escaped(run.name)} has no notes", hint="footsteps note RUN TEXT writes one"
+            )
     return DONE if run.notes else NO
 
 
@@ -95,7 +96,8 @@ def tag(args: argparse.Namespace) -> int:
         render.print_document({"name": run.name, "tags": run.tags} for run in found)
     else:
         done = "removed from" if args.remove else "tagged"
-        render.talk(hint=f"{done} {len(found)} run{'s'[: len(found) != 1]}: {render.escaped(', '.join(r.name for r in found[:6]))}")
+        names = render.escaped(", ".join(run.name for run in found[:6]))
+        render.talk(hint=f"{done} {len(found)} run{'s'[: len(found) != 1]}: {names}")
     return DONE
 
 

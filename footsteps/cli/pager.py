@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+def add_no_pager(parser: argparse.ArgumentParser) -> None:
+    """The option of commands whose answer may be long."""
+    parser.add_argument("--no-pager", action="store_true", help="also where it is longer than the terminal")
+
+
 class Kept(io.TextIOWrapper):
     """What is printed, kept until all of it is there; to those who print it is the terminal that it stands for."""
 

@@ -44,6 +44,7 @@ COMMANDS = {
     "rerun": "reproducing",
     "rm": "cleaning",
     "du": "cleaning",
+    "help": "helping",
     "completion": "completion",
     "complete": "completion",
 }
@@ -51,18 +52,22 @@ HIDDEN = {"complete"}
 EPILOG = """\
 A RUN is named by its name (`unet-3`, `exp/unet-3`), by a path, by a prefix
 that fits one run only, by its hash_code, id or code id, or by `@`: the newest;
-`@~1` is the one before it.
+`@~1` is the one before it. Where several runs may stand: a group (`knee/`), a
+pattern (`'knee/*'`). Runs are looked for in results/ here or in a folder above,
+in FOOTSTEPS_ROOT, or where `[tool.footsteps] root = "..."` in pyproject.toml or
+setup.cfg says.
 
 exit status:
   0    done
-  1    a meaningful no: they differ, none was found, it is not the same
-  2    wrong usage, or a trouble that the message tells how to end
+  1    no: they differ, none was found, it is not the same
+  2    wrong usage, or something that you can mend as the message says
   3    a mistake in footsteps itself
-  130  interrupted    141  the reader of a pipe has gone
+  130  interrupted    141  whoever read the pipe has ended
 
 Tables are for terminals; in a pipe the same rows are values between tabs.
+PAGER (default: less) shows what is longer than the terminal.
 NO_COLOR=1 takes the colours away; FORCE_COLOR=1 brings those of patches into a
-pipe."""
+pipe. `footsteps help COMMAND`; `footsteps help format`: the files of a record."""
 
 
 class Help(argparse.HelpFormatter):
@@ -81,20 +86,20 @@ class Help(argparse.HelpFormatter):
 class Parser(argparse.ArgumentParser):
     """argparse without abbreviations, with examples as they were written, and with hints."""
 
+    commands: Commands
+
     def __init__(self, **words: Any) -> None:
         words.setdefault("formatter_class", Help)
         super().__init__(allow_abbrev=False, **words)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Options are taken anywhere. Nothing is left over for the parser above: the hint must name the command."""
-        if args is not None and self._subparsers is None:
+        if args is not None and self._subparsers is None and "-" in self.prefix_chars:
             args = options_first(args, self._option_string_actions)
         found, unknown = super().parse_known_args(args, namespace)
         if unknown:
             option = unknown[0].partition("=")[0]
             guess = runs.guess(option, self._option_string_actions) if option.startswith("--") else ""
-            if unknown[0].startswith("-") and not unknown[0].startswith("--"):
-                guess = f" (a run of that name: ./{unknown[0]}, or after --)"
             self.error(f"unrecognized arguments: {' '.join(unknown)}{guess}")
         return found, unknown
 
@@ -115,13 +120,16 @@ class Parser(argparse.ArgumentParser):
 def options_first(words: Sequence[str], known: Mapping[str, Any]) -> list[str]:
     """The words with options, and their values, before all others: argparse takes arguments only in one piece.
 
-    What follows an option is its value also where it begins with a dash: `--sort -loss`.
+    What follows an option is its value also where it begins with a dash: `--sort -loss`. A word such as `-dash`,
+    which is no option, is an argument: a run may be called so.
     """
-    options, others, rest = [], [], iter(words)
+    options: list[str] = []
+    others: list[str] = []
+    rest = iter(words)
     for word in rest:
         if word == "--":
             others += rest
-        elif not word.startswith("-") or word == "-":
+        elif not word.startswith("-") or word == "-" or (word[1] != "-" and len(word) > 2 and word[:2] not in known):
             others.append(word)
         elif word in known and known[word].nargs is None:
             value = next(rest, None)
@@ -139,7 +147,7 @@ def make_parser(first: str = "") -> Parser:
         epilog=EPILOG,
     )
     parser.add_argument("--version", action="version", version=f"footsteps {VERSION}")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
+    commands = parser.commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
     for command in [first] if first in COMMANDS else COMMANDS:
         add_parser_of(command, commands)
     return parser

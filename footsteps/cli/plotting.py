@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 
@@ -13,6 +12,7 @@ from footsteps.recorder.format import FootstepsError, quote
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
     from footsteps.cli.chart import Curve
@@ -39,7 +39,9 @@ In the terminal; with -o in a file of any format that matplotlib writes. Values
 that were recorded with a step, epoch or iteration stand at it.""",
     )
     parser.add_argument("name", metavar="NAME", help="of a value that was recorded again and again")
-    parser.add_argument("names", nargs="*", metavar="RUN", help="names, groups, patterns (default: the newest that has it)")
+    parser.add_argument(
+        "names", nargs="*", metavar="RUN", help="names, groups, patterns (default: the newest that has it)"
+    )
     parser.add_argument("-o", "--output", metavar="FILE", help="draw with matplotlib into this file")
     parser.add_argument("--log", action="store_true", help="logarithmic values")
     add_roots(parser)
@@ -86,7 +88,7 @@ def curves_of(asked: str, found: Sequence[Run]) -> tuple[str, list[Curve]]:
     curves: list[Curve] = [(run.name, s[name].steps, s[name].values) for run, s in each if name in s]
     if curves:
         return name, curves
-    there = f"recorded are: {', '.join(known)}" if known else 'footsteps.record(step=step, loss=loss) records one'
+    there = f"recorded are: {', '.join(known)}" if known else "footsteps.record(step=step, loss=loss) records one"
     raise FootstepsError(f"{runs_said(found)} no series {asked!r}{runs.guess(asked, known)}", there)
 
 
@@ -100,7 +102,11 @@ def show(name: str, curves: Sequence[Curve], log: bool) -> None:
     from footsteps.cli.chart import print_chart
 
     if not render.is_terminal(sys.stdout):
-        rows = [{"name": title, "step": step, name: value} for title, xs, ys in curves for step, value in zip(xs, ys, strict=True)]
+        rows = [
+            {"name": title, "step": step, name: value}
+            for title, xs, ys in curves
+            for step, value in zip(xs, ys, strict=True)
+        ]
         render.print_table([render.Column("name"), render.Column("step"), render.Column(name)], rows)
         return
     print_chart(name, curves[-MOST:], log=log)
@@ -109,7 +115,7 @@ def show(name: str, curves: Sequence[Curve], log: bool) -> None:
 
 
 def draw(file: str, name: str, curves: Sequence[Curve], log: bool) -> None:
-    """The curves in a file, with matplotlib. Raises FootstepsError where that is missing, or can't write such a file."""
+    """The curves in a file, with matplotlib. Raises FootstepsError where that is missing or can't write such a file."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -125,4 +131,7 @@ def draw(file: str, name: str, curves: Sequence[Curve], log: bool) -> None:
     try:
         figure.savefig(file, dpi=150)
     except ValueError as error:  # a format that it does not know
-        raise FootstepsError(f"can't write {file!r}: {error}", f"footsteps plot {quote([name])} -o {quote([os.path.splitext(file)[0] + '.png'])}") from None
+        raise FootstepsError(
+            f"can't write {file!r}: {error}",
+            f"footsteps plot {quote([name])} -o {quote([os.path.splitext(file)[0] + '.png'])}",
+        ) from None

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Column", "Screen", "ago", "are_numbers", "brief", "escaped", "figure", "let_go", "open_closed_streams",
-    "print_document", "print_json", "print_patch", "print_path", "print_sections", "print_table", "print_text", "progress", "size", "span", "talk",
+    "print_document", "print_json", "print_patch", "print_path", "print_sections", "print_table", "print_text",
+    "progress", "size", "span", "talk",
 ]  # fmt: skip
 
 COLORS = {
@@ -122,11 +123,12 @@ def cells(words: str) -> int:
     if words.isascii():
         return len(words)
     try:
-        from wcwidth import wcswidth  # a quarter of prompt_toolkit's time, which brings it
+        import wcwidth  # comes with prompt_toolkit, and takes a quarter of its time
     except ImportError:
-        from prompt_toolkit.utils import get_cwidth as wcswidth
+        from prompt_toolkit.utils import get_cwidth
 
-    return int(max(0, wcswidth(words)))
+        return int(get_cwidth(words))
+    return int(max(0, wcwidth.wcswidth(words)))
 
 
 def cut(words: str, room: int, dots: str) -> str:

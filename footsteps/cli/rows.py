@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 
 from footsteps.cli import render
-from footsteps.cli.pager import paged
+from footsteps.cli.pager import add_no_pager, paged
 from footsteps.cli.parsers import DONE, NO, complain
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
     from footsteps.reader.formats import Problem
@@ -44,7 +44,7 @@ def add_output(parser: argparse.ArgumentParser) -> None:
     form.add_argument("--jsonl", action="store_true", help="an object a line")
     form.add_argument("--table", action="store_true", help="a table in a pipe too, where TSV is usual")
     parser.add_argument("--no-header", action="store_true", help="rows only")
-    parser.add_argument("--no-pager", action="store_true", help="also where it is longer than the terminal")
+    add_no_pager(parser)
 
 
 def names_in(words: str | None) -> list[str]:
@@ -69,6 +69,7 @@ def print_runs(
     found: Sequence[Run],
     problems: Iterable[Problem],
     none: str,
+    *,
     asked: Sequence[str] = (),
     most: int | None = None,
 ) -> int:
@@ -115,7 +116,9 @@ def names_worth_showing(runs: Sequence[Run], asked: Sequence[str] = ()) -> list[
 
     results = table.results(runs)
     varying = expressions.varying(runs)
-    asked = [name for name in asked if name not in ("name", "status", "started", "took", "commit", "tag", "tags", "note")]
+    asked = [
+        name for name in asked if name not in ("name", "status", "started", "took", "commit", "tag", "tags", "note")
+    ]
     values = [*asked, *results, *(name for name in varying if name not in STEPS)]
     spoken = [name for name in ("tags", "note") if any(getattr(run, {"note": "notes"}.get(name, name)) for run in runs)]
     return list(dict.fromkeys(["name", *values, "status", *spoken, "started", "took", "commit", *varying]))
@@ -125,7 +128,7 @@ def row_of(run: Run, names: Sequence[str], which: str) -> dict[str, Any]:
     """A run's values of these names."""
     from footsteps.reader import table
 
-    own = {
+    own: dict[str, Callable[[], Any]] = {
         "tags": lambda: " ".join(run.tags),
         "note": lambda: run.notes[-1]["note"] if run.notes else "",
         "commit": lambda: run.commit + "+" * bool(run.commit and run.changed),
@@ -134,9 +137,7 @@ def row_of(run: Run, names: Sequence[str], which: str) -> dict[str, Any]:
     return {name: own[name]() if name in own else table.value_of(run, name, which) for name in names}
 
 
-def columns_of(
-    names: Sequence[str], rows: Sequence[dict[str, Any]], titles: Mapping[str, str]
-) -> list[render.Column]:
+def columns_of(names: Sequence[str], rows: Sequence[dict[str, Any]], titles: Mapping[str, str]) -> list[render.Column]:
     """The columns of these names, some with another title; those of numbers to the right."""
     return [column_of(name, [row.get(name) for row in rows], titles.get(name, name)) for name in names]
 
@@ -241,4 +242,3 @@ def said_spread(spread: dict[str, Any], sign: str) -> str:
         return ""
     mean = f"{spread['mean']:.4g}"
     return mean if spread["std"] is None else f"{mean} {sign} {spread['std']:.2g}"
-

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import io
 import os
 import sys
@@ -15,6 +14,7 @@ from footsteps.reader import runs
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
     from typing import Any
 
@@ -41,7 +41,9 @@ How long each has run, its last step and values, and the last line that it
 printed (where its console is kept: initialize(..., console=True)).""",
     )
     parser.add_argument("names", nargs="*", metavar="RUN", help="names, groups, patterns (default: all that run)")
-    parser.add_argument("-i", "--interval", type=float, default=1.0, metavar="SECONDS", help="between two looks (default: 1)")
+    parser.add_argument(
+        "-i", "--interval", type=float, default=1.0, metavar="SECONDS", help="between two looks (default: 1)"
+    )
     add_roots(parser)
 
 
@@ -148,7 +150,9 @@ def last_values(run: Run) -> dict[str, Any]:
             continue
         if isinstance(said, dict) and said.get("kind") == "recorded":
             values.update(flat(mapping(said.get("values"))))
-    numbers = {name: value for name, value in values.items() if as_number(value) is not None and name not in run.arguments}
+    numbers = {
+        name: value for name, value in values.items() if as_number(value) is not None and name not in run.arguments
+    }
     return {name: numbers[name] for name in sorted(numbers, key=lambda name: name not in STEPS)}
 
 

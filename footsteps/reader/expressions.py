@@ -215,7 +215,12 @@ def parse(expression: str, *, single: bool = True) -> Expression:
             return Expression("", "", expression.strip())
         raise FootstepsError("cannot read an empty expression", hint=HINT)
     name, operator, value = expression[: found.start()], found[0], expression[found.end() :]
-    if (operator == "=" and not single) or not name.rstrip("! ") or name.endswith("!") or not plausible(operator, value):
+    if (
+        (operator == "=" and not single)
+        or not name.rstrip("! ")
+        or name.endswith("!")
+        or not plausible(operator, value)
+    ):
         raise FootstepsError(f"cannot read {expression!r}: {problem_of(name, found[0], value)}", hint=HINT)
     return Expression(name.strip(), operator, value.strip())
 
@@ -261,6 +266,7 @@ def impossible(asked: Expression, statuses: Sequence[str]) -> str:
     if comparing and asked.number is None and not asked.name.startswith(PACKAGE):
         return f"{value!r} is no number that {asked.name} could be compared with ({asked.operator})"
     return ""
+
 
 def matches(run: Run, *expressions: Expression) -> bool:
     """Whether every expression holds for some fact of the run."""

@@ -1,8 +1,8 @@
 """What people said of a run afterwards: notes and tags, lines of .footsteps/notes.jsonl, never rewritten.
 
-    {"time": "2026-11-27T10:00:00+01:00", "user": "ada", "host": "lab", "note": "used in the paper, Fig. 3"}
-    {"time": ..., "user": ..., "host": ..., "tag": "paper"}
-    {"time": ..., "user": ..., "host": ..., "untag": "paper"}
+{"time": "2026-11-27T10:00:00+01:00", "user": "ada", "host": "lab", "note": "used in the paper, Fig. 3"}
+{"time": ..., "user": ..., "host": ..., "tag": "paper"}
+{"time": ..., "user": ..., "host": ..., "untag": "paper"}
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def add(run: Run, kind: str, words: str) -> None:
 
 
 def require_sayable(kind: str, words: str) -> None:
-    """Raises FootstepsError unless the words can be a note, or a tag: one word without what a search would trip over."""
+    """Raises FootstepsError unless the words can be a note, or a tag: one word without the marks of a search."""
     if not words.strip():
         raise FootstepsError(f"a {kind} can't be empty", f'footsteps {kind} RUN "words"')
     if kind != "note" and (not words.isprintable() or set(words) & set(" \t\n,:=<>")):

@@ -1,7 +1,7 @@
 """Several runs at once: by a group (`knee`, `knee/`), by a pattern (`knee/*`), by names, paths and the like.
 
-    >>> from footsteps.reader import selection
-    >>> selection.runs(["knee/*", "@"])
+>>> from footsteps.reader import selection
+>>> selection.runs(["knee/*", "@"])
 """
 
 from __future__ import annotations

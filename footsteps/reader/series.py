@@ -1,9 +1,9 @@
 """Values that a run recorded again and again: a loss for each step.
 
-    >>> loss = run.series("loss")
-    >>> len(loss), loss.last, loss.least
-    (50, 0.0203, 0.0198)
-    >>> plt.plot(loss.steps, loss.values)
+>>> loss = run.series("loss")
+>>> len(loss), loss.last, loss.least
+(50, 0.0203, 0.0198)
+>>> plt.plot(loss.steps, loss.values)
 """
 
 from __future__ import annotations
@@ -72,8 +72,8 @@ def all_series(log: Iterable[Mapping[str, Any]]) -> dict[str, Series]:
     return found
 
 
-def as_number(value: object) -> float | None:
+def as_number(value: Any) -> float | None:
     """A recorded value if it is a number; "nan" and "inf" are, as JSON has no others."""
     if is_number(value):
-        return value  # type: ignore[return-value]
-    return float(value) if value in ("nan", "inf", "-inf") else None  # type: ignore[arg-type]
+        return float(value) if isinstance(value, float) else value
+    return float(value) if value in ("nan", "inf", "-inf") else None

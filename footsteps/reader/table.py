@@ -1,8 +1,8 @@
 """Runs as rows: one value of each name, for tables, sorting, groups, and `pandas.DataFrame`.
 
-    >>> from footsteps.reader import table
-    >>> table.value_of(run, "lr"), table.value_of(run, "loss", "min"), table.value_of(run, "status")
-    (0.1, 0.0198, 'finished')
+>>> from footsteps.reader import table
+>>> table.value_of(run, "lr"), table.value_of(run, "loss", "min"), table.value_of(run, "status")
+(0.1, 0.0198, 'finished')
 """
 
 from __future__ import annotations
@@ -65,7 +65,9 @@ def require_known(names: Iterable[str], runs: Sequence[Run]) -> None:
         if runs and not fact_name(name) and full_name(known, name) not in known:
             there = ", ".join(list(known)[:8]) or "nothing was recorded"
             near = guess(name, [*known, *FACTS, *ALIASES])
-            raise FootstepsError(f"none of these runs has a value {name!r}{near}", f"there are: {there}; status, started")
+            raise FootstepsError(
+                f"none of these runs has a value {name!r}{near}", f"there are: {there}; status, started"
+            )
 
 
 def results(runs: Iterable[Run]) -> list[str]:
@@ -79,11 +81,11 @@ def results(runs: Iterable[Run]) -> list[str]:
 
 
 def sorted_by(runs: Sequence[Run], name: str, which: str = LAST) -> list[Run]:
-    """The runs by a value, the least first, or the greatest where the name begins with a dash; those without it last."""
+    """The runs by a value, the least first, with a dash before the name the greatest; those without it last."""
     descending, name = name.startswith("-"), name.lstrip("-+")
     keyed = [(order_of(value_of(run, name, which)), run) for run in runs]
     there = [pair for pair in keyed if pair[0] is not None]
-    there.sort(key=lambda pair: pair[0], reverse=descending)
+    there.sort(key=lambda pair: pair[0] or (), reverse=descending)
     return [run for _, run in there] + [run for key, run in keyed if key is None]
 
 

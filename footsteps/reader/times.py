@@ -37,7 +37,9 @@ def moment(words: str) -> float | None:
     back = duration(re.sub(r"\s*ago$", "", words)) if not re.fullmatch(r"[\d.]+", words) else None
     if back is not None:
         return time.time() - back
-    spelled = named_day(words) or (words + "-01-01"[len(words) - 4 :] if re.fullmatch(r"\d{4}(-\d\d)?", words) else words)
+    spelled = named_day(words) or (
+        words + "-01-01"[len(words) - 4 :] if re.fullmatch(r"\d{4}(-\d\d)?", words) else words
+    )
     try:
         return datetime.fromisoformat(spelled.upper().replace("Z", "+00:00")).timestamp()
     except (ValueError, OverflowError):

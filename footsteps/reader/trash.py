@@ -1,6 +1,8 @@
 """Runs that are not wanted any more: who still needs them, how big they are, and the trash below the root.
 
-    results/.trash/unet-3/          a run that was removed; `mv` brings it back
+results/.trash/unet-3/          a run that was removed; `mv` brings it back
+
+Nothing is deleted but by `empty`.
 """
 
 from __future__ import annotations
