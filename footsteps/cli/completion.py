@@ -114,7 +114,7 @@ def candidates(before: Sequence[str], word: str) -> list[str]:
     """What the word that follows some others may become."""
     if not before:
         names = [name for name in COMMANDS if name not in HIDDEN] + ["--help", "--version"]
-    elif word.startswith("-"):
+    elif word.startswith("-") and sorted_out(parser_of(before[0]), before[1:])[2] not in TAKE_NAMES:
         names = options_of(before[0])
     elif before[0] == "completion":
         names = sorted(SHELLS)

@@ -68,7 +68,7 @@ def add_help(commands: Commands) -> None:
         "tell what a command does",
         examples="""\
   footsteps help list
-  footsteps help format    the files of a record, keys of --json, use from Python""",
+  footsteps help format    files of a record, keys of --json, use from Python""",
     )
     parser.add_argument("topic", nargs="?", default="", metavar="COMMAND", help="a command, or `format`")
     add_json(parser)

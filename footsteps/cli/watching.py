@@ -9,7 +9,7 @@ import sys
 from footsteps.cli import render
 from footsteps.cli.chart import lines_of
 from footsteps.cli.pager import Kept
-from footsteps.cli.parsers import DONE, NO, add_command, add_roots, chosen_several, roots_of
+from footsteps.cli.parsers import DONE, NO, add_command, add_json, add_roots, chosen_several, roots_of
 from footsteps.reader import runs
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
@@ -45,12 +45,17 @@ printed (where its console is kept: initialize(..., console=True)).""",
         "-i", "--interval", type=float, default=1.0, metavar="SECONDS", help="between two looks (default: 1)"
     )
     add_roots(parser)
+    add_json(parser)
 
 
 def watch(args: argparse.Namespace) -> int:
     """`footsteps watch`: until Ctrl-C, or until the runs that were named have ended."""
     roots = roots_of(args.root)[: None if args.root else 1]
     named = [run.directory for run in chosen_several(args.names, args.root)] if args.names else None
+    if args.json:
+        rows = [row_of(run) for run in followed(named, roots)]
+        render.print_document(rows)
+        return DONE if rows else NO
     if not isinstance(sys.stdout, io.TextIOWrapper) or not render.is_terminal(sys.stdout):
         return once(followed(named, roots))
     try:

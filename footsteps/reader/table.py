@@ -11,7 +11,7 @@ from footsteps.reader.expressions import ALIASES, FACTS, parameters, plain
 from footsteps.reader.formats import flat, is_number
 from footsteps.reader.runs import guess
 from footsteps.reader.series import STEPS
-from footsteps.recorder.format import FootstepsError
+from footsteps.recorder.format import FootstepsError, quote
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
@@ -63,10 +63,10 @@ def require_known(names: Iterable[str], runs: Sequence[Run]) -> None:
         known.update(dict.fromkeys(parameters(run)))
     for name in names:
         if runs and not fact_name(name) and full_name(known, name) not in known:
-            there = ", ".join(list(known)[:8]) or "nothing was recorded"
+            there = quote([",".join(list(known)[:6]) or "name,status"])
             near = guess(name, [*known, *FACTS, *ALIASES])
             raise FootstepsError(
-                f"none of these runs has a value {name!r}{near}", f"there are: {there}; status, started"
+                f"none of these runs has a value {name!r}{near}", f"footsteps list -c {there}"
             )
 
 
