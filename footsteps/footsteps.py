@@ -25,6 +25,7 @@ import atexit
 import importlib
 import os
 import sys
+import time
 from types import ModuleType
 
 TYPE_CHECKING = False  # importing typing takes 4 ms
@@ -113,7 +114,7 @@ def finish() -> None:
     with _lock():
         if _shared.run is not None:
             _shared.run.end()
-        _shared.run, _shared.initialized, _shared.output_dir_impl, _shared.figures = None, False, None, 0
+        _shared.run, _shared.initialized, _shared.output_dir_impl = None, False, None
         os.environ.pop(RUN_VARIABLE, None)
         os.environ.update({RUN_VARIABLE: _shared.inherited} if _shared.inherited else {})
 
@@ -129,12 +130,11 @@ def plot(name: str = "") -> None:
 
     folder, run = run_directory(), current()
     starts = [file.partition(".")[0].partition("_")[0] for file in os.listdir(folder) if file.endswith(".png")]
-    number = max([_shared.figures, *(int(start) + 1 for start in starts if start.isascii() and start.isdigit())])
+    number = max([0, *(int(start) + 1 for start in starts if start.isascii() and start.isdigit())])
     safe = "".join(c if c.isalnum() or c in "-_.+=, " else "_" for c in str(name)).strip()[:50]
-    file = f"{number:03d}_{safe}.png" if safe else f"{number:03d}.png"
+    file = f"{number:03d}{'_' * bool(safe)}{safe}.png"
     plt.savefig(os.path.join(folder, file), metadata=run.figure_metadata() if run else {})
     plt.clf()
-    _shared.figures = number + 1
 
 
 def run_directory() -> str:
@@ -162,6 +162,8 @@ def _begin(name: str | None, root: str | os.PathLike[str], options: dict[str, An
         if not run.directory:
             run.meet()
         _shared.run, _shared.initialized, _shared.output_dir_impl = run, True, run.shown
+    except (KeyboardInterrupt, FootstepsError) as error:  # where it arose in here tells the program nothing
+        raise error.with_traceback(None) from None
     finally:
         _shared.beginning = None
     os.environ[RUN_VARIABLE] = run.handle()
@@ -179,7 +181,8 @@ class Run:
         root, options: the output root, and the further arguments of ``initialize``.
         directory: absolute, ending in a slash; shown: as ``output_dir`` gives it from `cwd`; "" before it is made.
         sections: what info.txt will say: title -> text, bytes, or a function that gives them.
-        default_name, figure_metadata: give the name to take when nobody gives one, and what ``plot`` saves in figures.
+        default_name, remark, figure_metadata: functions that give the name to take when nobody gives one, what is told
+            below the question, and what ``plot`` saves in figures.
         process: pid of the process that this object belongs to.
         made_here: this process made the directory; else it joined the run of another one.
         handle_lines: what extensions tell processes that this one starts, beyond `handle`.
@@ -187,12 +190,10 @@ class Run:
 
     def __init__(self, name: str | None, root: str, options: dict[str, Any]) -> None:
         self.name, self.root, self.options = name, root, options
-        self.directory = self.shown = ""
-        self.cwd = _cwd() or ""
-        self.process = os.getpid()
-        self.made_here, self.ended, self.begun_at = False, False, ""
+        self.directory, self.shown, self.cwd = "", "", _cwd() or ""
+        self.process, self.made_here, self.ended, self.begun_at = os.getpid(), False, False, ""
         self.sections: dict[str, Any] = dict(SECTIONS)
-        self.default_name: Callable[[], str] = script_name
+        self.default_name, self.remark = script_name, str
         self.handle_lines: list[str] = []
         self.figure_metadata: Callable[[], dict[str, str]] = dict
         self._extensions = list(_extensions())
@@ -205,7 +206,6 @@ class Run:
             fill    the directory is there: write files, change `sections`; an OSError ends the start
             begin   info.txt is written; the program goes on after this
             end     the program ends, ``finish()`` was called, or the directory could not be made
-
         What `meet` raises is the program's to see; what else fails is a line on stderr, and the run goes on.
         """
         for extension in self._extensions:
@@ -235,25 +235,20 @@ class Run:
 
     def join(self, directory: str, shown: str, cwd: str) -> None:
         """Take part in the run of another process, which has made this directory."""
-        self.directory, self.cwd = directory, cwd
+        self.directory, self.cwd, self.name = directory, cwd, os.path.basename(directory.rstrip("/"))
         self.shown = shown if cwd == _cwd() else directory
-        self.name = os.path.basename(directory.rstrip("/"))
 
     def make(self) -> None:
-        """Choose the name, make the directory, describe the run in it, and say where it is.
-
-        Raises InvalidName or DirectoryError; then nothing is left behind.
-        """
+        """Choose the name, make the directory, describe the run in it, say where it is; or raise and leave nothing."""
         self.name = _chosen_name(self)
         self.call("start")
         try:
             self.shown, self.name = _made_directory(self.root, self.name)
             self.directory, self.made_here = os.path.join(os.path.abspath(self.shown), ""), True
             self.call("fill")
-            texts = {INFO: lambda: b"".join(map(_section, self.sections.items())), PACKAGES: package_list}
-            for name in set(texts) - set(os.listdir(self.directory)):
-                with open(self.directory + name, "xb") as file:
-                    file.write(texts[name]())
+            if not os.path.exists(self.directory + PACKAGES):
+                _write(self.directory + PACKAGES, package_list())
+            _write(self.directory + INFO, b"".join(map(_section, self.sections.items())))
         except BaseException as error:
             import shutil
 
@@ -383,9 +378,8 @@ def _asked_name(run: Run) -> str | None:
     try:
         if _in_notebook():
             return _ask_plainly(run)
-        from_stdin = sys.argv[:1] in (["-"], [""]) and not hasattr(sys, "ps1")  # the program itself comes from there
-        if stdin is None or stdin.closed or from_stdin:
-            return None
+        if stdin is None or stdin.closed or (sys.argv[:1] in (["-"], [""]) and not hasattr(sys, "ps1")):
+            return None  # or the program itself comes from there
         return _ask_at_terminal(run) if stdin.isatty() else _one_line(stdin)
     except (OSError, ValueError, AttributeError, NotImplementedError, RuntimeError):
         return None  # pytest's stdin, a notebook without an input box, a stand-in that lacks a method
@@ -433,10 +427,9 @@ def name_problem(name: str, root: str = OUTPUT_ROOT) -> str:
     except UnicodeEncodeError:  # an ASCII or Latin-1 locale
         sizes = []
     table = (
-        (_has_control(text), "has a control character in it", better),
-        (not parts, "is empty", better),
-        (all(set(part) <= {"."} for part in parts), "is only dots", better),
-        (text.startswith(("/", "~/")), "leaves the output root", f"{better}, and output_root= for where it is"),
+        (not text.encode("utf-8", "replace").decode().isprintable(), "has a control character in it", better),
+        (all(set(part) <= {"."} for part in parts), f"is {'only dots' if parts else 'empty'}", better),
+        (text.startswith(("/", "~/")), "leaves the output root", f"{better}, or output_root="),
         (text.endswith("/") and not root.endswith("/"), "looks like an output root", swapped),
         (any(set(part) <= {"."} for part in parts), "leaves the output root", better),
         (any(part.lower() == ".footsteps" or part != part.strip() for part in parts), "can't be a run's name", better),
@@ -448,11 +441,6 @@ def name_problem(name: str, root: str = OUTPUT_ROOT) -> str:
     return next((f"{problem}; {remedy}" for wrong, problem, remedy in table if wrong), "")
 
 
-def _has_control(text: str) -> bool:
-    """Whether it has a character that can't be printed, bytes of no encoding aside."""
-    return any(not c.isprintable() and not "\udc80" <= c <= "\udcff" for c in text)
-
-
 def as_name(text: str) -> str:
     """The text without what can't stand in a directory's name."""
     return "".join(c if c.isprintable() and c not in '/\\:*?"<>|' else "_" for c in text).strip(". ")[:100] or "run"
@@ -462,7 +450,7 @@ def _checked_root(root: str | os.PathLike[str]) -> str:
     """The output root as text. Raises InvalidName."""
     path = isinstance(root, (bytes, os.PathLike))
     text = os.path.join(os.fsdecode(root), "") if path else root if isinstance(root, str) else "\0"
-    if _has_control(text):
+    if not text.encode("utf-8", "replace").decode().isprintable():
         raise InvalidName(f"output_root {root!r} can't be a directory", f"use one such as {OUTPUT_ROOT!r}")
     return text
 
@@ -480,6 +468,12 @@ def _ask_at_terminal(run: Run) -> str:
             pass
     try:  # in a thread it leaves an event loop and signal handlers alone
         return str(session.prompt(in_thread=True)) if session is not None else _ask_plainly(run)
+    except KeyboardInterrupt:
+        if session is not None and session.app.is_running:  # `kill -INT`: the terminal is given back
+            session.app.loop.call_soon_threadsafe(session.app.exit)
+            while session.app.is_running:
+                time.sleep(0.01)
+        raise
     except EOFError:
         raise SystemExit("footsteps: no name given, nothing was made") from None
 
@@ -505,15 +499,12 @@ def _terminal() -> Any:
 
 
 def _prompt_session(run: Run) -> Any:
-    from prompt_toolkit import PromptSession
-    from prompt_toolkit.completion import Completer, Completion
-    from prompt_toolkit.output import create_output
-    from prompt_toolkit.validation import Validator
+    from prompt_toolkit import PromptSession, completion, filters, output, validation
 
-    class Runs(Completer):
+    class Runs(completion.Completer):
         def get_completions(self, document: Any, _: object) -> Iterator[Any]:
             for name in completions(document.text_before_cursor, run.root):
-                yield Completion(name, start_position=-len(document.text_before_cursor))
+                yield completion.Completion(name, start_position=-len(document.text_before_cursor))
 
     def below() -> str:
         name = session.default_buffer.text.strip() or run.default_name()
@@ -522,18 +513,23 @@ def _prompt_session(run: Run) -> Any:
             path = problem or _free(os.path.join(run.root, *filter(None, name.split("/"))))
         except OSError as error:
             problem = str(error)
-        return f" this name {problem}" if problem else f" {path}/"
+        return f" this name {problem}" if problem else f" {path}/{run.remark()}"
+
+    def fits(text: str) -> bool:
+        return not (text.strip() and name_problem(text, run.root))
 
     session: Any = PromptSession(
         f"{QUESTION}\n",
         completer=Runs(),
         complete_while_typing=False,
-        validator=Validator.from_callable(lambda text: not text.strip() or not name_problem(text, run.root)),
+        validator=validation.Validator.from_callable(fits, "no name", move_cursor_to_end=True),
         validate_while_typing=False,
         bottom_toolbar=below,
-        reserve_space_for_menu=6,
-        output=create_output(stdout=_terminal()),
+        refresh_interval=0.5,
+        output=output.create_output(stdout=_terminal()),
     )
+    for window in session.layout.find_all_windows():
+        window.wrap_lines = filters.to_filter(True)  # why a name is refused is read to its end
     return session
 
 
@@ -575,8 +571,7 @@ def _made_directory(root: str, name: str) -> tuple[str, str]:
         way = os.path.dirname(base)
         while way and not os.path.lexists(way):
             way = os.path.dirname(way)
-        kind = "file" if os.path.exists(way) else "broken link"
-        why = f"{way!r} is a {kind}" if way and not os.path.isdir(way) else error.strerror or error
+        why = f"{way!r} is no directory" if way and not os.path.isdir(way) else error.strerror or error
         reason = f"can't make the run's directory {base!r}: {why}"
         raise DirectoryError(reason, hint, error.errno) from None
 
@@ -611,6 +606,11 @@ def printable(text: str) -> str:
     return text if text.isprintable() else repr(text)[1:-1]
 
 
+def _write(path: str, data: bytes) -> None:
+    with open(path, "xb") as file:
+        file.write(data)
+
+
 def _cwd() -> str | None:
     """The working directory, None if it has been deleted."""
     try:
@@ -625,7 +625,7 @@ def _cwd() -> str | None:
 _shared: Any = sys.modules.setdefault("_footsteps_shared", ModuleType("_footsteps_shared"))
 if not hasattr(_shared, "locks"):
     _shared.run, _shared.initialized, _shared.output_dir_impl = None, False, None
-    _shared.beginning, _shared.locks, _shared.figures = None, {}, 0
+    _shared.beginning, _shared.locks = None, {}
     _shared.inherited = os.environ.get(RUN_VARIABLE)  # of the program that started this one
     atexit.register(lambda: _shared.run is not None and _shared.run.end())
 if __name__ != "footsteps.footsteps" or not hasattr(_shared, "core"):

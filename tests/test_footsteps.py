@@ -734,9 +734,9 @@ def test_a_file_in_the_way_ends_the_program_early(run_script, repo):
     """`results` is a file; a group is a file."""
     repo.write("results", "")
     said = refused(run_script, repo, "import footsteps\nfootsteps.initialize('a')")
-    assert "can't make the run's directory 'results/a': 'results' is a file\nhint: " in said
+    assert "can't make the run's directory 'results/a': 'results' is no directory\nhint: " in said
     said = refused(run_script, repo, "import footsteps\nfootsteps.initialize('a', 'results/b')")
-    assert "'results' is a file" in said
+    assert "'results' is no directory" in said
     repo.write("out/exp", "")
     said = refused(run_script, repo, "import footsteps\nfootsteps.initialize('exp/a', 'out/')")
     assert "needs the group 'out/exp', which is a file" in said

@@ -20,6 +20,7 @@ from footsteps.recorder.format import (
     seconds_left,
     sha256,
     text_of,
+    working_directory,
 )
 from footsteps.recorder.git import (
     OFFLINE,
@@ -34,6 +35,7 @@ from footsteps.recorder.git import (
     may_have_tags,
     read_ref,
     remotes_of,
+    repository_root,
     start_git,
 )
 from footsteps.recorder.git_index import Index, OddIndex
@@ -699,3 +701,42 @@ def _stored_name(repository: str, path: str) -> str:
         return f"{CODE}/{repository}/{path}"
     tail = "".join(c if (c.isalnum() and c.isascii()) or c in "-_." else "_" for c in parts[-1])[-60:].strip(".")
     return f"{CODE}/{repository}.renamed/{sha256(path.encode('utf-8', 'surrogateescape'))[:16]}-{tail}"
+
+
+class UncommittedFiles:
+    """How many files differ from the commit, told while a person types the run's name; git is started when asked."""
+
+    def __init__(self, root: str) -> None:
+        self.root, self.text = root, ""
+        self.status: GitProcess | None = None
+        self.started = False
+
+    def told(self) -> str:
+        """What to add to the line below the question: nothing until git has answered."""
+        if not self.started:
+            self.started, self.top = True, repository_root(working_directory())
+            if self.top:
+                self.status = start_git("status", *_COUNT, cwd=self.top)
+        if self.status is not None and self.top and self.status.ended():
+            status, self.status = self.status, None
+            self.text = self.counted(status, self.top)
+        return self.text
+
+    def stop(self) -> None:
+        """Nobody looks any more."""
+        if self.status is not None:
+            self.status.kill()
+
+    def counted(self, status: GitProcess, top: str) -> str:
+        """What git says, without what is in the output root: that is no code."""
+        real, root = os.path.realpath(top), os.path.realpath(self.root)
+        runs = os.fsencode(os.path.relpath(root, real)) + b"/" if root.startswith(os.path.join(real, "")) else b"/"
+        try:
+            lines = status.result().split(b"\0")
+        except GitError:
+            return ""
+        number = sum(bool(line) and not line[3:].startswith(runs) for line in lines)
+        return f"   {number} uncommitted file{'s'[: number != 1]}" if number else ""
+
+
+_COUNT = ("--porcelain", "-z", "--untracked-files=all", "--no-renames", "--ignore-submodules=all")

@@ -64,7 +64,7 @@ from footsteps.recorder.processes import (
     process_row,
 )
 from footsteps.recorder.program import main_program, program_name
-from footsteps.recorder.repository import MAX_FILE
+from footsteps.recorder.repository import MAX_FILE, UncommittedFiles
 from footsteps.recorder.secrets import looks_secret, mask, mask_arguments
 
 TYPE_CHECKING = False
@@ -113,7 +113,19 @@ def note_arguments(values: Mapping[str, object], **facts: object) -> None:
 def meet(run: Any) -> None:
     """Join the run of the parent or of the other ranks, or make one."""
     run.endings, run.job, run.facts, run.default_name = [], None, {}, program_name
-    run.begun_at = f" (begun at {_caller()})"
+    uncommitted = UncommittedFiles(run.root)
+    run.begun_at, run.remark = f" (begun at {_caller()})", uncommitted.told
+    try:
+        _join_or_make(run)
+    except (KeyboardInterrupt, SystemExit):
+        _end_program()
+        raise
+    finally:
+        uncommitted.stop()
+    run.handle_lines = handle_lines(run.id, run.name, run.maker)
+
+
+def _join_or_make(run: Any) -> None:
     handle = parents_run()
     if handle is not None:
         join(run, handle)
@@ -123,7 +135,18 @@ def meet(run: Any) -> None:
         meet_others(run)
     else:
         run.make()
-    run.handle_lines = handle_lines(run.id, run.name, run.maker)
+
+
+def _end_program() -> None:
+    """After Ctrl-C at a question from a second thread, which alone would end: the main thread gets it too."""
+    import signal
+    import threading
+
+    main = threading.main_thread()
+    if threading.current_thread() is not main and hasattr(signal, "pthread_kill"):
+        say("no name given, nothing was made")  # of a thread's SystemExit nothing is shown
+        signal.pthread_kill(main.ident or 0, signal.SIGINT)
+        raise SystemExit from None
 
 
 def _caller() -> str:
