@@ -11,6 +11,7 @@ from footsteps.recorder.format import FootstepsError
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
     import argparse
+
     from footsteps.cli.parsers import Commands
 
 FORMAT_HELP = """\

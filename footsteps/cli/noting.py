@@ -9,6 +9,7 @@ from footsteps.recorder.format import FootstepsError, quote
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
     import argparse
+
     from footsteps.cli.parsers import Commands
     from footsteps.reader.runs import Run
 

@@ -53,6 +53,7 @@ from footsteps.recorder.format import (
 )
 from footsteps.recorder.machine import host_name
 from footsteps.recorder.settings import configured_root, folders_up
+from footsteps.recorder.summary import DIFF
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
@@ -322,7 +323,8 @@ class Run:
         """The uncommitted changes as a patch, as git gave it; b"" if there were none."""
         if self.kind == "lite_tracer" or (self.kind == "arguments" and self.patch_file):
             return read_bytes(self.patch_file, self.damage)
-        return info_sections(os.path.join(self.directory, INFO), self.damage)[4]
+        whole = read_bytes(os.path.join(self.record, DIFF), self.damage)
+        return whole or info_sections(os.path.join(self.directory, INFO), self.damage)[4]
 
     @cached_property
     def patch_file(self) -> str:

@@ -65,9 +65,7 @@ def require_known(names: Iterable[str], runs: Sequence[Run]) -> None:
         if runs and not fact_name(name) and full_name(known, name) not in known:
             there = quote([",".join(list(known)[:6]) or "name,status"])
             near = guess(name, [*known, *FACTS, *ALIASES])
-            raise FootstepsError(
-                f"none of these runs has a value {name!r}{near}", f"footsteps list -c {there}"
-            )
+            raise FootstepsError(f"none of these runs has a value {name!r}{near}", f"footsteps list -c {there}")
 
 
 def results(runs: Iterable[Run]) -> list[str]:

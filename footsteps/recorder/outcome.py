@@ -44,11 +44,12 @@ from .inputs import (
     tracker,
     without_ours,
 )
+from .summary import closing_lines
 from .values import figure_metadata, shell
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from types import FrameType, TracebackType
     from typing import Any
 
@@ -292,7 +293,7 @@ class RunMonitor:
                 self.problems.append(f"files: not listed: {error}")
                 write_once(target, as_json(short))
             target = os.path.join(self.run.directory, INFO)
-            append_to(target, closing_section(facts))
+            append_to(target, closing_section(facts, self.attempt("summary", lambda: closing_lines(self.run)) or []))
         except OSError as error:
             self.problems[:] = [f"the outcome could not be written to {target}: {error.strerror or error}"]
 
@@ -466,9 +467,9 @@ def seeds() -> dict[str, Any]:
     return found
 
 
-def closing_section(facts: Mapping[str, Any]) -> bytes:
-    """The outcome as the last section of info.txt; each line is one line, whatever it holds."""
-    lines = [outcome_line(facts)]
+def closing_section(facts: Mapping[str, Any], summary: Sequence[str] = ()) -> bytes:
+    """The outcome, arguments and results as the last section of info.txt; each a line, whatever it holds."""
+    lines = [outcome_line(facts), *summary]
     lines.append(f"ended {facts.get('ended')} after {facts.get('duration')} s")
     lines.append(f"CPU {facts.get('cpu')} s, peak memory {megabytes(facts.get('peak_memory'))}")
     if "artifacts" in facts:

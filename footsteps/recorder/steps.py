@@ -66,6 +66,8 @@ from footsteps.recorder.processes import (
 from footsteps.recorder.program import main_program, program_name
 from footsteps.recorder.repository import MAX_FILE, UncommittedFiles
 from footsteps.recorder.secrets import looks_secret, mask, mask_arguments
+from footsteps.recorder.settings import in_repository, root_or_configured, wants_gitignore
+from footsteps.recorder.summary import DIFF, is_long, short_form
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -113,6 +115,7 @@ def note_arguments(values: Mapping[str, object], **facts: object) -> None:
 def meet(run: Any) -> None:
     """Join the run of the parent or of the other ranks, or make one."""
     run.endings, run.job, run.facts, run.default_name = [], None, {}, program_name
+    run.root = root_or_configured(run.root)
     uncommitted = UncommittedFiles(run.root)
     run.begun_at, run.remark = f" (begun at {_caller()})", uncommitted.told
     try:
@@ -161,6 +164,7 @@ def _caller() -> str:
 def start(run: Any) -> None:
     """Have git look at the code while the directory is made."""
     forget_packages()
+    run.root_is_new = not os.path.lexists(run.root)
     run.started = time.time()
     run.capture = CodeCapture(exclude=[run.root], shown=True)
     run.endings.append(run.capture.stop)  # if the directory can't be made
@@ -186,6 +190,17 @@ def fill(run: Any) -> None:
     write(os.path.join(run.record, RUN_JSON), as_json(facts))
     run.sections.pop("Not recorded:", None)  # what the core module says where we are not
     run.sections.update(_sections(facts, code))
+    if is_long(code.diff):
+        write(os.path.join(run.record, DIFF), code.diff)
+    if run.root_is_new and in_repository(run.root) and wants_gitignore():
+        quietly(_ignore, run.root)
+
+
+def _ignore(root: str) -> None:
+    """Keep git quiet about a root that we have made: results are not the next run's untracked files."""
+    path = os.path.join(root, ".gitignore")
+    if not os.path.lexists(path):
+        write(path, b"*\n")
 
 
 def _facts(run: Any, problems: list[str]) -> dict[str, Any]:
@@ -276,7 +291,7 @@ def _sections(facts: Mapping[str, Any], code: Code) -> dict[str, str | bytes]:
         "System:": printable(facts["host"] or "") + "\n",
         "Python:": printable((facts["python"] or {}).get("executable") or "") + "\n",
         "Git Hash:": _lines(_hash_lines(facts["repositories"])),
-        "Uncommitted changes:": code.diff + encoded(_lines(lines)),
+        "Uncommitted changes:": _shown(code.diff) + encoded(_lines(lines)),
         "Current working dir:": printable(facts["cwd"] or "(deleted)"),
     }
     for title, rows in INFO_SECTIONS:
@@ -284,6 +299,10 @@ def _sections(facts: Mapping[str, Any], code: Code) -> dict[str, str | bytes]:
         if told:
             sections[f"{title}:"] = _lines(told)
     return sections
+
+
+def _shown(diff: bytes) -> bytes:
+    return short_form(diff, f"{RECORD}/{DIFF}") if is_long(diff) else diff
 
 
 def _lines(rows: Sequence[str]) -> str:
