@@ -83,22 +83,15 @@ class DirectoryError(FootstepsError, OSError):
 
 
 def initialize(
-    run_name: str | None = None,
-    output_root: str | os.PathLike[str] = OUTPUT_ROOT,
-    *,
-    console: bool | None = None,
+    run_name: str | None = None, output_root: str | os.PathLike[str] = OUTPUT_ROOT, *, console: bool | None = None
 ) -> None:
     """Begin the run now, with this name, instead of asking when ``output_dir`` is first used.
 
-    Args:
-        run_name: directory below the root; groups are made with a slash (``"exp/OAI"``). None: as for ``output_dir``.
-        output_root: where the runs are.
-        console: keep stdout and stderr in ``console.txt`` too (with the installed package).
+    run_name: directory below output_root; groups are made with a slash (``"exp/OAI"``). None: as for ``output_dir``.
+    console: keep stdout and stderr in ``console.txt`` too (with the installed package).
 
-    Raises:
-        InvalidName: (a ValueError) the name can't be a directory below the root.
-        DirectoryError: (an OSError) the directory can't be made or written.
-        FootstepsError: this process already has a run; ``finish()`` ends it.
+    Raises InvalidName (a ValueError): it can't be a directory below the root; DirectoryError (an OSError): it can't be
+    made or written; FootstepsError: this process already has a run, which ``finish()`` ends.
     """
     with _lock():
         run = current()
@@ -124,17 +117,29 @@ def current() -> Run | None:
     return _shared.run if _shared.initialized else None
 
 
-def plot(name: str = "") -> None:
-    """Save matplotlib's current figure as ``NNN_name.png`` in the run's directory, and clear it."""
+def plot(name: str = "", figure: Any = None, **options: Any) -> str:
+    """Save matplotlib's current figure, or the given one, as ``NNN_name.png`` in the run's directory; its path.
+
+    It is cleared then (not in notebooks, which show it). ``"loss.pdf"`` is saved as PDF; options are savefig's: dpi=300.
+    """
     from matplotlib import pyplot as plt
 
-    folder, run = run_directory(), current()
-    starts = [file.partition(".")[0].partition("_")[0] for file in os.listdir(folder) if file.endswith(".png")]
+    if figure is None and not plt.get_fignums():
+        say("plot() found no figure: nothing was saved")
+        return ""
+    figure, folder, run = figure or plt.gcf(), run_directory(), current()
+    title, _, kind = str(name).rpartition(".")
+    if not title or kind not in figure.canvas.get_supported_filetypes():
+        title, kind = str(name), "png"
+    kind = options.setdefault("format", kind)
+    starts = [f.partition(".")[0].partition("_")[0] for f in os.listdir(folder) if f.endswith((".png", f".{kind}"))]
     number = max([0, *(int(start) + 1 for start in starts if start.isascii() and start.isdigit())])
-    safe = "".join(c if c.isalnum() or c in "-_.+=, " else "_" for c in str(name)).strip()[:50]
-    file = f"{number:03d}{'_' * bool(safe)}{safe}.png"
-    plt.savefig(os.path.join(folder, file), metadata=run.figure_metadata() if run else {})
-    plt.clf()
+    safe = "".join(c if c.isalnum() or c in "-_.+=, " else "_" for c in title).strip()[:50]
+    path = os.path.join(folder, f"{number:03d}{'_' * bool(safe)}{safe}.{kind}")
+    figure.savefig(path, metadata=run.figure_metadata(kind) if run else {}, **options)
+    if not _in_notebook():
+        figure.clear()
+    return path
 
 
 def run_directory() -> str:
@@ -181,8 +186,8 @@ class Run:
         root, options: the output root, and the further arguments of ``initialize``.
         directory: absolute, ending in a slash; shown: as ``output_dir`` gives it from `cwd`; "" before it is made.
         sections: what info.txt will say: title -> text, bytes, or a function that gives them.
-        default_name, remark, figure_metadata: functions that give the name to take when nobody gives one, what is told
-            below the question, and what ``plot`` saves in figures.
+        default_name, remark, earlier, figure_metadata: functions that give the name to take when nobody gives one, what
+            is told of a name below the question, earlier names, what ``plot`` saves in figures of a format.
         process: pid of the process that this object belongs to.
         made_here: this process made the directory; else it joined the run of another one.
         handle_lines: what extensions tell processes that this one starts, beyond `handle`.
@@ -193,9 +198,9 @@ class Run:
         self.directory, self.shown, self.cwd = "", "", _cwd() or ""
         self.process, self.made_here, self.ended, self.begun_at = os.getpid(), False, False, ""
         self.sections: dict[str, Any] = dict(SECTIONS)
-        self.default_name, self.remark = script_name, str
+        self.default_name, self.remark, self.earlier = script_name, lambda name: "", list  # noqa: ARG005
         self.handle_lines: list[str] = []
-        self.figure_metadata: Callable[[], dict[str, str]] = dict
+        self.figure_metadata: Callable[[str], dict[str, str]] = lambda _: {}
         self._extensions = list(_extensions())
 
     def call(self, step: str) -> None:
@@ -329,9 +334,7 @@ def package_list() -> bytes:
 
     words = [sys.executable, "-m", "pip", "--disable-pip-version-check", "list"]
     try:
-        return subprocess.run(
-            words, cwd=os.path.abspath(os.sep), capture_output=True, check=True, timeout=TIMEOUT
-        ).stdout
+        return subprocess.run(words, cwd=os.sep, capture_output=True, check=True, timeout=TIMEOUT).stdout
     except (OSError, subprocess.SubprocessError):  # no pip, or it takes too long
         from importlib.metadata import distributions
 
@@ -432,7 +435,7 @@ def name_problem(name: str, root: str = OUTPUT_ROOT) -> str:
         (text.startswith(("/", "~/")), "leaves the output root", f"{better}, or output_root="),
         (text.endswith("/") and not root.endswith("/"), "looks like an output root", swapped),
         (any(set(part) <= {"."} for part in parts), "leaves the output root", better),
-        (any(part.lower() == ".footsteps" or part != part.strip() for part in parts), "can't be a run's name", better),
+        (any(part[0] == "." or part != part.strip() for part in parts), "can't be a run's name", better),
         (windows, "can't be a directory on Windows", "use letters, digits, - and _"),
         (not sizes, f"can't be written in {sys.getfilesystemencoding()}", "set PYTHONUTF8=1, or use ASCII"),
         (max(sizes, default=0) > 250, "is too long for a directory", "use a name of at most 250 bytes"),
@@ -499,7 +502,7 @@ def _terminal() -> Any:
 
 
 def _prompt_session(run: Run) -> Any:
-    from prompt_toolkit import PromptSession, completion, filters, output, validation
+    from prompt_toolkit import PromptSession, completion, filters, history, output, validation
 
     class Runs(completion.Completer):
         def get_completions(self, document: Any, _: object) -> Iterator[Any]:
@@ -507,13 +510,13 @@ def _prompt_session(run: Run) -> Any:
                 yield completion.Completion(name, start_position=-len(document.text_before_cursor))
 
     def below() -> str:
-        name = session.default_buffer.text.strip() or run.default_name()
+        name = (typed := session.default_buffer.text.strip()) or run.default_name()
         problem = name_problem(name, run.root)
         try:
             path = problem or _free(os.path.join(run.root, *filter(None, name.split("/"))))
         except OSError as error:
             problem = str(error)
-        return f" this name {problem}" if problem else f" {path}/{run.remark()}"
+        return f" this name {problem}" if problem else f"{'' if typed else ' Enter takes'} {path}/{run.remark(name)}"
 
     def fits(text: str) -> bool:
         return not (text.strip() and name_problem(text, run.root))
@@ -522,6 +525,7 @@ def _prompt_session(run: Run) -> Any:
         f"{QUESTION}\n",
         completer=Runs(),
         complete_while_typing=False,
+        history=history.InMemoryHistory(run.earlier()),
         validator=validation.Validator.from_callable(fits, "no name", move_cursor_to_end=True),
         validate_while_typing=False,
         bottom_toolbar=below,
@@ -662,6 +666,8 @@ class _Module(ModuleType):
 
     @output_dir.setter
     def output_dir(self, value: str) -> None:
+        if _shared.run is None:
+            say("output_dir was assigned, so nothing is recorded; initialize(name, output_root) chooses the directory")
         _shared.output_dir_impl, _shared.initialized = value, True
 
     @output_dir.deleter
@@ -676,7 +682,8 @@ class _Module(ModuleType):
         for extension in _extensions() if not name.startswith("_") else ():
             if name in getattr(extension, "OFFERED", ()):
                 return getattr(extension, name)
-        raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+        near = "; did you mean output_dir?" if name.lower().replace("_", "").startswith(("outputd", "outdir")) else ""
+        raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}{near}")
 
 
 def _installed_package() -> list[str]:

@@ -89,7 +89,7 @@ def path(name: str | os.PathLike[str]) -> str:
 
 def begin(run: Any) -> None:
     """Follow a run to its end; of one that was joined, what this process has read is all there is to tell."""
-    run.figure_metadata = lambda: figure_metadata(run, "png")
+    run.figure_metadata = lambda kind: figure_metadata(run, kind)
     if run.facts.get("outcome_expected"):
         tracker.monitor = RunMonitor(run)
         run.endings.append(tracker.monitor.end)

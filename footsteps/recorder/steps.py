@@ -54,6 +54,7 @@ from footsteps.recorder.machine import (
     python_facts,
     user_name,
 )
+from footsteps.recorder.names import earlier_names, oddity
 from footsteps.recorder.processes import (
     handle_lines,
     inherited_run,
@@ -117,7 +118,8 @@ def meet(run: Any) -> None:
     run.endings, run.job, run.facts, run.default_name = [], None, {}, program_name
     run.root = root_or_configured(run.root)
     uncommitted = UncommittedFiles(run.root)
-    run.begun_at, run.remark = f" (begun at {_caller()})", uncommitted.told
+    run.begun_at, run.remark = f" (begun at {_caller()})", lambda name: _remark(name, uncommitted.told())
+    run.earlier = lambda: earlier_names(run.root)
     try:
         _join_or_make(run)
     except (KeyboardInterrupt, SystemExit):
@@ -126,6 +128,11 @@ def meet(run: Any) -> None:
     finally:
         uncommitted.stop()
     run.handle_lines = handle_lines(run.id, run.name, run.maker)
+
+
+def _remark(name: str, uncommitted: str) -> str:
+    """What is told below the question: what is odd in the name, how many files are uncommitted."""
+    return (f"   ({odd})" if (odd := oddity(name)) else "") + uncommitted
 
 
 def _join_or_make(run: Any) -> None:
@@ -164,6 +171,9 @@ def _caller() -> str:
 def start(run: Any) -> None:
     """Have git look at the code while the directory is made."""
     forget_packages()
+    odd = oddity(run.name)
+    if odd:
+        say(f"the name {run.name!r} {odd}")
     run.root_is_new = not os.path.lexists(run.root)
     run.started = time.time()
     run.capture = CodeCapture(exclude=[run.root], shown=True)
