@@ -83,12 +83,13 @@ class DirectoryError(FootstepsError, OSError):
 
 
 def initialize(
-    run_name: str | None = None, output_root: str | os.PathLike[str] = OUTPUT_ROOT, *, console: bool | None = None
+    run_name: str | None = None, output_root: str | os.PathLike[str] = OUTPUT_ROOT, **options: bool | None
 ) -> None:
     """Begin the run now, with this name, instead of asking when ``output_dir`` is first used.
 
     run_name: directory below output_root; groups are made with a slash (``"exp/OAI"``). None: as for ``output_dir``.
-    console: keep stdout and stderr in ``console.txt`` too (with the installed package).
+    options, of the installed package: console=True keeps stdout and stderr in ``console.txt`` too; resume=True goes on
+    in the newest run of that name if it did not finish.
 
     Raises InvalidName (a ValueError): it can't be a directory below the root; DirectoryError (an OSError): it can't be
     made or written; FootstepsError: this process already has a run, which ``finish()`` ends.
@@ -99,7 +100,7 @@ def initialize(
             said = f"this run already writes to {run.shown!r}{run.begun_at}"
             raise FootstepsError(said, "footsteps.finish() ends it, then initialize() may begin another")
         if run is None:
-            _begin(run_name, output_root, {} if console is None else {"console": console})
+            _begin(run_name, output_root, {name: value for name, value in options.items() if value is not None})
 
 
 def finish() -> None:
@@ -120,7 +121,7 @@ def current() -> Run | None:
 def plot(name: str = "", figure: Any = None, **options: Any) -> str:
     """Save matplotlib's current figure, or the given one, as ``NNN_name.png`` in the run's directory; its path.
 
-    It is cleared then (not in notebooks, which show it). ``"loss.pdf"`` is saved as PDF; options are savefig's: dpi=300.
+    It is cleared then (not in notebooks, which show it). ``"loss.pdf"`` is saved as PDF; options are savefig's: dpi.
     """
     from matplotlib import pyplot as plt
 
@@ -198,7 +199,7 @@ class Run:
         self.directory, self.shown, self.cwd = "", "", _cwd() or ""
         self.process, self.made_here, self.ended, self.begun_at = os.getpid(), False, False, ""
         self.sections: dict[str, Any] = dict(SECTIONS)
-        self.default_name, self.remark, self.earlier = script_name, lambda name: "", list  # noqa: ARG005
+        self.default_name, self.remark, self.earlier = script_name, (lambda _: ""), list
         self.handle_lines: list[str] = []
         self.figure_metadata: Callable[[str], dict[str, str]] = lambda _: {}
         self._extensions = list(_extensions())

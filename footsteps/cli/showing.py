@@ -113,6 +113,7 @@ def head_of(run: Run) -> Pairs:
         *(("note", f"{each['note']}  ({each['user']}, {each['time'][:10]})") for each in run.notes),
         ("exception", f"{raised.get('type')}: {raised.get('message')}{where}" if raised else ""),
         ("started", run.started),
+        *((f"session {n}", said_session(each)) for n, each in enumerate(run.sessions, 1) if len(run.sessions) > 1),
         ("took", render.span(run.duration)),
         ("command", run.command),
         ("directory", run.directory),
@@ -124,6 +125,13 @@ def head_of(run: Run) -> Pairs:
         ("format", run.kind),
         ("footsteps", run.facts.get("footsteps")),
     ]
+
+
+def said_session(session: dict[str, Any]) -> str:
+    """One of several sessions: when, how it ended, its code."""
+    took = render.span(session["duration"]) if isinstance(session["duration"], float) else "no end recorded"
+    code = formats.text(session["commit"])[:7] or formats.text(session["code_id"])[:8]
+    return f"{session['started']}  {session['status'] or ''}  {took}  {code}"
 
 
 def recorded_of(run: Run) -> Pairs:

@@ -148,7 +148,7 @@ def last_values(run: Run) -> dict[str, Any]:
     from footsteps.recorder.format import RECORDED, from_json
 
     values: dict[str, Any] = {}
-    for line in tail(os.path.join(run.record, RECORDED)).splitlines():
+    for line in tail(os.path.join(run.records[-1], RECORDED)).splitlines():
         try:
             said = from_json(line)
         except ValueError:  # cut off at its beginning, or not whole yet

@@ -25,8 +25,9 @@ from footsteps.reader.expressions import (
 )
 from footsteps.reader.formats import Problem, kind_of, seconds, text
 from footsteps.reader.runs import OUTCOMES, Run, Walk, is_alive
-from footsteps.recorder.format import RECORD, RECORDED, from_json, hasher
+from footsteps.recorder.format import RECORDED, from_json, hasher
 from footsteps.recorder.machine import host_name
+from footsteps.recorder.resume import records_of
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
@@ -468,7 +469,7 @@ def is_over(run: Run) -> bool:
     if run.outcome.get("status") in OUTCOMES or run.status == "died":
         return True
     if run.facts.get("process"):
-        return run.status != "running" and is_alive(run.facts) is False
+        return run.status != "running" and is_alive(run.last_facts) is False
     return run.start < time.time() - 60  # older formats are written at once
 
 
@@ -580,16 +581,22 @@ def inode_of(path: str) -> int:
 def stamp_of(directory: str) -> str:
     """What changes when something is added to a run; "" while that is too fresh to rely on."""
     times = times_of(directory)
-    try:
-        size = os.stat(os.path.join(directory, RECORD, RECORDED)).st_size
-    except OSError:
-        size = -1
+    size = sum(size_of(os.path.join(record, RECORDED)) for record in records_of(directory))
     return "" if settled(max(map(int, times.split(":")))) < 0 else f"{times}:{size}"
 
 
 def times_of(directory: str) -> str:
     """When a run's directory and its record were last changed."""
-    return f"{group_time(directory) or 0}:{group_time(os.path.join(directory, RECORD)) or 0}"
+    latest = max(group_time(record) or 0 for record in records_of(directory))
+    return f"{group_time(directory) or 0}:{latest}"
+
+
+def size_of(path: str) -> int:
+    """The size of a file in bytes; -1 if it is not there."""
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return -1
 
 
 def is_small(root: str) -> bool:

@@ -48,10 +48,12 @@ from footsteps.recorder.format import (
     OUTPUT_ROOT,
     RECORD,
     RECORDED,
+    RUN_JSON,
     FootstepsError,
     quote,
 )
 from footsteps.recorder.machine import host_name
+from footsteps.recorder.resume import records_of
 from footsteps.recorder.settings import configured_root, folders_up
 from footsteps.recorder.summary import DIFF
 
@@ -143,14 +145,35 @@ class Run:
         return READERS[kind](self.directory, self.damage)
 
     @cached_property
+    def records(self) -> list[str]:
+        """The record, and those of later sessions where the run was resumed, in order; see `recorder.resume`."""
+        return records_of(self.directory)
+
+    @cached_property
+    def last_facts(self) -> dict[str, Any]:
+        """The content of run.json of the last session: the process that writes now."""
+        if len(self.records) == 1:
+            return self.facts
+        return read_object(os.path.join(self.records[-1], RUN_JSON), self.damage) or {}
+
+    @cached_property
+    def sessions(self) -> list[dict[str, Any]]:
+        """An object for each time that the program ran in this directory: started, status, duration, command, commit."""
+        if len(self.records) == 1:
+            return [session_of(self.facts, self.outcome)]
+        each = [[read_object(os.path.join(record, name), self.damage) or {} for name in (RUN_JSON, OUTCOME_JSON)]
+                for record in self.records]  # fmt: skip
+        return [session_of(facts, outcome) for facts, outcome in each]
+
+    @cached_property
     def outcome(self) -> dict[str, Any]:
-        """How it ended and what it made (outcome.json); empty if it has not, or did not say."""
-        return read_object(os.path.join(self.record, OUTCOME_JSON), self.damage) or {}
+        """How it ended and what it made (outcome.json, of the last session); empty if it has not, or did not say."""
+        return read_object(os.path.join(self.records[-1], OUTCOME_JSON), self.damage) or {}
 
     @cached_property
     def log(self) -> list[dict[str, Any]]:
         """The lines of recorded.jsonl in order: {"time", "kind", "pid", "values"}."""
-        return read_lines(os.path.join(self.record, RECORDED), self.damage)
+        return [line for each in self.records for line in read_lines(os.path.join(each, RECORDED), self.damage)]
 
     def logged(self, kind: str) -> dict[str, Any]:
         """The values appended under one kind, later ones over earlier ones."""
@@ -204,7 +227,9 @@ class Run:
     @cached_property
     def inputs(self) -> list[dict[str, Any]]:
         """Files read: {path (absolute), size, mtime_ns, sha256 or None} or {directory, count}."""
-        return merged_inputs(self.record, self.damage)
+        each = [merged_inputs(record, self.damage) for record in self.records]
+        last = {entry.get("path") or entry.get("directory"): entry for entries in each for entry in entries}
+        return each[0] if len(each) == 1 else list(last.values())
 
     @cached_property
     def parents(self) -> list[dict[str, Any]]:
@@ -301,8 +326,8 @@ class Run:
         said = self.outcome.get("status")
         if said in OUTCOMES:
             return str(said)
-        lives = is_alive(self.facts)
-        if lives or lives is None or self.facts.get("outcome_expected") is not True:
+        lives = is_alive(self.last_facts)
+        if lives or lives is None or self.last_facts.get("outcome_expected") is not True:
             return "running" if lives else "unknown"
         return "died"
 
@@ -311,7 +336,7 @@ class Run:
         """Seconds it took, or has taken so far while it runs; None if it can't be known."""
         took = self.outcome.get("duration")
         if isinstance(took, (int, float)) and is_number(took):
-            return float(took)
+            return float(took) + sum(each["duration"] or 0.0 for each in self.sessions[:-1])
         if self.status != "running" or not self.start:
             return None
         import time
@@ -340,7 +365,15 @@ class Run:
         """All that is known as one JSON-able object: run.json's keys and, over them, ours."""
         own = {key: getattr(self, key) for key in READ}
         damage = [f"{problem.path}: {problem.detail or problem.kind}" for problem in self.damage]
-        return {**self.facts, **own, "series": self.all_series, "damage": damage}
+        return {**self.facts, **own, "series": self.all_series, "sessions": self.sessions, "damage": damage}
+
+
+def session_of(facts: Mapping[str, Any], outcome: Mapping[str, Any]) -> dict[str, Any]:
+    """What is told of one session of a run."""
+    repositories = objects(facts.get("repositories")) or [{}]
+    known = {key: facts.get(key) for key in ("started", "command", "code_id")}
+    ended = {key: outcome.get(key) for key in ("status", "duration")}
+    return {**known, **ended, "commit": repositories[0].get("commit")}
 
 
 # ---------------------------------------------------------------------------------------------

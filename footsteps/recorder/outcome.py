@@ -199,8 +199,8 @@ class RunMonitor:
         if not self.is_at(self.run.directory):
             found = self.found_beside(os.path.dirname(self.run.directory.rstrip(os.sep)))
             if found is not None:
+                self.run.record = os.path.join(found, os.path.relpath(self.run.record, self.run.directory))
                 self.run.directory = os.path.join(found, "")
-                self.run.record = os.path.join(found, RECORD)
 
     def found_beside(self, folder: str) -> str | None:
         """This run's directory in the folder where it was."""

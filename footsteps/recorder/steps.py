@@ -66,6 +66,7 @@ from footsteps.recorder.processes import (
 )
 from footsteps.recorder.program import main_program, program_name
 from footsteps.recorder.repository import MAX_FILE, UncommittedFiles
+from footsteps.recorder.resume import is_wanted, resume_or
 from footsteps.recorder.secrets import looks_secret, mask, mask_arguments
 from footsteps.recorder.settings import in_repository, root_or_configured, wants_gitignore
 from footsteps.recorder.summary import DIFF, is_long, short_form
@@ -116,7 +117,13 @@ def note_arguments(values: Mapping[str, object], **facts: object) -> None:
 def meet(run: Any) -> None:
     """Join the run of the parent or of the other ranks, or make one."""
     run.endings, run.job, run.facts, run.default_name = [], None, {}, program_name
-    run.root = root_or_configured(run.root)
+    unknown = sorted(set(run.options) - {"console", "resume"})
+    if unknown:
+        raise TypeError(f"initialize() got an unexpected keyword argument {unknown[0]!r}")
+    run.root, run.session = root_or_configured(run.root), ""
+    if is_wanted(run.options):
+        make = run.make
+        run.make = lambda: resume_or(make, run)
     uncommitted = UncommittedFiles(run.root)
     run.begun_at, run.remark = f" (begun at {_caller()})", lambda name: _remark(name, uncommitted.told())
     run.earlier = lambda: earlier_names(run.root)
@@ -183,12 +190,13 @@ def start(run: Any) -> None:
 def fill(run: Any) -> None:
     """Write the record. Only what can't be written at all raises (OSError)."""
     run.id = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(run.started))}-{os.urandom(4).hex()}"
-    run.maker, run.record = os.getpid(), os.path.join(run.directory, RECORD)
+    run.maker, run.record = os.getpid(), os.path.join(run.directory, RECORD, *filter(None, [run.session]))
+    run.place = run.record if run.session else run.directory  # where people's copies go
     run.capture.exclude.append(run.directory.rstrip("/"))  # also where the root is no folder of its own
     os.mkdir(run.record)
     problems: list[str] = []
     facts = _facts(run, problems)
-    write(os.path.join(run.directory, PACKAGES), encoded(package_table(facts["packages"] or [])))
+    write(os.path.join(run.place, PACKAGES), encoded(package_table(facts["packages"] or [])))
     code: Code = collected("code", run.capture.code, problems) or Code([], 0.0)
     code.keep(run.record)
     changed = collected("changed modules", changed_since_loaded, problems) or []
@@ -264,7 +272,7 @@ def _copied_script(run: Any) -> dict[str, Any] | None:
         return {"path": path, "stored": None, "sha256": None}
     data, name = bytes_of(path), os.path.basename(path)
     stored = f"script-{name}" if name.lower() in (INFO, PACKAGES, RECORD) else name
-    write(os.path.join(run.directory, stored), data)
+    write(os.path.join(run.place, stored), data)
     return {"path": path, "stored": stored, "sha256": sha256(data)}
 
 
