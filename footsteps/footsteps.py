@@ -199,7 +199,8 @@ class Run:
         self.directory, self.shown, self.cwd = "", "", _cwd() or ""
         self.process, self.made_here, self.ended, self.begun_at = os.getpid(), False, False, ""
         self.sections: dict[str, Any] = dict(SECTIONS)
-        self.default_name, self.remark, self.earlier = script_name, (lambda _: ""), list
+        self.default_name, self.earlier = script_name, list
+        self.remark: Callable[[str], str] = lambda _: ""
         self.handle_lines: list[str] = []
         self.figure_metadata: Callable[[str], dict[str, str]] = lambda _: {}
         self._extensions = list(_extensions())

@@ -119,7 +119,7 @@ def ended(child) -> str:
 
 def names(repo) -> list[str]:
     """What lies in results/."""
-    return sorted(p.name for p in (repo / "results").iterdir()) if (repo / "results").exists() else []
+    return sorted(p.name for p in (repo / "results").iterdir() if p.is_dir()) if (repo / "results").exists() else []
 
 
 # --- the seed's way ---

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from footsteps.cli import render
+from footsteps.cli import chains, render
 from footsteps.cli.pager import add_no_pager, paged
 from footsteps.cli.parsers import (
     DONE,
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from footsteps.reader import trace as tracing
     from footsteps.reader.formats import Problem
     from footsteps.reader.runs import Run
+    from footsteps.reproduce.chain import Chain
 
 
 def add_diff(commands: Commands) -> None:
@@ -112,13 +113,16 @@ def add_trace(commands: Commands) -> None:
         "tell which run made a file",
         examples="""\
   footsteps trace paper/figures/loss.png
-  footsteps trace weights.pt --root /data/results""",
+  footsteps trace weights.pt --root /data/results
+  footsteps trace paper/fig3.pdf --mermaid > chain.mmd""",
         more="""\
 By its content, by what footsteps wrote into a figure, by a LiteTracer hash in its name, by the
-run's directory that it lies in; also which runs read it.
+run's directory that it lies in; also which runs read it, and the whole chain: the runs whose files its
+run read, theirs, down to raw data. Where only a path speaks for a run, it says "perhaps".
 Exits with 1 if no run is found that made it.""",
     )
     parser.add_argument("file", metavar="FILE", help="any file, renamed or copied wherever")
+    chains.add_drawings(parser)
     add_roots(parser)
     add_json(parser)
 
@@ -126,17 +130,20 @@ Exits with 1 if no run is found that made it.""",
 def trace(args: argparse.Namespace) -> int:
     """`footsteps trace`: 1 if nobody made it."""
     from footsteps.reader import trace as tracing
+    from footsteps.reproduce import chain as chaining
 
     problems: list[Problem] = []
-    found = tracing.trace(args.file, roots_of(args.root), problems=problems, watch=render.progress)
+    roots = roots_of(args.root)
+    found = tracing.trace(args.file, roots, problems=problems, watch=render.progress)
+    chain = chaining.of_trace(found, roots, watch=render.progress)
     if args.json:
-        render.print_json([found.row()])
+        render.print_json([{**found.row(), "chain": chain.row()}])
     else:
-        print_trace(found)
+        print_trace(found, chain, args.drawing)
     complain(problems)
     made = found.made[0] if found.made else None
     if made is None:
-        render.talk(render.escaped(f"footsteps: no run in {runs.said(roots_of(args.root))} is known to have made it"))
+        render.talk(render.escaped(f"footsteps: no run in {runs.said(roots)} is known to have made it"))
     elif made.run is not None:
         render.talk(hint=f"what else is known: footsteps show {quote([selector_of(made.run)])}")
     return DONE if made else NO
@@ -148,8 +155,8 @@ def selector_of(run: Run) -> str:
     return run.name if run.root in usual else os.path.relpath(run.directory)
 
 
-def print_trace(found: tracing.Trace) -> None:
-    """A row for each run that made the file, then for each that read it."""
+def print_trace(found: tracing.Trace, chain: Chain, drawing: str | None) -> None:
+    """A row for each run that made the file, then for each that read it; the whole chain."""
     rows = [
         {"role": role, **each.row(), "how": ", ".join(each.how)}
         for role, listed in (("made by", found.made), ("read by", found.read))
@@ -163,5 +170,6 @@ def print_trace(found: tracing.Trace) -> None:
         render.Column("how", "evidence"),
         render.Column("command", extra=True),
     ]
-    if rows:
+    if rows and not drawing:
         render.print_table(columns, rows)
+    chains.print_chain(chain, drawing)

@@ -56,7 +56,7 @@ SHELLS = {"bash": BASH, "zsh": ZSH, "fish": FISH}
 MANY = 1000
 TAKE_RUNS = {
     "show": 1, "path": 1, "diff": 2, "verify": 1, "restore": 1, "rerun": 1, "note": 1,
-    **dict.fromkeys(("list", "compare", "watch", "tag", "rm", "du", "plot"), MANY),
+    **dict.fromkeys(("list", "compare", "watch", "tag", "rm", "du", "plot", "export", "view"), MANY),
 }  # fmt: skip
 TAKE_NAMES = ("columns", "sort", "group_by")  # options whose value is the name of a recorded value
 

@@ -42,6 +42,8 @@ COMMANDS = {
     "verify": "reproducing",
     "restore": "reproducing",
     "rerun": "reproducing",
+    "export": "chains",
+    "view": "viewing",
     "rm": "cleaning",
     "du": "cleaning",
     "help": "helping",
@@ -203,8 +205,10 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 def roots_of(given: Sequence[str] | None) -> list[str]:
     """The roots that were asked for, which must be there, or the usual ones."""
+    from footsteps.reader.archive import is_archive
+
     for root in given or ():
-        if not os.path.isdir(root):
+        if not os.path.isdir(root) and not is_archive(root):
             raise FootstepsError(f"no directory {root!r}", hint="footsteps list DIRECTORY")
     return list(given) if given else runs.default_roots()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from footsteps.cli import render
+from footsteps.cli import chains, render
 from footsteps.cli.parsers import DONE, NO, add_command, add_json, add_roots, add_run, add_source, chosen, complain
 from footsteps.recorder.format import FootstepsError, quote
 
@@ -46,9 +46,9 @@ def verify(args: argparse.Namespace) -> int:
     """`footsteps verify`: 1 if the record would not bring all of it back, or only with the clone."""
     from footsteps.reproduce import restore as restoring
 
-    run = chosen(args.run, args.root)
-    done = restoring.verify(run, sources=args.source, say=follow)
-    return print_restored(args, run, done, "comes back")
+    with chains.unpacked_for_now(chosen(args.run, args.root), None) as run:
+        done = restoring.verify(run, sources=args.source, say=follow)
+        return print_restored(args, run, done, "comes back")
 
 
 def add_restore(commands: Commands) -> None:
@@ -79,9 +79,11 @@ def restore(args: argparse.Namespace) -> int:
     """`footsteps restore`: 1 if anything is left out or not as it was."""
     from footsteps.reproduce import restore as restoring
 
-    run = chosen(args.run, args.root)
-    done = restoring.restore(run, args.dest, sources=args.source, say=follow)
-    return print_restored(args, run, done, "restored")
+    chosen_run = chosen(args.run, args.root)
+    place = args.dest or restoring.default_destination(chosen_run)
+    with chains.unpacked_for_now(chosen_run, place) as run:
+        done = restoring.restore(run, place, sources=args.source, say=follow)
+        return print_restored(args, run, done, "restored")
 
 
 def follow(step: str) -> None:
@@ -138,7 +140,8 @@ def add_rerun(commands: Commands) -> None:
         "run a run's command again and compare what it made",
         examples="""\
   footsteps rerun unet-3 --env    make the environment, ask, run, compare
-  footsteps rerun unet-3 --yes    do not ask: in a batch job""",
+  footsteps rerun unet-3 --yes    do not ask: in a batch job
+  footsteps rerun --chain paper/fig3.pdf again/""",
         more="""\
 Restores the code to a new place, names what can't be had, shows the command, asks, and runs it.
 What footsteps itself writes into figures is no difference.
@@ -150,6 +153,7 @@ Exits with 0 if the same was made, 1 if not or if the program failed.""",
     parser.add_argument("--python", metavar="EXE", help="run, or make the environment, with this Python")
     parser.add_argument("--yes", "-y", action="store_true", help="do not ask before running")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="what was recorded as ***")
+    chains.add_chain_rerun(parser)
     add_source(parser)
     add_roots(parser)
     add_json(parser)
@@ -159,11 +163,25 @@ def rerun(args: argparse.Namespace) -> int:
     """`footsteps rerun`: 1 if other files were made, or if the program failed."""
     from footsteps.reproduce import rerun as rerunning
 
+    if args.chain:
+        return chains.rerun(args)
+    if args.script or args.reuse:
+        hint = f"footsteps rerun --chain {quote([args.run])}"
+        raise FootstepsError("--script and --reuse are for a chain", hint=hint)
     run = chosen(args.run, args.root)
-    again = rerunning.Rerun(
-        run, args.dest, sources=args.source, values=values_of(args.set), python=args.python, environment=args.env
-    )
-    require_consent(args, again)
+    dest = args.dest or rerunning.free_destination(run)
+    with chains.unpacked(run, dest) as there:
+        again = rerunning.Rerun(
+            there.run, dest, sources=args.source, values=values_of(args.set), python=args.python, environment=args.env
+        )
+        again.feed(there.inputs)
+        require_consent(args, again)
+        there.keep = True
+    return run_again(args, again)
+
+
+def run_again(args: argparse.Namespace, again: rerunning.Rerun) -> int:
+    """Restore, ask, run and compare."""
     done = again.bring(follow)
     unchanged = render.escaped(f"footsteps: nothing was run; the code is in {again.directory}")
     try:

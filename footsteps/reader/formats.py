@@ -139,7 +139,12 @@ def read_bytes(path: str, damage: list[Problem]) -> bytes:
 
 def plain_file(path: str | bytes) -> FileIO:
     """The file, opened for reading; an OSError where a pipe would be waited for, or a device read for ever."""
-    file = FileIO(path, opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0)))
+    try:
+        file = FileIO(path, opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0)))
+    except NotADirectoryError:  # below a file: perhaps in an archive
+        from footsteps.reader.archive import member
+
+        return member(os.fsdecode(path))  # type: ignore[return-value]  # which reads like one
     if os.fstat(file.fileno()).st_mode & 0o170000 != 0o100000:
         file.close()
         raise OSError(22, "no plain file")
@@ -216,6 +221,8 @@ def merged_inputs(record: str, damage: list[Problem]) -> list[dict[str, Any]]:
     """What all processes of a run noted as read: one entry for each file and each directory."""
     try:
         names = sorted(os.listdir(record))
+    except NotADirectoryError:
+        names = [name for name, _ in archived(record)]
     except OSError:
         return []
     merged: dict[str, dict[str, Any]] = {}
@@ -248,6 +255,9 @@ def differs_from_commit(repository: Mapping[str, Any]) -> bool:
 
 def files_below(directory: str) -> Iterator[tuple[str, os.stat_result]]:
     """Regular files below a directory, no links followed, `.footsteps` folders left out."""
+    for name, size in [] if os.path.isdir(directory) else archived(directory):
+        if RECORD not in name.split("/"):
+            yield name, os.stat_result((0o100644, 0, 0, 1, 0, 0, size, 0, 0, 0))
     for folder, folders, names in os.walk(directory):
         folders[:] = sorted(name for name in folders if name != RECORD)
         for name in sorted(names):
@@ -258,6 +268,13 @@ def files_below(directory: str) -> Iterator[tuple[str, os.stat_result]]:
                 continue
             if info.st_mode & 0o170000 == 0o100000:
                 yield os.path.relpath(path, directory).replace(os.sep, "/"), info
+
+
+def archived(folder: str) -> list[tuple[str, int]]:
+    """The files below a folder of an archive: path below it and size; [] if it is in none."""
+    from footsteps.reader.archive import names_below
+
+    return names_below(folder)
 
 
 # ---------------------------------------------------------------------------------------------

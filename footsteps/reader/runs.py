@@ -98,6 +98,12 @@ class Run:
     def __repr__(self) -> str:
         return f"<Run {self.name!r} in {self.directory!r}>"
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows of it: asked for by name, as the view stands on the readers and only notebooks ask."""
+        from importlib import import_module
+
+        return str(import_module("footsteps.view.notebook").run_html(self))
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Run) and other.directory == self.directory
 
@@ -468,6 +474,11 @@ def find(roots: Iterable[str] | None = None, problems: list[Problem] | None = No
     """
     seen: set[str] = set()
     for root in default_roots() if roots is None else roots:
+        if os.path.isfile(root):
+            from footsteps.reader import archive
+
+            yield from archive.runs_of(root, problems)
+            continue
         yield from Walk(root, [] if problems is None else problems, seen).runs()
 
 
@@ -608,6 +619,11 @@ def named_directly(selector: str, roots: Sequence[str]) -> list[Run]:
         if kind:
             above = [top for top in map(os.path.abspath, roots) if path.startswith(top + os.sep)]
             return [Run(path, above[0] if above else "", kind)]
+    if ".zip" in selector:
+        from footsteps.reader import archive
+
+        run = archive.run_named(os.path.expanduser(selector))
+        return [run] if run else []
     return []
 
 

@@ -116,7 +116,7 @@ def answers(
     watch: Watch,
 ) -> list[Item]:
     """What an index answers, or what a look at each run says where there is none."""
-    index = Index.of(root, met, watch)
+    index = None if os.path.isfile(root) else Index.of(root, met, watch)  # an archive has none
     if index:
         try:
             return list(ask(index))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from footsteps.recorder.format import as_name
+from footsteps.recorder.format import as_name, printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,6 +51,22 @@ def in_notebook() -> bool:
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None and hasattr(ipython, "get_ipython") else None
     return shell is not None and hasattr(shell, "kernel")
+
+
+def show_link(run: Any) -> None:
+    """Below the announcement in a notebook, a link to the run's directory; elsewhere nothing."""
+    if not in_notebook():
+        return
+    from html import escape
+    from urllib.parse import quote
+
+    notebook = notebook_path()
+    here = os.path.dirname(notebook) if notebook else os.getcwd()
+    parts = os.path.relpath(run.directory, here).split(os.sep)
+    address = "/".join(quote(os.fsencode(part), safe="") for part in parts)
+    link = f'<a href="{escape("./" + address)}/">{escape(printable(run.shown))}</a>'
+    ipython: Any = sys.modules["IPython"]
+    ipython.get_ipython().display_pub.publish({"text/html": link, "text/plain": printable(run.shown)})
 
 
 def program_name() -> str:

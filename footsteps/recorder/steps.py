@@ -64,7 +64,7 @@ from footsteps.recorder.processes import (
     parents_run,
     process_row,
 )
-from footsteps.recorder.program import main_program, program_name
+from footsteps.recorder.program import main_program, program_name, show_link
 from footsteps.recorder.repository import MAX_FILE, UncommittedFiles
 from footsteps.recorder.resume import is_wanted, resume_or
 from footsteps.recorder.secrets import looks_secret, mask, mask_arguments
@@ -241,6 +241,7 @@ def begin(run: Any) -> None:
         run.endings.append(lambda: record_late_imports(run))
         _say_what_is_missing(run.facts)
         quietly(_make_bundles, run)
+        quietly(show_link, run)
     inputs.begin(run)
     for listener in LISTENERS:
         quietly(listener, run)

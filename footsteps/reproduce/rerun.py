@@ -90,19 +90,15 @@ class Rerun:
         sources: Iterable[str] = (),
         values: Mapping[str, str] | None = None,
         python: str | None = None,
-        environment: bool = False,
+        environment: bool | Environment = False,
     ) -> None:
         self.run, self.sources, self.values = run, list(sources), dict(values or {})
         self.directory = os.path.abspath(destination or free_destination(run))
         self.moved = self.places()
         was = text(run.facts.get("cwd"))
         self.cwd = restore.new_place(was, self.moved) or self.directory
-        self.require_room(environment=environment)
-        self.environment = (
-            Environment(run, self.directory, self.moved, chosen_python(python) if python else "")
-            if environment
-            else None
-        )
+        self.require_room(environment=environment is True)
+        self.environment = environment or None if environment is not True else self.own_environment(python)
         self.python = self.environment.python if self.environment else chosen_python(python)
         self.words = command_of(run, self.python, self.moved, stays=bool(restore.new_place(was, self.moved)))
         self.unlike = [] if self.environment else list(self.other_python())
@@ -110,6 +106,7 @@ class Rerun:
         self.variables, self.unset = self.repeated()
         require_words(run, [*self.words, *self.variables.values()])
         self.inputs = [self.input(entry) for entry in run.inputs]
+        self.fed: dict[str, str] = {}
         self.restored: restore.Restored | None = None
         self.status: int | None = None
         self.began = 0.0
@@ -126,6 +123,10 @@ class Rerun:
             restore.require_free(path, self.run, "rerun")
         if environment:
             require_nothing(environment_beside(self.directory))
+
+    def own_environment(self, python: str | None) -> Environment:
+        """The environment that would be made beside the code, from the Python that was asked for."""
+        return Environment(self.run, self.directory, self.moved, chosen_python(python) if python else "")
 
     def repeated(self) -> tuple[dict[str, str], list[str]]:
         """The variables to set as they were, and those of them to take out because they were not set."""
@@ -201,6 +202,24 @@ class Rerun:
         in_code = bool(restore.new_place(path, self.moved))
         return {"path": path, "state": "unknown" if in_code and not here else state, "here": here}
 
+    def feed(self, files: Mapping[str, str]) -> None:
+        """Have it read other files: {an input's recorded path: the file to take, which may not be there yet}.
+
+        What lay in the code is laid there by `bring`; elsewhere, the command's words are changed.
+        """
+        was = text(self.run.facts.get("cwd"))
+        before = {file: path for path, file in self.fed.items()}
+        for number, word in enumerate(self.words):
+            option, equals, value = word.partition("=") if word.startswith("-") else ("", "", word)
+            path = before.get(value) or os.path.normpath(os.path.join(was, value))
+            inside = restore.new_place(path, self.moved) and not os.path.isabs(value)
+            if number and path in files and not inside:
+                self.words[number] = option + equals + files[path]
+        self.fed = dict(files)
+        for row in self.inputs:
+            if row["path"] in files:
+                row.update(state="fed", here=files[row["path"]])
+
     # the steps
 
     @property
@@ -236,6 +255,7 @@ class Rerun:
             place = restore.new_place(row["path"], self.moved)
             if place and row["path"] in entries:
                 self.copy_input(row, place)
+            if place and row["path"] in entries and row["state"] != "fed":
                 row["state"] = state_of(place, {**entries[row["path"]], "mtime_ns": None})
                 row["here"] = place if row["state"] == "unchanged" else ""
         return self.restored
@@ -245,7 +265,11 @@ class Rerun:
         import shutil
 
         inside = os.path.join(os.path.realpath(self.directory), "")
-        if os.path.lexists(place) or not row["here"] or not os.path.realpath(place).startswith(inside):
+        if not row["here"] or not os.path.realpath(place).startswith(inside):
+            return
+        if row["state"] == "fed" and os.path.isfile(place):
+            os.unlink(place)  # the commit has one too: it is the maker's, as it was then
+        if os.path.lexists(place):
             return
         os.makedirs(os.path.dirname(place), exist_ok=True)
         if os.path.getsize(row["here"]) > COPIED:
@@ -255,7 +279,7 @@ class Rerun:
 
     def make_environment(self, say: Say = lambda _: None) -> None:
         """Make the virtual environment. Raises FootstepsError if it can't be made."""
-        if self.environment:
+        if self.environment and not os.path.lexists(self.environment.path):
             self.environment.make(say)
 
     def filled(self) -> list[str]:
@@ -559,6 +583,8 @@ def artifact_verdict(
         word = "new" if before is None else "missing"
         return measure.verdict(word, "it was not made then" if before is None else "it was not made now")
     places = [compare.present(run, entry) for run, entry in ((old, before), (new, after))]
+    if all(places) and compare.same_file(before, after) and before.get("target") is None:
+        return measure.verdict("identical", "identical", 0)  # also if the old one was changed since
     if all(places):
         return measure.measure(*places)
     same = compare.same_file(before, after)

@@ -95,7 +95,7 @@ def compare(project: Path, files: int, args, new: Path, old: Path) -> None:
     show(f"{files} files, {args.untracked} untracked", took)
     added = took["with footsteps"] - took["without footsteps"]
     before = took["with the other"] - took["without the other"]
-    print(f"  footsteps adds {added * 1000:.1f} ms, the other added {before * 1000:.1f} ms: {added / before:.2f}x", end="")
+    print(f"  footsteps adds {added * 1000:.1f} ms, the other {before * 1000:.1f} ms: {added / before:.2f}x", end="")
     print(f" (goal {GOALS[files]}x)" if files in GOALS else "", f"{added / took['git diff HEAD']:.1f}x git diff HEAD")
 
 
