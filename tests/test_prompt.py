@@ -55,7 +55,7 @@ class Screen:
 
     def type(self, *keys):
         """Type text, or a key of that name."""
-        named = ("Enter", "Tab", "BSpace")
+        named = ("Enter", "Tab", "BSpace", "Up", "C-c", "C-r", "C-u")
         for key in keys:
             self.tmux("send-keys", *([] if key in named else ["-l"]), key)
 
@@ -153,6 +153,34 @@ def test_enter_on_nothing_takes_the_scripts_name(ask, repo):
     child.send(ENTER)
     child.expect_exact("Saving results to results/train/")
     ended(child)
+
+
+def test_earlier_names_come_back_by_up_and_ctrl_r_and_odd_ones_are_told(screen, repo, past):
+    """The latest first, those of groups too; on empty input it is told what Enter takes."""
+    screen.run("train.py")
+    screen.shows(" Enter takes results/train/")
+    screen.type("C-r")
+    screen.type("oai")
+    screen.type("Enter")
+    screen.shows(" results/exp/OAI-1/")
+    screen.type("C-u")
+    screen.type("-dash")
+    screen.shows("begins with a dash")
+    screen.type("C-u")
+    screen.type(".hidden")
+    screen.shows("this name can't be a run's name")
+    screen.type("C-c")
+
+
+def test_up_brings_the_name_of_the_latest_run(screen, repo, past):
+    """And of the one before it."""
+    screen.run("train.py")
+    screen.shows(" Enter takes results/train/")
+    screen.type("Up")
+    screen.shows(" results/unet-new-1/")
+    screen.type("Up")
+    screen.shows(" results/resnet-1/")
+    screen.type("C-c")
 
 
 def test_the_live_line_shows_the_directory_and_the_changes(screen, repo, past):

@@ -38,7 +38,7 @@ Shows the runs, their sizes, and which other runs have read their files; asks;
 then moves them to .trash/ below the output root. Runs that others have read,
 that are tagged, or that still run are kept, unless --force is given.""",
     )
-    parser.add_argument("names", nargs="*", metavar="RUN", help="names, groups, patterns")
+    parser.add_argument("names", nargs="*", default=[], metavar="RUN", help="names, groups, patterns")
     add_filters(parser)
     parser.add_argument("--before", type=moment, metavar="WHEN", help="begun earlier than 2w ago, march, 2026-11-22")
     parser.add_argument("--since", type=moment, metavar="WHEN", help="begun then or later")
@@ -178,7 +178,7 @@ def add_du(commands: Commands) -> None:
 Files that several runs share on disk count once, for the oldest of them. The
 last line is the sum; what is in the trash is a line of its own.""",
     )
-    parser.add_argument("names", nargs="*", metavar="RUN", help="names, groups, patterns (default: all)")
+    parser.add_argument("names", nargs="*", default=[], metavar="RUN", help="names, groups, patterns (default: all)")
     parser.add_argument("-n", type=int, metavar="N", help="only the N largest")
     add_roots(parser)
     add_output(parser)

@@ -173,7 +173,7 @@ A name may be a group (name:knee/) or a pattern (name:knee*); times are dates,
 march, monday, today, last week, 3d; durations 90s, 5m, 1h30m.
 Runs of footsteps 0.1 and LiteTracer's records are found as well.""",
     )
-    parser.add_argument("include", nargs="*", metavar="EXPR", help="all of these must hold; OR between two")
+    parser.add_argument("include", nargs="*", default=[], metavar="EXPR", help="all of these must hold; OR between two")
     parser.add_argument(
         "-e", "--exclude", action="append", default=[], metavar="EXPR", help="this may not hold; can be given again"
     )

@@ -30,7 +30,9 @@ Notes are lines in the run's record (who, when, what), added to, never
 rewritten; they are shown by show and list.""",
     )
     parser.add_argument("run", metavar="RUN", help="name, path, prefix, hash, `@` or `@~N`")
-    parser.add_argument("words", nargs="*", metavar="TEXT", help="the note; nothing: print the notes there are")
+    parser.add_argument(
+        "words", nargs="*", default=[], metavar="TEXT", help="the note; nothing: print the notes there are"
+    )
     add_roots(parser)
     add_json(parser)
 
@@ -72,7 +74,9 @@ def add_tag(commands: Commands) -> None:
   footsteps search tag:paper""",
         more="Tags are lines in the run's record (who, when), found by search tag:TAG.",
     )
-    parser.add_argument("words", nargs="*", metavar="RUN ... TAG", help="runs, groups or patterns, then the tag")
+    parser.add_argument(
+        "words", nargs="*", default=[], metavar="RUN ... TAG", help="runs, groups or patterns, then the tag"
+    )
     parser.add_argument("-d", "--remove", action="store_true", help="take the tag away")
     add_roots(parser)
     add_json(parser)

@@ -126,15 +126,16 @@ def names_worth_showing(runs: Sequence[Run], asked: Sequence[str] = ()) -> list[
 
 def row_of(run: Run, names: Sequence[str], which: str) -> dict[str, Any]:
     """A run's values of these names."""
-    from footsteps.reader import table
+    from footsteps.reader import expressions, table
 
+    values = expressions.parameters(run)
     own: dict[str, Callable[[], Any]] = {
         "tags": lambda: " ".join(run.tags),
         "note": lambda: run.notes[-1]["note"] if run.notes else "",
         "commit": lambda: run.commit + "+" * bool(run.commit and run.changed),
         "took": lambda: run.duration,
     }
-    return {name: own[name]() if name in own else table.value_of(run, name, which) for name in names}
+    return {name: own[name]() if name in own else table.value_of(run, name, which, values) for name in names}
 
 
 def columns_of(names: Sequence[str], rows: Sequence[dict[str, Any]], titles: Mapping[str, str]) -> list[render.Column]:

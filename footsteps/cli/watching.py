@@ -40,7 +40,9 @@ def add_watch(commands: Commands) -> None:
 How long each has run, its last step and values, and the last line that it
 printed (where its console is kept: initialize(..., console=True)).""",
     )
-    parser.add_argument("names", nargs="*", metavar="RUN", help="names, groups, patterns (default: all that run)")
+    parser.add_argument(
+        "names", nargs="*", default=[], metavar="RUN", help="names, groups, patterns (default: all that run)"
+    )
     parser.add_argument(
         "-i", "--interval", type=float, default=1.0, metavar="SECONDS", help="between two looks (default: 1)"
     )

@@ -164,7 +164,7 @@ class Run:
 
     @cached_property
     def sessions(self) -> list[dict[str, Any]]:
-        """An object for each time that the program ran in this directory: started, status, duration, command, commit."""
+        """An object for each time that the program ran here: started, status, duration, command, code_id, commit."""
         if len(self.records) == 1:
             return [session_of(self.facts, self.outcome)]
         each = [[read_object(os.path.join(record, name), self.damage) or {} for name in (RUN_JSON, OUTCOME_JSON)]
@@ -680,6 +680,9 @@ def only(found: list[Run], selector: str) -> Run:
 
 def unknown(selector: str, runs: list[Run], roots: Sequence[str]) -> FootstepsError:
     """The error for a selector that fits nothing, with the nearest names."""
+    inside = [run for run in runs if selector and run.directory.startswith(os.path.abspath(selector) + os.sep)]
+    if inside:
+        return FootstepsError(f"{selector!r} is a group of {len(inside)} runs", f"footsteps list {quote([selector])}")
     near = guess(selector, [run.name for run in runs], most=3, alike=0.5)
     return FootstepsError(f"no run {selector!r} in {said(roots)}{near}", hint="footsteps list")
 

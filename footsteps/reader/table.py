@@ -15,7 +15,7 @@ from footsteps.recorder.format import FootstepsError, quote
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
     from footsteps.reader.runs import Run
@@ -31,15 +31,16 @@ def fact_name(name: str) -> str:
     return known if known in FACTS else ""
 
 
-def value_of(run: Run, name: str, which: str = LAST) -> Any:
+def value_of(run: Run, name: str, which: str = LAST, values: Mapping[str, Any] | None = None) -> Any:
     """A run's value of a name: a fact of the run, a recorded value, an argument; None where it has none.
 
-    The last part of a dotted name will do. which: of a series "last", "min" or "max".
+    The last part of a dotted name will do. which: of a series "last", "min" or "max". values: the run's parameters,
+    where they are known already.
     """
     fact = fact_name(name)
     if fact:
         return FACTS[fact](run)
-    values = parameters(run)
+    values = parameters(run) if values is None else values
     full = full_name(values, name)
     if which != LAST and full in run.all_series:
         series = run.all_series[full]
