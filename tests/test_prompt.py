@@ -160,7 +160,7 @@ def test_earlier_names_come_back_by_up_and_ctrl_r_and_odd_ones_are_told(screen, 
     screen.run("train.py")
     screen.shows(" Enter takes results/train/")
     screen.type("C-r")
-    screen.type("oai")
+    screen.type("OAI")
     screen.type("Enter")
     screen.shows(" results/exp/OAI-1/")
     screen.type("C-u")

@@ -38,6 +38,8 @@ A run's directory holds what the program saved, and
     inputs-*.jsonl       files that were read: path, size, mtime_ns, sha256
     recorded.jsonl       a line each: time, kind (recorded, arguments, parent),
                          pid, values
+    uncommitted.diff     the changes as a patch, where info.txt has the start
+    session-2/           the record of a later session of a resumed run
     notes.jsonl          what people added: time, user, host, and note, tag or
                          untag
 

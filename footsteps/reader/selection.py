@@ -35,8 +35,9 @@ def several(words: Iterable[str], roots: Sequence[str], known: Sequence[Run], *,
 
 def named(word: str, roots: Sequence[str], known: Sequence[Run], *, wide: bool = False) -> list[Run]:
     """The runs that one word names. Raises FootstepsError if there is none."""
-    if is_glob(word):
-        fits = [run for run in known if fits_glob(run.name, word)] or below(word, roots, known)
+    if is_glob(word) and not single.named_directly(word, roots):
+        pattern = os.path.abspath(word)  # as in `results/knee/*`
+        fits = [run for run in known if fits_glob(run.name, word) or fits_glob(run.directory, pattern)]
         if fits:
             return fits
         raise single.unknown(word, list(known), roots)
@@ -61,12 +62,6 @@ def belongs(name: str, base: str) -> bool:
 def is_numbered(name: str, base: str) -> bool:
     """Whether a name is another one with a number: `unet-3` for `unet`."""
     return name.startswith(base + "-") and name[len(base) + 1 :].isdecimal()
-
-
-def below(word: str, roots: Sequence[str], known: Sequence[Run]) -> list[Run]:
-    """The runs that a pattern of paths fits: `results/knee/*`."""
-    pattern = os.path.abspath(word)
-    return [run for run in known if any(r for r in roots) and fits_glob(run.directory, pattern)]
 
 
 def runs(selector: str | Iterable[str] = (), root: str | os.PathLike[str] | None = None) -> list[Run]:
