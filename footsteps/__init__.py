@@ -71,4 +71,4 @@ def __getattr__(name: str) -> object:
         return getattr(core, name)
     if name in vars(_here) or hasattr(type(_here), name):  # a module of ours; output_dir, and what programs assign
         return getattr(_here, name)
-    return type(_here).__getattr__(_here, name)  # the core module's, which says what may have been meant
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

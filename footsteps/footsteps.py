@@ -47,10 +47,8 @@ TIMEOUT = 20.0  # seconds that git or pip may take
 
 # What takes part in a run: names of modules, or objects; a module that is not installed is passed over.
 EXTENSIONS: list[Any] = ["footsteps.recorder"]
-# Options whose values are written as ***.
-SECRETS = ("token", "password", "passwd", "secret", "key", "credentials")
+SECRETS = ("token", "password", "passwd", "secret", "key", "credentials")  # options whose values become ***
 RUN_VARIABLE = "FOOTSTEPS_RUN"  # by it, processes that this one starts know its run; see `Run.handle`
-
 
 # Where the package is installed, its errors and ours are caught by one `except footsteps.FootstepsError`.
 _Base: Any = getattr(sys.modules.get("footsteps.recorder.format"), "FootstepsError", Exception)
@@ -86,10 +84,8 @@ def initialize(
     run_name: str | None = None, output_root: str | os.PathLike[str] = OUTPUT_ROOT, **options: bool | None
 ) -> None:
     """Begin the run now, with this name, instead of asking when ``output_dir`` is first used.
-
-    run_name: directory below output_root; groups are made with a slash (``"exp/OAI"``). None: as for ``output_dir``.
-    options, of the installed package: console=True keeps stdout and stderr in ``console.txt`` too; resume=True goes on
-    in the newest run of that name if it did not finish.
+    Groups are made with a slash (``"exp/OAI"``). With the installed package, console=True keeps stdout and stderr in
+    ``console.txt`` too, and resume=True goes on in the newest run of that name if it did not finish.
 
     Raises InvalidName (a ValueError): it can't be a directory below the root; DirectoryError (an OSError): it can't be
     made or written; FootstepsError: this process already has a run, which ``finish()`` ends.
@@ -120,7 +116,6 @@ def current() -> Run | None:
 
 def plot(name: str = "", figure: Any = None, **options: Any) -> str:
     """Save matplotlib's current figure, or the given one, as ``NNN_name.png`` in the run's directory; its path.
-
     It is cleared then (not in notebooks, which show it). ``"loss.pdf"`` is saved as PDF; options are savefig's: dpi.
     """
     from matplotlib import pyplot as plt
@@ -129,13 +124,12 @@ def plot(name: str = "", figure: Any = None, **options: Any) -> str:
         say("plot() found no figure: nothing was saved")
         return ""
     figure, folder, run = figure or plt.gcf(), run_directory(), current()
-    title, _, kind = str(name).rpartition(".")
-    if not title or kind not in figure.canvas.get_supported_filetypes():
-        title, kind = str(name), "png"
-    kind = options.setdefault("format", kind)
+    title, ending = os.path.splitext(str(name))
+    known = ending[1:] in figure.canvas.get_supported_filetypes()
+    kind = options.setdefault("format", ending[1:] if known else "png")
     starts = [f.partition(".")[0].partition("_")[0] for f in os.listdir(folder) if f.endswith((".png", f".{kind}"))]
     number = max([0, *(int(start) + 1 for start in starts if start.isascii() and start.isdigit())])
-    safe = "".join(c if c.isalnum() or c in "-_.+=, " else "_" for c in title).strip()[:50]
+    safe = "".join(c if c.isalnum() or c in "-_.+=, " else "_" for c in (title if known else str(name))).strip()[:50]
     path = os.path.join(folder, f"{number:03d}{'_' * bool(safe)}{safe}.{kind}")
     figure.savefig(path, metadata=run.figure_metadata(kind) if run else {}, **options)
     if not _in_notebook():
@@ -187,10 +181,9 @@ class Run:
         root, options: the output root, and the further arguments of ``initialize``.
         directory: absolute, ending in a slash; shown: as ``output_dir`` gives it from `cwd`; "" before it is made.
         sections: what info.txt will say: title -> text, bytes, or a function that gives them.
-        default_name, remark, earlier, figure_metadata: functions that give the name to take when nobody gives one, what
-            is told of a name below the question, earlier names, what ``plot`` saves in figures of a format.
-        process: pid of the process that this object belongs to.
-        made_here: this process made the directory; else it joined the run of another one.
+        default_name, unattended, remark, earlier, figure_metadata: functions by which extensions take part in the
+            question for the name, and in what ``plot`` saves; announced: what is said instead of `shown`.
+        process, made_here: pid of the process that this object belongs to, and whether it made the directory itself.
         handle_lines: what extensions tell processes that this one starts, beyond `handle`.
     """
 
@@ -199,8 +192,8 @@ class Run:
         self.directory, self.shown, self.cwd = "", "", _cwd() or ""
         self.process, self.made_here, self.ended, self.begun_at = os.getpid(), False, False, ""
         self.sections: dict[str, Any] = dict(SECTIONS)
-        self.default_name, self.earlier = script_name, list
-        self.remark: Callable[[str], str] = lambda _: ""
+        self.default_name, self.unattended, self.announced = script_name, bool, ""
+        self.earlier, self.remark = list, "".strip  # nothing is known, or told, of a name
         self.handle_lines: list[str] = []
         self.figure_metadata: Callable[[str], dict[str, str]] = lambda _: {}
         self._extensions = list(_extensions())
@@ -253,9 +246,11 @@ class Run:
             self.shown, self.name = _made_directory(self.root, self.name)
             self.directory, self.made_here = os.path.join(os.path.abspath(self.shown), ""), True
             self.call("fill")
-            if not os.path.exists(self.directory + PACKAGES):
-                _write(self.directory + PACKAGES, package_list())
-            _write(self.directory + INFO, b"".join(map(_section, self.sections.items())))
+            texts = {PACKAGES: package_list, INFO: lambda: b"".join(map(_section, self.sections.items()))}
+            for file, text in texts.items():
+                if not os.path.exists(self.directory + file):
+                    with open(self.directory + file, "xb") as opened:
+                        opened.write(text())
         except BaseException as error:
             import shutil
 
@@ -266,7 +261,7 @@ class Run:
             hint = "make room there, or footsteps.initialize(..., output_root=<another place>)"
             reason = f"can't write the run's directory {self.shown!r}: {error.strerror or error}"
             raise DirectoryError(reason, hint, error.errno) from None
-        _print(sys.stdout, f"Saving results to {printable(self.shown)}\n")
+        _print(sys.stdout, f"Saving results to {printable(self.announced or self.shown)}\n")
 
     def end(self) -> None:
         """Tell the extensions that it is over; once, and not in a process forked from that of the run."""
@@ -334,7 +329,7 @@ def package_list() -> bytes:
     """What ``pip list`` prints; where there is no pip, the names and versions from the packages' metadata."""
     import subprocess
 
-    words = [sys.executable, "-m", "pip", "--disable-pip-version-check", "list"]
+    words = [sys.executable, "-m", "pip", "list"]
     try:
         return subprocess.run(words, cwd=os.sep, capture_output=True, check=True, timeout=TIMEOUT).stdout
     except (OSError, subprocess.SubprocessError):  # no pip, or it takes too long
@@ -379,11 +374,11 @@ def _chosen_name(run: Run) -> str:
 
 def _asked_name(run: Run) -> str | None:
     """What the person at the terminal, or the pipe at stdin, answers; None if there is nobody to ask."""
-    stdin = sys.stdin
+    stdin: Any = sys.stdin
     try:
         if _in_notebook():
             return _ask_plainly(run)
-        if stdin is None or stdin.closed or (sys.argv[:1] in (["-"], [""]) and not hasattr(sys, "ps1")):
+        if stdin.closed or (sys.argv[:1] in (["-"], [""]) and not hasattr(sys, "ps1")) or run.unattended():
             return None  # or the program itself comes from there
         return _ask_at_terminal(run) if stdin.isatty() else _one_line(stdin)
     except (OSError, ValueError, AttributeError, NotImplementedError, RuntimeError):
@@ -403,7 +398,10 @@ def _one_line(stdin: Any) -> str | None:
     try:
         if size is not None:
             stdin._CHUNK_SIZE = 1
-        return str(stdin.readline()) or None
+        line = str(stdin.readline())
+        if line.strip():
+            say(f"the run's name was read from standard input: {line.strip()!r}")
+        return line or None
     finally:
         if size is not None:
             stdin._CHUNK_SIZE = size
@@ -520,20 +518,21 @@ def _prompt_session(run: Run) -> Any:
             problem = str(error)
         return f" this name {problem}" if problem else f"{'' if typed else ' Enter takes'} {path}/{run.remark(name)}"
 
-    def fits(text: str) -> bool:
-        return not (text.strip() and name_problem(text, run.root))
-
     session: Any = PromptSession(
         f"{QUESTION}\n",
         completer=Runs(),
         complete_while_typing=False,
         history=history.InMemoryHistory(run.earlier()),
-        validator=validation.Validator.from_callable(fits, "no name", move_cursor_to_end=True),
+        validator=validation.Validator.from_callable(
+            lambda text: not (text.strip() and name_problem(text, run.root)), "no name", move_cursor_to_end=True
+        ),
         validate_while_typing=False,
         bottom_toolbar=below,
         refresh_interval=0.5,
         output=output.create_output(stdout=_terminal()),
+        enable_suspend=True,
     )
+    session.app.renderer.cpr_not_supported_callback = None  # no warning of a terminal that can't tell its cursor
     for window in session.layout.find_all_windows():
         window.wrap_lines = filters.to_filter(True)  # why a name is refused is read to its end
     return session
@@ -612,11 +611,6 @@ def printable(text: str) -> str:
     return text if text.isprintable() else repr(text)[1:-1]
 
 
-def _write(path: str, data: bytes) -> None:
-    with open(path, "xb") as file:
-        file.write(data)
-
-
 def _cwd() -> str | None:
     """The working directory, None if it has been deleted."""
     try:
@@ -684,8 +678,7 @@ class _Module(ModuleType):
         for extension in _extensions() if not name.startswith("_") else ():
             if name in getattr(extension, "OFFERED", ()):
                 return getattr(extension, name)
-        near = "; did you mean output_dir?" if name.lower().replace("_", "").startswith(("outputd", "outdir")) else ""
-        raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}{near}")
+        raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
 
 
 def _installed_package() -> list[str]:
@@ -700,10 +693,10 @@ if __name__ == "footsteps":  # a copy called footsteps.py: let the installed pac
     __path__ = _installed_package()
 if __name__ == "__main__":  # `python -m footsteps` beside a copy
     try:
-        from footsteps.cli import main
+        commands = importlib.import_module("footsteps.cli")
     except ImportError as error:
         sys.exit(f"footsteps: {__file__} is a copy; its commands come with the installed package ({error})")
-    sys.exit(main())
+    sys.exit(commands.main())
 for _module in (*getattr(_shared, "packages", ()), sys.modules[__name__]):  # the installed package's too
     _module.__class__ = _Module
 list(_extensions())  # from now on the installed package notes what the program reads

@@ -52,7 +52,8 @@ def test_alone_it_makes_a_described_run(alone, repo):
     """A name from stdin, a directory, info.txt with the six sections, the packages; nothing of ours is imported."""
     repo.write("train.py", "changed = True\n")
     done = alone("import steps\nopen(steps.output_dir + 'w.csv', 'w').close()\n" + OURS, stdin="alone\n")
-    assert (done.returncode, done.stderr, done.stdout) == (0, "", "Saving results to results/alone/\n[]\n")
+    assert (done.returncode, done.stdout) == (0, "Saving results to results/alone/\n[]\n")
+    assert done.stderr == "footsteps: the run's name was read from standard input: 'alone'\n"
     info = (repo / "results/alone/info.txt").read_text()
     assert [line for line in info.splitlines() if line in TITLES] == TITLES
     assert "\nscript.py --lr 1\n" in "\n" + info
@@ -107,8 +108,8 @@ def test_alone_workers_of_multiprocessing_join(alone, repo):
         "    with multiprocessing.get_context('spawn').Pool(2) as pool:\n        pool.map(work, range(3))\n"
     )
     done = alone(program, stdin="pool\nother\n")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert [path.name for path in (repo / "results").iterdir() if path.is_dir()] == ["pool"]
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in (repo / "results").iterdir()] == ["pool"]
     assert {f"w{n}" for n in range(3)} <= {path.name for path in (repo / "results/pool").iterdir()}
 
 

@@ -627,7 +627,7 @@ def test_a_dangling_link_for_results_is_an_error_before_the_experiment(repo, run
     os.symlink("/nowhere/at/all", repo / "results")
     done = run_script(UNET, cwd=repo)
     assert done.returncode == 1
-    assert "'results' is a link that leads nowhere\nhint: " in done.stderr
+    assert "'results' is no directory\nhint: " in done.stderr
 
 
 @pytest.mark.parametrize("closing", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-", ">/dev/full", "2>/dev/full"])

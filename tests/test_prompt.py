@@ -155,15 +155,10 @@ def test_enter_on_nothing_takes_the_scripts_name(ask, repo):
     ended(child)
 
 
-def test_earlier_names_come_back_by_up_and_ctrl_r_and_odd_ones_are_told(screen, repo, past):
-    """The latest first, those of groups too; on empty input it is told what Enter takes."""
+def test_odd_names_are_told_or_refused(screen, repo, past):
+    """Below the question, before they are taken."""
     screen.run("train.py")
     screen.shows(" Enter takes results/train/")
-    screen.type("C-r")
-    screen.type("OAI")
-    screen.type("Enter")
-    screen.shows(" results/exp/OAI-1/")
-    screen.type("C-u")
     screen.type("-dash")
     screen.shows("begins with a dash")
     screen.type("C-u")
@@ -173,13 +168,15 @@ def test_earlier_names_come_back_by_up_and_ctrl_r_and_odd_ones_are_told(screen, 
 
 
 def test_up_brings_the_name_of_the_latest_run(screen, repo, past):
-    """And of the one before it."""
+    """And of those before it, in groups too."""
     screen.run("train.py")
     screen.shows(" Enter takes results/train/")
     screen.type("Up")
     screen.shows(" results/unet-new-1/")
     screen.type("Up")
     screen.shows(" results/resnet-1/")
+    screen.type("Up")
+    screen.shows(" results/exp/OAI-1/")
     screen.type("C-c")
 
 

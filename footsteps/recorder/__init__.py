@@ -1,14 +1,14 @@
 """What a run records beyond its name and info.txt: an extension of footsteps.py, which finds it by this name.
 
 The steps of an extension (`meet`, `start`, `fill`, `begin`, `end`) are in steps.py, and imported when a run begins.
-Importing this package begins the list of files that the program reads, and nothing else.
+Importing this package begins the list of files that the program reads, has its argument parser heard, nothing else.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
 
-from footsteps.recorder import inputs  # noqa: F401 - first, so that what is read from now on is known
+from footsteps.recorder import arguments, inputs  # noqa: F401 - first, so that what is read from now on is known
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,11 +25,15 @@ OFFERED = {
     "runs": "footsteps.reader.selection",
     "table": "footsteps.reader.selection",
 }
+arguments.listen()
+OFFERED.update(dict.fromkeys(("outputdir", "out_dir", "outdir", "output_directory", "output_path"), __name__))
 _STEPS = ("meet", "start", "fill", "begin", "end")
 
 
 def __getattr__(name: str) -> Any:
     module = "footsteps.recorder.steps" if name in _STEPS else OFFERED.get(name)
+    if module == __name__:
+        raise AttributeError(f"footsteps has no {name!r}; did you mean output_dir?")
     if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(module), name)

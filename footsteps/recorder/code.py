@@ -14,13 +14,12 @@ from footsteps.recorder.format import (
     is_full,
     open,  # noqa: A004 - the one that notes nothing
     sha256,
-    working_directory,
     write,
 )
 from footsteps.recorder.git import GIT_TIMEOUT, default_branch_refs, repository_root
 from footsteps.recorder.machine import editable_locations
 from footsteps.recorder.processes import created_at, process_facts
-from footsteps.recorder.program import script_folder
+from footsteps.recorder.program import is_installed, script_folder, start_directory, unpacked_folder
 from footsteps.recorder.repository import Budget, Repository, Tree, is_below
 
 TYPE_CHECKING = False
@@ -158,7 +157,7 @@ class CodeCapture:
 
     def begin(self, start: Sequence[str] | None) -> None:
         """Have git look at the repositories that we know of from the start."""
-        cwd, script = (working_directory(), script_folder()) if start is None else (start[0], None)
+        cwd, script = (start_directory(), script_folder()) if start is None else (start[0], None)
         self.add(repository_root(cwd), "cwd", "main")
         self.add(repository_root(script), "script", "script")
 
@@ -278,6 +277,7 @@ def add_ignored_modules(tree: Tree, modules: list[str], known: set[str]) -> None
 def _project_modules() -> list[str]:
     """Source files of the modules loaded now that are no part of Python or of what pip installs."""
     folders = [os.path.dirname(os.__file__), *([sys.prefix] if sys.prefix != sys.base_prefix else [])]
+    folders += [folder] if (folder := unpacked_folder()) else []
     python = tuple(os.path.join(f, "") for folder in folders for f in {folder, os.path.realpath(folder)})
     found = set()
     for module in list(sys.modules.values()):
@@ -285,7 +285,7 @@ def _project_modules() -> list[str]:
             file = ModuleType.__getattribute__(module, "__dict__").get("__file__")
             if isinstance(file, str) and not file.startswith(python):
                 real = _real(file)
-                if not real.startswith(python) and not _is_installed(real) and os.path.isfile(real):
+                if not real.startswith(python) and not is_installed(real) and os.path.isfile(real):
                     found.add(real)
     return sorted(found)
 
@@ -298,11 +298,6 @@ def _real(path: str) -> str:
         return ""
 
 
-def _is_installed(path: str) -> bool:
-    """Whether the file lies where pip puts packages."""
-    return f"{os.sep}site-packages{os.sep}" in path or f"{os.sep}dist-packages{os.sep}" in path
-
-
 def changed_since_loaded() -> list[str]:
     """Loaded project modules whose source is no longer what was loaded."""
     facts = process_facts(os.getpid())
@@ -313,7 +308,7 @@ def changed_since_loaded() -> list[str]:
             continue
         names = ModuleType.__getattribute__(module, "__dict__")
         file, cached = names.get("__file__"), names.get("__cached__")
-        if not isinstance(file, str) or _is_installed(file):
+        if not isinstance(file, str) or is_installed(file):
             continue
         if isinstance(cached, str) and _was_touched_after(file, born) and not _is_compiled_from(cached, file):
             changed.append(file)

@@ -42,6 +42,11 @@ NAME_VARIABLE = "FOOTSTEPS_NAME"
 MIB = 2**20
 
 imported_at = time.time()
+started_argv = [str(word) for word in getattr(sys, "argv", [])]  # the program may change both before a run begins
+try:
+    started_in: str | None = os.getcwd()
+except OSError:  # deleted
+    started_in = None
 open = open  # noqa: A001, PLW0127 - as it is before `inputs` wraps it: what we open is no input of the program's
 
 

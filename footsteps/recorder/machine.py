@@ -132,7 +132,7 @@ def _packages() -> list[dict[str, Any]]:
         except OSError:
             continue
         for name in names:
-            row = _package_at(os.path.join(folder, name)) if name.endswith(_METADATA) else None
+            row = package_at(os.path.join(folder, name)) if name.endswith(_METADATA) else None
             if row is not None:
                 key = _canonical(row["name"])
                 if row.get("editable") and not found.get(key, row).get("editable"):
@@ -144,11 +144,12 @@ def _packages() -> list[dict[str, Any]]:
 _METADATA = (".dist-info", ".egg-info", ".egg-link")
 
 
-def _package_at(path: str) -> dict[str, Any] | None:
+def package_at(path: str) -> dict[str, Any] | None:
+    """The distribution of a .dist-info, .egg-info or .egg-link, None if it tells no name and version."""
     if path.endswith(".egg-link"):  # `setup.py develop`, before PEP 660
         location = text_of(path).split("\n")[0].strip()
         inner = next((p for p in paths_in(location) if p.endswith(".egg-info")), None)
-        row = _package_at(inner) if inner else None
+        row = package_at(inner) if inner else None
         return {**row, "editable": True, "location": location} if row else None
     single = path.endswith(".egg-info") and os.path.isfile(path)
     text = _head_of(path if single else f"{path}/{'METADATA' if path.endswith('.dist-info') else 'PKG-INFO'}")

@@ -27,7 +27,7 @@ from footsteps.recorder.format import (
     run_directory,
     say,
 )
-from footsteps.recorder.program import notebook_path
+from footsteps.recorder.program import main_thread, notebook_path, shell
 
 from .inputs import (
     LINK,
@@ -45,7 +45,7 @@ from .inputs import (
     without_ours,
 )
 from .summary import closing_lines
-from .values import figure_metadata, shell
+from .values import figure_metadata
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -336,12 +336,6 @@ def append_to(target: str, content: bytes) -> None:
 
 
 # --- how it ended ---------------------------------------------------------------------------------
-
-
-def main_thread() -> int:
-    """The main thread's id."""
-    threading = sys.modules.get("threading")  # never imported, there is no thread but this one
-    return int(threading.main_thread().ident or 0) if threading is not None else get_ident()
 
 
 def outermost_frame() -> FrameType | None:

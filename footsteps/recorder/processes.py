@@ -148,6 +148,20 @@ def command_of(pid: int) -> list[str]:
         return []
 
 
+def folder_of(pid: int) -> str:
+    """The working directory of a process, "" if it can't be seen."""
+    try:
+        return os.readlink(f"/proc/{pid}/cwd")
+    except (OSError, AttributeError):
+        pass
+    try:
+        import psutil
+
+        return str(psutil.Process(pid).cwd())
+    except Exception:
+        return ""
+
+
 def created_at(ticks: int | None) -> float | None:
     """When a process was created, in seconds since the epoch, from its start as `process_facts` tells it."""
     uptime = text_of("/proc/uptime").split()  # finer than btime in /proc/stat, which is whole seconds

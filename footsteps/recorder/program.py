@@ -1,56 +1,352 @@
-"""Which program is this, and what would it be called."""
+"""Which program is this, and how is it started again.
+
+The program is what the person started: a script, a module, a notebook, a console script. It is found among the frames
+of the main thread (then of this one), and a tool that runs it is known by where its code lies, not by its name:
+
+1. the code run as ``__main__`` that sys.argv[0] names (who runs a script for somebody sets both: python, pdb, %run);
+2. else the outermost code run as ``__main__`` that is no library: neither of Python nor where packages are installed;
+3. else, of a library's program (pytest, a console script, a runner's worker), the library's own name, and as its
+   script the outermost code that is no library: what it was made to run. No repository is looked for around a library.
+
+A function that came from another process, or a program that only its runner can start, says so (`not_repeatable`).
+The command and the working directory are those at the import of footsteps, as long as the same program runs.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
+from _thread import get_ident
 
-from footsteps.recorder.format import as_name, printable
+from footsteps.recorder import format as at_import
+from footsteps.recorder.format import as_name, paths_in, printable, quote, start_of, text_of, working_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
     from typing import Any
 
 
-def script_folder() -> str | None:
-    """Where the script is, None without one."""
-    path = main_program()["path"]
-    return os.path.dirname(os.path.realpath(path)) if path else None
+# --- what runs --------------------------------------------------------------------------------------------------------
 
 
 def main_program() -> dict[str, Any]:
-    """What runs: {kind, path, module}."""
-    main = sys.modules.get("__main__")
-    file, spec = getattr(main, "__file__", None), getattr(main, "__spec__", None)
+    """What runs: {kind, path, module}, and where they apply: distribution, words, not_repeatable.
+
+    kind: script, module, notebook, zipapp, frozen, console (script of an installed package), worker (code that a
+    runner was sent), command (-c), interactive, stdin.
+    path: the script's file, or None; for a notebook the .ipynb.
+    distribution: {name, version, ...} of the installed package whose program it is.
+    words: what follows `python` in the command that starts it, where that is not sys.orig_argv.
+    not_repeatable: why no command starts it again by itself.
+    """
+    if getattr(sys, "frozen", False):
+        why = "it is a frozen program, which no Python runs; start its executable"
+        return {"kind": "frozen", "path": _absolute(sys.executable), "module": None, "not_repeatable": why}
+    frame = main_frame()
+    if frame is not None:
+        return _of_frame(frame)
     if in_notebook():
-        return {"kind": "notebook", "path": notebook_path(), "module": None}
-    file = None if file == "<stdin>" else file
-    if spec is not None and file and spec.name != "__main__" and not hasattr(sys, "frozen"):
-        return {"kind": "module", "path": os.path.abspath(file), "module": spec.name}
-    if spec is not None and os.path.exists(sys.argv[0]):  # a folder or zip with a __main__.py
-        return {"kind": "zipapp", "path": os.path.abspath(sys.argv[0]), "module": None}
-    if file:
-        return {"kind": "script", "path": os.path.abspath(file), "module": None}
-    if sys.argv and os.path.isfile(sys.argv[0]):  # a multiprocessing child that still imports the script
-        return {"kind": "script", "path": os.path.abspath(sys.argv[0]), "module": None}
-    if sys.argv[:1] == ["-c"]:
-        return {"kind": "command", "path": None, "module": None}
-    if hasattr(sys, "ps1") or sys.flags.interactive or "IPython" in sys.modules:
-        return {"kind": "interactive", "path": None, "module": None}
-    return {"kind": "stdin", "path": None, "module": None}
+        return _notebook()
+    return _of_library() or _of_main_module()
 
 
-def notebook_path() -> str | None:
-    """Where the front end tells it: VS Code in the shell's namespace, Jupyter in the environment."""
-    said = os.environ.get("JPY_SESSION_NAME") or getattr(sys.modules.get("__main__"), "__vsc_ipynb_file__", None)
-    return os.path.abspath(said) if isinstance(said, str) and said.endswith(".ipynb") else None
+def main_frame() -> FrameType | None:
+    """The frame of the program's module-level code, None if it runs no longer or is a library's or a notebook's."""
+    argv = getattr(sys, "argv", None) or [""]
+    named = os.path.realpath(_absolute(str(argv[0]))) if argv[0] else ""
+    found = [frame for frame in _frames() if _is_main(frame)]
+    own = [frame for frame in found if not is_library(_file_of(frame))]
+    return next((frame for frame in own if os.path.realpath(_file_of(frame)) == named), own[0] if own else None)
+
+
+def _is_main(frame: FrameType) -> bool:
+    """Whether it is module-level code of a file, run as ``__main__``; a notebook's cell is not."""
+    names = frame.f_globals
+    if names.get("__name__") != "__main__" or frame.f_code.co_name != "<module>" or not _file_of(frame):
+        return False
+    return not _is_cell(frame)
+
+
+def _is_cell(frame: FrameType) -> bool:
+    """Whether IPython runs it as a cell: in the person's own names, from a file that is only there for debuggers."""
+    here = shell()
+    folder = os.path.dirname(frame.f_code.co_filename)
+    return here is not None and frame.f_globals is here.user_ns and os.path.basename(folder).startswith("ipykernel_")
+
+
+def _of_frame(frame: FrameType) -> dict[str, Any]:
+    """The row of a program whose module-level code runs."""
+    spec, file, own = frame.f_globals.get("__spec__"), _file_of(frame), frame.f_globals.get("__file__")
+    given = _absolute(str((getattr(sys, "argv", None) or [""])[0]))
+    if spec is not None and spec.name != "__main__":
+        return {"kind": "module", "path": file, "module": spec.name}
+    if given != file and file.startswith(os.path.join(given, "")):  # a folder with a __main__.py
+        return {"kind": "zipapp", "path": given, "module": None}
+    if not frame.f_code.co_filename.endswith(os.path.basename(file)):  # it lies in this archive
+        return {"kind": "zipapp", "path": file, "module": None}
+    if given != file and _is_archive(given):  # which has unpacked itself
+        return {"kind": "zipapp", "path": given, "module": None}
+    row: dict[str, Any] = {"kind": "script", "path": file, "module": None}
+    if isinstance(own, str) and os.path.isfile(own) and os.path.realpath(own) != os.path.realpath(file):
+        row["path"] = _absolute(own)  # a copy with a runner's lines before it, gone when it has run
+        row["not_repeatable"] = "a runner started a copy of it, with what only the runner knows"
+    elif shell() is not None and sys.argv and given == file:  # %run, runfile
+        row["words"] = list(sys.argv)
+    return row
+
+
+def unpacked_folder() -> str | None:
+    """Where a program that is one file has put its libraries, which are no code of this run's."""
+    frame = main_frame()
+    if frame is None or hasattr(sys, "_MEIPASS"):
+        return getattr(sys, "_MEIPASS", None)
+    argv, file = getattr(sys, "argv", None) or [""], _file_of(frame)
+    given = _absolute(str(argv[0]))
+    return os.path.dirname(file) if given != file and _is_archive(given) else None
+
+
+def _is_archive(path: str) -> bool:
+    """Whether a file is a program with a zip archive behind it (pex, shiv, zipapp): by the record at its end."""
+    try:
+        with at_import.open(path, "rb") as file:
+            file.seek(-min(65_557, os.fstat(file.fileno()).st_size), os.SEEK_END)
+            return b"PK\5\6" in file.read()
+    except (OSError, ValueError):
+        return False
+
+
+def _of_library() -> dict[str, Any] | None:
+    """The row of a program whose main code is a library's: its name, and the code it was made to run."""
+    module, spec, file = _main_module()
+    if not file or not is_library(file):
+        return None
+    frame = next((frame for frame in _frames() if _file_of(frame) and not is_library(_file_of(frame))), None)
+    path = _file_of(frame) if frame is not None else None
+    name = spec.name if spec is not None and spec.name != "__main__" else None
+    row: dict[str, Any] = {"kind": "module" if name else "console", "path": path, "module": name}
+    if is_of_python(file) and name:
+        return row
+    distribution = _distribution(name or os.path.basename(_absolute(sys.argv[0])))
+    if distribution is not None:
+        row["distribution"] = distribution
+    private = any(part.startswith("_") and part != "__main__" for part in (name or "").split("."))
+    sent = frame is not None and frame.f_globals.get("__name__") == "__main__" and frame.f_globals is not vars(module)
+    if private or sent or (not name and not _is_command(file)):
+        row.update(kind="worker", path=path or _submitter(), not_repeatable=SENT)
+    return row
+
+
+SENT = "it ran in a worker, which was sent it; what starts that is the script that submitted it"
+
+
+def _submitter() -> str | None:
+    """The script of the nearest process above us that runs one: who has started a worker on this machine."""
+    from footsteps.recorder.processes import command_of, folder_of, process_facts
+
+    facts = process_facts(os.getppid())
+    for _ in range(8):
+        if facts is None:
+            break
+        words = [word for word in command_of(facts["pid"])[1:] if word.endswith(".py")]
+        paths = [os.path.join(folder_of(facts["pid"]), word) for word in words]
+        found = next((path for path in paths if os.path.isfile(path) and not is_library(path)), None)
+        if found is not None:
+            return os.path.normpath(found)
+        facts = process_facts(facts["parent"])
+    return None
+
+
+def _of_main_module() -> dict[str, Any]:
+    """The row of a program whose code runs no longer (threads, exit handlers), or is in no file."""
+    _, spec, file = _main_module()
+    argv = [str(word) for word in getattr(sys, "argv", None) or [""]]
+    if spec is not None and spec.name != "__main__" and file:
+        return {"kind": "module", "path": file, "module": spec.name}
+    given = _absolute(argv[0]) if argv[0] else ""
+    if spec is not None and os.path.exists(given):  # a folder or zip with a __main__.py
+        return {"kind": "zipapp", "path": given, "module": None}
+    if file or os.path.isfile(given):  # the latter in a multiprocessing child that still imports the script
+        return {"kind": "script", "path": file or given, "module": None}
+    if argv[0] == "-c":
+        return _command()
+    interactive = hasattr(sys, "ps1") or sys.flags.interactive or shell() is not None
+    return {"kind": "interactive" if interactive else "stdin", "path": None, "module": None}
+
+
+def _command() -> dict[str, Any]:
+    """The row of ``python -c``; a runner's worker (execnet) is one that is sent its program over stdin."""
+    row: dict[str, Any] = {"kind": "command", "path": None, "module": None}
+    words = sys.orig_argv
+    if "-c" in words and "stdin" in "".join(words[words.index("-c") + 1 :][:1]):
+        row.update(kind="worker", path=_submitter(), not_repeatable=SENT)
+    return row
+
+
+def _main_module() -> tuple[Any, Any, str]:
+    """(the module ``__main__``, its spec, its file or "")."""
+    module: Any = sys.modules.get("__main__")
+    file = getattr(module, "__file__", None)
+    path = _absolute(file) if isinstance(file, str) and file != "<stdin>" else ""
+    return module, getattr(module, "__spec__", None), path
+
+
+# --- frames and files -------------------------------------------------------------------------------------------------
+
+
+def main_thread() -> int:
+    """The main thread's id."""
+    threading = sys.modules.get("threading")  # never imported, there is no thread but this one
+    return int(threading.main_thread().ident or 0) if threading is not None else get_ident()
+
+
+def _frames() -> Iterator[FrameType]:
+    """Those of the main thread, then those of this one, each from the outermost on."""
+    running = sys._current_frames()  # noqa: SLF001
+    for thread in dict.fromkeys((main_thread(), get_ident())):
+        frame, stack = running.get(thread), []
+        while frame is not None:
+            stack.append(frame)
+            frame = frame.f_back
+        yield from reversed(stack)
+
+
+def _file_of(frame: FrameType) -> str:
+    """The file of a frame's code, or the archive that holds it; "" if there is none: <string>, <stdin>, a cell."""
+    file = frame.f_code.co_filename
+    if file[:1] in ("<", ""):
+        return ""
+    path = _absolute(file)
+    while not os.path.exists(path) and len(os.path.dirname(path)) < len(path):
+        path = os.path.dirname(path)
+    return path if os.path.isfile(path) else ""
+
+
+def _absolute(path: str) -> str:
+    """The path as it was meant: from the working directory at the start, or, if nothing is there, from this one."""
+    try:
+        early = os.path.normpath(os.path.join(at_import.started_in or "", path))
+        return early if os.path.isabs(early) and os.path.lexists(early) else os.path.abspath(path)
+    except (OSError, ValueError):  # a deleted working directory, a NUL
+        return path
+
+
+def is_library(path: str) -> bool:
+    """Whether a file is Python's or lies where packages and their commands are installed."""
+    return not path or is_installed(path) or is_of_python(path) or _is_command(path)
+
+
+def is_installed(path: str) -> bool:
+    """Whether a file lies where installers put packages: an environment, or a wheel that was unpacked (pex)."""
+    return any(f"{part}{os.sep}" in path for part in (f"{os.sep}site-packages", f"{os.sep}dist-packages", ".whl"))
+
+
+def is_of_python(path: str) -> bool:
+    """Whether a file is of the standard library, or of footsteps, which is no program of anybody's."""
+    folders = (os.path.dirname(os.__file__), os.path.dirname(os.path.dirname(__file__)))
+    return path.startswith(tuple(os.path.join(way, "") for folder in folders for way in _ways(folder)))
+
+
+def _is_command(path: str) -> bool:
+    """Whether a file is where installers put commands."""
+    name = "Scripts" if os.name == "nt" else "bin"
+    base = getattr(sys.modules.get("site"), "USER_BASE", None)
+    roots = [sys.prefix, sys.base_prefix, os.path.join(sys.prefix, "local"), *([base] if base else [])]
+    folders = [os.path.join(root, name) for root in roots] + [os.path.dirname(sys.executable or "")]
+    return any(os.path.dirname(p) in _ways(folder) for p in _ways(path) for folder in folders if folder)
+
+
+def _ways(path: str) -> set[str]:
+    """The path, and the path without links."""
+    try:
+        return {path, os.path.realpath(path)}
+    except (OSError, ValueError):
+        return {path}
+
+
+def _distribution(name: str) -> dict[str, Any] | None:
+    """The package of a module or console script, as the list of packages has it."""
+    from footsteps.recorder.machine import package_at
+
+    top = name.partition(".")[0]
+    folders = [path for path in dict.fromkeys(sys.path) if path]
+    infos = [path for folder in folders for path in paths_in(folder) if path.endswith((".dist-info", ".egg-info"))]
+    same = [
+        path for path in infos if _plain(os.path.basename(path).rpartition(".")[0].partition("-")[0]) == _plain(top)
+    ]
+    for path in dict.fromkeys([*same, *infos]):
+        commands = [line.partition("=")[0].strip() for line in text_of(f"{path}/entry_points.txt").splitlines()]
+        if path in same or name in commands or top in start_of(f"{path}/top_level.txt").split():
+            return package_at(path)
+    return None
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", "-").replace(".", "-")
+
+
+# --- notebooks --------------------------------------------------------------------------------------------------------
+
+
+def shell() -> Any:
+    """IPython's shell, if the program runs in one."""
+    ipython = sys.modules.get("IPython")
+    return ipython.get_ipython() if ipython is not None and hasattr(ipython, "get_ipython") else None
 
 
 def in_notebook() -> bool:
     """Whether a Jupyter kernel runs us."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None and hasattr(ipython, "get_ipython") else None
-    return shell is not None and hasattr(shell, "kernel")
+    return hasattr(shell(), "kernel")
+
+
+def _notebook() -> dict[str, Any]:
+    path = notebook_path()
+    execute = quote(["jupyter", "nbconvert", "--to", "notebook", "--execute", os.path.basename(path or "NOTEBOOK")])
+    why = f"this notebook can't be rerun by itself: {execute}"
+    return {"kind": "notebook", "path": path, "module": None, "not_repeatable": why}
+
+
+def notebook_path() -> str | None:
+    """Where it is told: by VS Code in the shell's names, by Jupyter in the environment, by who executes it."""
+    said = os.environ.get("JPY_SESSION_NAME") or getattr(sys.modules.get("__main__"), "__vsc_ipynb_file__", None)
+    if isinstance(said, str) and said.endswith(".ipynb"):
+        return _absolute(said)
+    return _executed_notebook() if in_notebook() else None
+
+
+def _executed_notebook() -> str | None:
+    """The notebook in the command of the kernel's parent (nbconvert, papermill) that has the cell which runs."""
+    from footsteps.recorder.processes import command_of, folder_of
+
+    parent = os.getppid()
+    cells = shell().user_ns.get("_ih", [""])
+    first = next((line.strip() for line in cells[-1].splitlines() if line.strip()), "")
+    said = quoted_in_json(first)
+    paths = [os.path.join(folder_of(parent), word) for word in command_of(parent) if word.endswith(".ipynb")]
+    return next((path for path in paths if said in text_of(path)), None)
+
+
+def quoted_in_json(line: str) -> str:
+    """The line as a notebook's file has it, without the quotes."""
+    return line.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def notebook_parameters() -> dict[str, Any]:
+    """What papermill has set: the names in the cell that it puts in, which begins with this comment."""
+    cells = [str(cell) for cell in shell().user_ns.get("_ih", [])] if in_notebook() else []
+    cell = next((cell for cell in reversed(cells) if cell.lstrip().startswith("# Parameters\n")), "")
+    found = {}
+    if cell:
+        import ast
+
+        for line in ast.parse(cell).body:
+            if isinstance(line, ast.Assign) and isinstance(line.targets[0], ast.Name):
+                found[line.targets[0].id] = ast.literal_eval(line.value)
+    return found
+
+
+# --- its name, command and folder -------------------------------------------------------------------------------------
 
 
 def show_link(run: Any) -> None:
@@ -58,25 +354,77 @@ def show_link(run: Any) -> None:
     if not in_notebook():
         return
     from html import escape
-    from urllib.parse import quote
+    from urllib.parse import quote as percent_encoded
 
     notebook = notebook_path()
     here = os.path.dirname(notebook) if notebook else os.getcwd()
     parts = os.path.relpath(run.directory, here).split(os.sep)
-    address = "/".join(quote(os.fsencode(part), safe="") for part in parts)
+    address = "/".join(percent_encoded(os.fsencode(part), safe="") for part in parts)
     link = f'<a href="{escape("./" + address)}/">{escape(printable(run.shown))}</a>'
     ipython: Any = sys.modules["IPython"]
     ipython.get_ipython().display_pub.publish({"text/html": link, "text/plain": printable(run.shown)})
 
 
 def program_name() -> str:
-    """A name for the run from what is running: stem of the script, last part of the module."""
+    """A name for the run from what is running: stem of the script or notebook, last part of the module."""
     main = main_program()
-    kind, path = main["kind"], main["path"] or ""
-    if kind == "module":
-        parts = [part for part in (main["module"] or "").split(".") if part != "__main__"]
+    kind, path, module = main["kind"], main["path"] or "", main["module"]
+    if kind == "module" and not (path and is_of_python(_main_module()[2])):  # python -m unittest: what it tests
+        parts = [part for part in (module or "").split(".") if part != "__main__"]
         return as_name(parts[-1] if parts else "run")
-    if kind in ("script", "zipapp", "notebook") and path:
+    if kind == "console":
+        path = _absolute(sys.argv[0])
+    if path:
         stem = os.path.splitext(os.path.basename(os.path.normpath(path)))[0]
         return as_name(os.path.basename(os.path.dirname(path)) if stem == "__main__" else stem)
-    return str(kind)
+    return as_name((module or kind).partition(".")[0])
+
+
+def script_folder() -> str | None:
+    """The folder of the script's file, None where there is none."""
+    path = main_program()["path"]
+    return os.path.dirname(os.path.realpath(path)) if path else None
+
+
+def is_the_first() -> bool:
+    """Whether the program that runs is the one that this process was started for, and no notebook's next script."""
+    return shell() is None or main_frame() is None
+
+
+def start_directory() -> str | None:
+    """The working directory that the program was started in."""
+    return (is_the_first() and at_import.started_in) or working_directory()
+
+
+def start_argv() -> list[str]:
+    """sys.argv as it was at the start; of a notebook, its path."""
+    now = [str(word) for word in getattr(sys, "argv", [])]
+    early = at_import.started_argv
+    if main_frame() is None and in_notebook():
+        return [notebook_path() or "notebook"]
+    return early if is_the_first() and early[:1] == now[:1] else now
+
+
+def is_unattended() -> bool:
+    """Whether stdin is not for this program: a terminal nobody looks at, or what the shell above reads itself.
+
+    A job in the background, or what a notebook's cell starts with `!`, has nobody at its terminal. A shell whose own
+    stdin is the same file reads its commands, or the lines of `while read`, from it.
+    """
+    stdin = sys.stdin
+    try:
+        if stdin.isatty():
+            return "JPY_PARENT_PID" in os.environ or os.tcgetpgrp(stdin.fileno()) != os.getpgrp()
+        parent = f"/proc/{os.getppid()}/"
+        shell = text_of(parent + "comm").endswith("sh\n")
+        return shell and os.path.samestat(os.stat(parent + "fd/0"), os.fstat(stdin.fileno()))
+    except (OSError, ValueError, AttributeError):  # no job control, no /proc, or a stand-in
+        return False
+
+
+def announced(run: Any) -> str:
+    """The run's directory as it is seen from where the program was started, if that is not the working directory."""
+    start = at_import.started_in
+    if os.path.isabs(run.shown) or working_directory() == start:
+        return str(run.shown)
+    return str(run.directory).removeprefix(os.path.join(start or "", ""))

@@ -17,7 +17,7 @@ import os
 import sys
 import time
 
-from footsteps.recorder import inputs
+from footsteps.recorder import arguments, inputs
 from footsteps.recorder.code import Code, CodeCapture, changed_since_loaded
 from footsteps.recorder.format import (
     CODE,
@@ -40,7 +40,6 @@ from footsteps.recorder.format import (
     say,
     sha256,
     shared,
-    working_directory,
     write,
 )
 from footsteps.recorder.machine import (
@@ -64,7 +63,15 @@ from footsteps.recorder.processes import (
     parents_run,
     process_row,
 )
-from footsteps.recorder.program import main_program, program_name, show_link
+from footsteps.recorder.program import (
+    announced,
+    is_unattended,
+    main_program,
+    program_name,
+    show_link,
+    start_argv,
+    start_directory,
+)
 from footsteps.recorder.repository import MAX_FILE, UncommittedFiles
 from footsteps.recorder.resume import is_wanted, resume_or
 from footsteps.recorder.secrets import looks_secret, mask, mask_arguments
@@ -76,14 +83,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
+
+def _main() -> dict[str, Any]:
+    """What runs, its arguments without secrets."""
+    main = main_program()
+    return {**main, "words": mask_arguments(main["words"])} if "words" in main else main
+
+
 # A fact of run.json and the function that collects it; what that raises becomes a line under "Not recorded:".
 COLLECTORS: list[tuple[str, Callable[[], Any]]] = [
-    ("argv", lambda: mask_arguments(getattr(sys, "argv", []))),
+    ("argv", lambda: mask_arguments(start_argv())),
     ("orig_argv", lambda: mask_arguments(sys.orig_argv)),
     ("masked", lambda: mask_arguments(sys.orig_argv) != list(sys.orig_argv)),
-    ("command", lambda: quote(mask_arguments(getattr(sys, "argv", [])))),
-    ("main", main_program),
-    ("cwd", working_directory),
+    ("command", lambda: quote(mask_arguments(start_argv()))),
+    ("main", _main),
+    ("cwd", start_directory),
     ("host", host_name),
     ("user", user_name),
     ("python", python_facts),
@@ -111,20 +125,26 @@ def note_arguments(values: Mapping[str, object], **facts: object) -> None:
         append_line(run.record, "arguments", {"arguments": dict(values), **facts})
 
 
+def _note_heard() -> None:
+    """What the program has parsed since its run began."""
+    run = shared().run
+    if run is not None and getattr(run, "made_here", False) and hasattr(run, "record"):
+        append_line(run.record, "arguments", {"arguments": arguments.told()})
+
+
+arguments.LISTENERS.append(lambda: quietly(_note_heard))
+
+
 # --- the steps --------------------------------------------------------------------------------------------------------
 
 
 def meet(run: Any) -> None:
     """Join the run of the parent or of the other ranks, or make one."""
     run.endings, run.job, run.facts, run.default_name = [], None, {}, program_name
-    unknown = sorted(set(run.options) - {"console", "resume"})
-    if unknown:
-        raise TypeError(f"initialize() got an unexpected keyword argument {unknown[0]!r}")
-    run.root, run.session = root_or_configured(run.root), ""
-    if is_wanted(run.options):
-        make = run.make
-        run.make = lambda: resume_or(make, run)
-    uncommitted = UncommittedFiles(run.root)
+    if "_ARGCOMPLETE" in os.environ:  # a shell that completes the program's options by running it
+        raise SystemExit
+    _read_options(run)
+    uncommitted, run.unattended = UncommittedFiles(run.root), is_unattended
     run.begun_at, run.remark = f" (begun at {_caller()})", lambda name: _remark(name, uncommitted.told())
     run.earlier = lambda: earlier_names(run.root)
     try:
@@ -135,6 +155,17 @@ def meet(run: Any) -> None:
     finally:
         uncommitted.stop()
     run.handle_lines = handle_lines(run.id, run.name, run.maker)
+
+
+def _read_options(run: Any) -> None:
+    """Take the root that is set where the program gives none, and go on in an earlier run where that is wanted."""
+    unknown = sorted(set(run.options) - {"console", "resume"})
+    if unknown:
+        raise TypeError(f"initialize() got an unexpected keyword argument {unknown[0]!r}")
+    run.root, run.session = root_or_configured(run.root), ""
+    if is_wanted(run.options):
+        make = run.make
+        run.make = lambda: resume_or(make, run)
 
 
 def _remark(name: str, uncommitted: str) -> str:
@@ -206,6 +237,7 @@ def fill(run: Any) -> None:
     facts["problems"] = [printable(p) for p in dict.fromkeys([*problems, *code.problems, *stale])]  # said once
     run.facts, run.code = facts, code
     write(os.path.join(run.record, RUN_JSON), as_json(facts))
+    run.announced = announced(run)
     run.sections.pop("Not recorded:", None)  # what the core module says where we are not
     run.sections.update(_sections(facts, code))
     if is_long(code.diff):
@@ -228,7 +260,9 @@ def _facts(run: Any, problems: list[str]) -> dict[str, Any]:
     for name, function in COLLECTORS:
         facts[name] = collected(name, function, problems)
     facts["process"] = collected("process", lambda: process_row(run.job), problems)
-    facts["arguments"], facts["argument_facts"] = _arguments[0] if _arguments else (None, None)
+    noted, facts["argument_facts"] = _arguments[0] if _arguments else (None, None)
+    heard = collected("arguments", arguments.told, problems) if arguments.heard else None
+    facts["arguments"] = None if heard is None and noted is None else {**(heard or {}), **(noted or {})}
     facts["parent"] = collected("parent", inherited_run, problems)
     facts["outcome_expected"] = not is_multiprocessing_child()
     facts["script"] = collected("script", lambda: _copied_script(run), problems)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
 
 from footsteps.recorder.format import append_line, current, printable, run_directory, say
 from footsteps.recorder.processes import is_multiprocessing_child
+from footsteps.recorder.program import in_notebook, main_frame, notebook_parameters, start_argv
 from footsteps.recorder.secrets import is_secret_name, mask, mask_arguments
 
 from .inputs import follow, tracker, waiting
@@ -119,8 +119,10 @@ def said_of(value: Any, above: tuple[int, ...]) -> Any:
 
 
 def given_arguments() -> dict[str, Any]:
-    """What the program was given on its command line; nothing in a notebook, where that is its kernel's."""
-    return {} if hasattr(shell(), "kernel") else arguments_of(mask_arguments(sys.argv))
+    """What the program was given on its command line; of a notebook, the parameters that were set in it."""
+    if in_notebook() and main_frame() is None:
+        return {name: named(name, value) for name, value in notebook_parameters().items()}
+    return arguments_of(mask_arguments(start_argv()))
 
 
 def arguments_of(argv: Iterable[str]) -> dict[str, Any]:
@@ -128,7 +130,8 @@ def arguments_of(argv: Iterable[str]) -> dict[str, Any]:
 
     Values are numbers where they look like one; a flag is true, a repeated name a list, and what
     has no name stands under "_". Several numbers behind an option are its list; any other word
-    behind its first value may as well be the program's own argument, and is taken for that.
+    behind its first value may as well be the program's own argument, and is taken for that. A file
+    behind an option is both: the option may be a flag.
     """
     found: dict[str, list[Any]] = {}
     words = list(argv)[1:]
@@ -148,6 +151,8 @@ def arguments_of(argv: Iterable[str]) -> dict[str, Any]:
         while takes and words and not isinstance(said[-1], str) and not isinstance(number(words[0]), str):
             said.append(number(words.pop(0)))
         found.setdefault(name.lstrip("-").replace("-", "_"), []).extend(said)
+        if takes and isinstance(said[0], str) and os.path.exists(said[0]):  # or the option is a flag, and this its own
+            found.setdefault("_", []).append(said[0])
     return {k: v if k == "_" or len(v) > 1 else v[0] for k, v in found.items()}
 
 
@@ -204,12 +209,3 @@ def without_people(command: str, facts: Mapping[str, Any]) -> str:
     for who in filter(None, (facts.get("user"), facts.get("host"))):
         text = re.sub(rf"(?<!\w){re.escape(str(who))}(?!\w)", "***", text)
     return text
-
-
-# --- notebooks ------------------------------------------------------------------------------------
-
-
-def shell() -> Any:
-    """IPython's shell, if the program runs in one."""
-    ipython = sys.modules.get("IPython")
-    return ipython.get_ipython() if ipython is not None else None

@@ -416,7 +416,8 @@ NOT_REPEATABLE = {
 
 def command_of(run: Run, python: str, moved: Mapping[str, str], *, stays: bool) -> list[str]:
     """The words of the command, the launcher's for ranks of one. Raises FootstepsError if there is none."""
-    why = NOT_REPEATABLE.get(text(mapping(run.facts.get("main")).get("kind")))
+    main = mapping(run.facts.get("main"))
+    why = text(main.get("not_repeatable")) or NOT_REPEATABLE.get(text(main.get("kind")))
     if run.kind == "lite_tracer":
         why = "LiteTracer recorded its arguments, but not its command"
     if why:
@@ -475,9 +476,8 @@ def is_interpreter(word: str) -> bool:
 
 def recorded_words(run: Run) -> tuple[list[str], str]:
     """The words behind the recorded interpreter, and that of them which the program was called by."""
-    argv, words = run.facts.get("argv"), run.facts.get("orig_argv")
-    script = str(argv[0]) if isinstance(argv, list) and argv else ""
-    return [str(word) for word in words[1:]] if isinstance(words, list) else [], script
+    argv = run.facts.get("argv")
+    return restore.program_words(run), str(argv[0]) if isinstance(argv, list) and argv else ""
 
 
 def before_program(said: list[str], own: list[str], script: str) -> list[str]:

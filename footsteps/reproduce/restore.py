@@ -683,15 +683,21 @@ def new_place(path: str, moved: Mapping[str, str]) -> str:
 def words_of(run: Run, moved: Mapping[str, str], *, stays: bool) -> list[str]:
     """The words after `python`: the recorded ones, with the script's new place where its path no longer leads there."""
     facts = run.facts
-    words, argv = facts.get("orig_argv"), facts.get("argv")
-    if not isinstance(words, list) or not isinstance(argv, list) or not words:
+    found, argv = program_words(run), facts.get("argv")
+    if not isinstance(argv, list):
         return []
-    found = [str(word) for word in words[1:]]
     script = text(mapping(facts.get("main")).get("path")) or text(mapping(facts.get("script")).get("path"))
     place = new_place(script, moved)
     given = str(argv[0]) if argv else ""
     inside = stays and not os.path.isabs(given) and not given.startswith("..")
     return [os.path.abspath(place) if place and not inside and word == given else word for word in found]
+
+
+def program_words(run: Run) -> list[str]:
+    """The recorded words after `python`: as the interpreter was given them, or, of a script in IPython, as it was."""
+    own, given = mapping(run.facts.get("main")).get("words"), run.facts.get("orig_argv")
+    words = own if isinstance(own, list) else given[1:] if isinstance(given, list) else []
+    return [str(word) for word in words]
 
 
 def apply_older(tree: Tree, done: Restored) -> None:

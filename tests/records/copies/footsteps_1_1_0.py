@@ -47,10 +47,8 @@ TIMEOUT = 20.0  # seconds that git or pip may take
 
 # What takes part in a run: names of modules, or objects; a module that is not installed is passed over.
 EXTENSIONS: list[Any] = ["footsteps.recorder"]
-# Options whose values are written as ***.
-SECRETS = ("token", "password", "passwd", "secret", "key", "credentials")
+SECRETS = ("token", "password", "passwd", "secret", "key", "credentials")  # options whose values become ***
 RUN_VARIABLE = "FOOTSTEPS_RUN"  # by it, processes that this one starts know its run; see `Run.handle`
-
 
 # Where the package is installed, its errors and ours are caught by one `except footsteps.FootstepsError`.
 _Base: Any = getattr(sys.modules.get("footsteps.recorder.format"), "FootstepsError", Exception)
@@ -181,10 +179,9 @@ class Run:
         root, options: the output root, and the further arguments of ``initialize``.
         directory: absolute, ending in a slash; shown: as ``output_dir`` gives it from `cwd`; "" before it is made.
         sections: what info.txt will say: title -> text, bytes, or a function that gives them.
-        default_name, remark, figure_metadata: functions that give the name to take when nobody gives one, what is told
-            below the question, and what ``plot`` saves in figures.
-        process: pid of the process that this object belongs to.
-        made_here: this process made the directory; else it joined the run of another one.
+        default_name, unattended, remark, figure_metadata: functions by which extensions take part in the question for
+            the name, and in what ``plot`` saves; announced: what is said instead of `shown`.
+        process, made_here: pid of the process that this object belongs to, and whether it made the directory itself.
         handle_lines: what extensions tell processes that this one starts, beyond `handle`.
     """
 
@@ -193,7 +190,7 @@ class Run:
         self.directory, self.shown, self.cwd = "", "", _cwd() or ""
         self.process, self.made_here, self.ended, self.begun_at = os.getpid(), False, False, ""
         self.sections: dict[str, Any] = dict(SECTIONS)
-        self.default_name, self.remark = script_name, str
+        self.default_name, self.remark, self.unattended, self.announced = script_name, str, bool, ""
         self.handle_lines: list[str] = []
         self.figure_metadata: Callable[[], dict[str, str]] = dict
         self._extensions = list(_extensions())
@@ -246,9 +243,13 @@ class Run:
             self.shown, self.name = _made_directory(self.root, self.name)
             self.directory, self.made_here = os.path.join(os.path.abspath(self.shown), ""), True
             self.call("fill")
-            if not os.path.exists(self.directory + PACKAGES):
-                _write(self.directory + PACKAGES, package_list())
-            _write(self.directory + INFO, b"".join(map(_section, self.sections.items())))
+            for file, text in (
+                (PACKAGES, package_list),
+                (INFO, lambda: b"".join(map(_section, self.sections.items()))),
+            ):
+                if not os.path.exists(self.directory + file):
+                    with open(self.directory + file, "xb") as opened:
+                        opened.write(text())
         except BaseException as error:
             import shutil
 
@@ -259,7 +260,7 @@ class Run:
             hint = "make room there, or footsteps.initialize(..., output_root=<another place>)"
             reason = f"can't write the run's directory {self.shown!r}: {error.strerror or error}"
             raise DirectoryError(reason, hint, error.errno) from None
-        _print(sys.stdout, f"Saving results to {printable(self.shown)}\n")
+        _print(sys.stdout, f"Saving results to {printable(self.announced or self.shown)}\n")
 
     def end(self) -> None:
         """Tell the extensions that it is over; once, and not in a process forked from that of the run."""
@@ -327,11 +328,9 @@ def package_list() -> bytes:
     """What ``pip list`` prints; where there is no pip, the names and versions from the packages' metadata."""
     import subprocess
 
-    words = [sys.executable, "-m", "pip", "--disable-pip-version-check", "list"]
+    words = [sys.executable, "-m", "pip", "list"]
     try:
-        return subprocess.run(
-            words, cwd=os.path.abspath(os.sep), capture_output=True, check=True, timeout=TIMEOUT
-        ).stdout
+        return subprocess.run(words, cwd=os.sep, capture_output=True, check=True, timeout=TIMEOUT).stdout
     except (OSError, subprocess.SubprocessError):  # no pip, or it takes too long
         from importlib.metadata import distributions
 
@@ -374,11 +373,11 @@ def _chosen_name(run: Run) -> str:
 
 def _asked_name(run: Run) -> str | None:
     """What the person at the terminal, or the pipe at stdin, answers; None if there is nobody to ask."""
-    stdin = sys.stdin
+    stdin: Any = sys.stdin
     try:
         if _in_notebook():
             return _ask_plainly(run)
-        if stdin is None or stdin.closed or (sys.argv[:1] in (["-"], [""]) and not hasattr(sys, "ps1")):
+        if stdin.closed or (sys.argv[:1] in (["-"], [""]) and not hasattr(sys, "ps1")) or run.unattended():
             return None  # or the program itself comes from there
         return _ask_at_terminal(run) if stdin.isatty() else _one_line(stdin)
     except (OSError, ValueError, AttributeError, NotImplementedError, RuntimeError):
@@ -398,7 +397,10 @@ def _one_line(stdin: Any) -> str | None:
     try:
         if size is not None:
             stdin._CHUNK_SIZE = 1
-        return str(stdin.readline()) or None
+        line = str(stdin.readline())
+        if line.strip():
+            say(f"the run's name was read from standard input: {line.strip()!r}")
+        return line or None
     finally:
         if size is not None:
             stdin._CHUNK_SIZE = size
@@ -527,7 +529,9 @@ def _prompt_session(run: Run) -> Any:
         bottom_toolbar=below,
         refresh_interval=0.5,
         output=output.create_output(stdout=_terminal()),
+        enable_suspend=True,
     )
+    session.app.renderer.cpr_not_supported_callback = None  # no warning of a terminal that can't tell its cursor
     for window in session.layout.find_all_windows():
         window.wrap_lines = filters.to_filter(True)  # why a name is refused is read to its end
     return session
@@ -604,11 +608,6 @@ def _print(stream: Any, text: str) -> None:
 def printable(text: str) -> str:
     """The text on one line, in quotes of Python's if it has characters that can't be printed."""
     return text if text.isprintable() else repr(text)[1:-1]
-
-
-def _write(path: str, data: bytes) -> None:
-    with open(path, "xb") as file:
-        file.write(data)
 
 
 def _cwd() -> str | None:
@@ -691,10 +690,10 @@ if __name__ == "footsteps":  # a copy called footsteps.py: let the installed pac
     __path__ = _installed_package()
 if __name__ == "__main__":  # `python -m footsteps` beside a copy
     try:
-        from footsteps.cli import main
+        commands = importlib.import_module("footsteps.cli")
     except ImportError as error:
         sys.exit(f"footsteps: {__file__} is a copy; its commands come with the installed package ({error})")
-    sys.exit(main())
+    sys.exit(commands.main())
 for _module in (*getattr(_shared, "packages", ()), sys.modules[__name__]):  # the installed package's too
     _module.__class__ = _Module
 list(_extensions())  # from now on the installed package notes what the program reads

@@ -1,0 +1,207 @@
+"""What the program's parser made of its command line, defaults included.
+
+Heard from argparse, click (typer), absl and fire, where the program has imported them or does so later; nothing is
+imported for it. What a program parses for itself is guessed from sys.argv instead (values.arguments_of).
+"""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import ModuleType
+    from typing import Any
+
+heard: dict[str, Any] = {}  # by name, as the program has parsed them so far
+LISTENERS: list[Callable[[], object]] = []  # called when that has changed
+_argv: list[str] = []  # of which they were made
+
+
+def hear(values: Mapping[str, Any]) -> None:
+    """Note what was parsed; for another command line (a notebook's next script) anew."""
+    before = dict(heard)
+    if _argv != sys.argv:
+        heard.clear()
+        _argv[:] = sys.argv
+    heard.update(values)
+    if heard != before:
+        for listener in LISTENERS:
+            listener()
+
+
+def told() -> dict[str, Any]:
+    """What was heard, as JSON can say it, without secrets; the words ``a.b=c`` of a list by their names."""
+    from footsteps.recorder.values import arguments_of, named
+
+    found: dict[str, Any] = {}
+    for name, value in heard.items():
+        words = value if isinstance(value, (list, tuple)) else ()
+        if words and all(isinstance(word, str) and "=" in word[1:] for word in words):  # Hydra's overrides
+            found.update((key, named(key, said)) for key, said in arguments_of(["", *words]).items() if key != "_")
+        found[name] = named(name, _name_of(value))
+    return found
+
+
+def _name_of(value: Any) -> Any:
+    """A function's or class's name, as its repr has an address that is another one in each run; else the value."""
+    if callable(value) and hasattr(value, "__qualname__"):
+        return f"{value.__module__}.{value.__qualname__}"
+    return value
+
+
+def _is_from_command_line(words: Any) -> bool:
+    """Whether a parser was given the program's own command line, not words of somebody's making."""
+    return words is None or (len(words) > 0 and set(words) <= set(sys.argv))
+
+
+def _after(holder: Any, name: str, note: Callable[..., Mapping[str, Any] | None]) -> None:
+    """Have ``note(result, *arguments)`` of each call of ``holder.name``; never raises into the program."""
+    original = getattr(holder, name)
+    depth = [0]
+
+    def called(*given: Any, **options: Any) -> Any:
+        depth[0] += 1
+        try:
+            result = original(*given, **options)
+        finally:
+            depth[0] -= 1
+        if depth[0] == 0:  # a subcommand's parser is called by that of the command
+            try:
+                hear(note(result, *given, **options) or {})
+            except Exception:  # values that can't be compared, a namespace that hides them: argv is guessed from
+                pass
+        return result
+
+    for attribute in ("__name__", "__qualname__", "__doc__", "__module__"):
+        setattr(called, attribute, getattr(original, attribute))
+    called.__wrapped__ = original  # type: ignore[attr-defined]
+    setattr(holder, name, called)
+
+
+# --- the libraries ----------------------------------------------------------------------------------------------------
+
+
+def _follow_argparse(module: ModuleType) -> None:
+    def parsed(result: Any, parser: Any, args: Any = None, *_: Any, **__: Any) -> Mapping[str, Any] | None:
+        own = type(parser).__module__.partition(".")[0] == "footsteps"  # LTParser notes what it parsed itself
+        if own or not _is_from_command_line(args):
+            return None
+        values = result[0]
+        names = getattr(values, "__dict__", None) or {action.dest: 0 for action in parser._actions}  # noqa: SLF001
+        return {name: getattr(values, name) for name in names if hasattr(values, name)}
+
+    parser: Any = getattr(module, "ArgumentParser")  # noqa: B009
+    for name in ("parse_known_args", "parse_known_intermixed_args"):
+        _after(parser, name, parsed)
+
+
+def _follow_jsonargparse(module: ModuleType) -> None:
+    def parsed(result: Any, _: Any, args: Any = None, *__: Any, **___: Any) -> Mapping[str, Any] | None:
+        return result.as_dict() if _is_from_command_line(args) else None
+
+    _after(getattr(module, "ArgumentParser"), "parse_args", parsed)  # noqa: B009
+
+
+def _follow_click(module: ModuleType) -> None:
+    command: Any = getattr(module, "Command")  # noqa: B009
+    original = command.invoke
+
+    def invoke(self: Any, ctx: Any) -> Any:  # before: the program's own function runs in it
+        try:
+            hear(ctx.params)
+        except Exception:  # as above
+            pass
+        return original(self, ctx)
+
+    invoke.__doc__, invoke.__wrapped__ = original.__doc__, original  # type: ignore[attr-defined]
+    command.invoke = invoke
+
+
+def _follow_absl(module: ModuleType) -> None:
+    def parsed(_: Any, flags: Any, argv: Any, **__: Any) -> Mapping[str, Any] | None:
+        if not _is_from_command_line(argv):
+            return None
+        rows = flags.flags_by_module_dict().items()
+        return {flag.name: flag.value for by, own in rows if by.partition(".")[0] != "absl" for flag in own}
+
+    _after(getattr(module, "FlagValues"), "__call__", parsed)  # noqa: B009
+
+
+def _follow_fire(module: ModuleType) -> None:
+    make: Any = getattr(module, "_MakeParseFn")  # noqa: B009
+
+    def made(function: Any, metadata: Any) -> Any:
+        parse = make(function, metadata)
+
+        def parsed(args: Any) -> Any:
+            result = parse(args)
+            try:
+                given, named = result[0]
+                names = [*module.inspectutils.GetFullArgSpec(function).args]
+                hear({**dict(zip(names, given, strict=False)), **named})
+            except Exception:  # as above
+                pass
+            return result
+
+        return parsed
+
+    setattr(module, "_MakeParseFn", made)  # noqa: B010
+
+
+FOLLOWED: dict[str, Callable[[ModuleType], None]] = {
+    "argparse": _follow_argparse,
+    "jsonargparse._core": _follow_jsonargparse,  # it does not call argparse's own
+    "click.core": _follow_click,
+    "typer._click.core": _follow_click,  # newer ones bring their own
+    "absl.flags._flagvalues": _follow_absl,
+    "fire.core": _follow_fire,
+}
+
+
+class _Later:
+    """In sys.meta_path until all of them are there: finds nothing itself, but knows when one has been imported."""
+
+    def __init__(self, waiting: dict[str, Callable[[ModuleType], None]]) -> None:
+        self.waiting = waiting
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        """What the others find, so that the module is followed once its code has run."""
+        follow = self.waiting.pop(name, None)
+        if follow is None:
+            return None
+        finders = [finder for finder in sys.meta_path if finder is not self and hasattr(finder, "find_spec")]
+        spec: Any = next(filter(None, (finder.find_spec(name, path, target) for finder in finders)), None)
+        try:
+            self._follow(spec.loader, follow)
+        except AttributeError:  # not there, or of a loader that lets nobody in: argv is guessed from
+            pass
+        return spec
+
+    @staticmethod
+    def _follow(loader: Any, follow: Callable[[ModuleType], None]) -> None:
+        execute = loader.exec_module
+
+        def exec_module(module: ModuleType) -> None:
+            del loader.exec_module
+            execute(module)
+            _attempt(follow, module)
+
+        loader.exec_module = exec_module
+
+
+def _attempt(follow: Callable[[ModuleType], None], module: ModuleType) -> None:
+    try:
+        follow(module)
+    except Exception:  # a version that is made otherwise: argv is guessed from
+        pass
+
+
+def listen() -> None:
+    """Follow those that are there, and those that come."""
+    for name, follow in FOLLOWED.items():
+        if name in sys.modules:
+            _attempt(follow, sys.modules[name])
+    later = {name: follow for name, follow in FOLLOWED.items() if name not in sys.modules}
+    sys.meta_path.insert(0, _Later(later))
