@@ -86,9 +86,7 @@ def initialize(
     """Begin the run now, with this name, instead of asking when ``output_dir`` is first used.
     Groups are made with a slash (``"exp/OAI"``). With the installed package, console=True keeps stdout and stderr in
     ``console.txt`` too, and resume=True goes on in the newest run of that name if it did not finish.
-
-    Raises InvalidName (a ValueError): it can't be a directory below the root; DirectoryError (an OSError): it can't be
-    made or written; FootstepsError: this process already has a run, which ``finish()`` ends.
+    Raises InvalidName (a ValueError), DirectoryError (an OSError), or FootstepsError where this process has a run.
     """
     with _lock():
         run = current()
@@ -246,7 +244,7 @@ class Run:
             self.shown, self.name = _made_directory(self.root, self.name)
             self.directory, self.made_here = os.path.join(os.path.abspath(self.shown), ""), True
             self.call("fill")
-            texts = {PACKAGES: package_list, INFO: lambda: b"".join(map(_section, self.sections.items()))}
+            texts: Any = {PACKAGES: package_list, INFO: lambda: b"".join(map(_section, self.sections.items()))}
             for file, text in texts.items():
                 if not os.path.exists(self.directory + file):
                     with open(self.directory + file, "xb") as opened:
