@@ -46,6 +46,7 @@ for name in ("outputdir", "outputdir", "out_dir", "output_directory"):
         getattr(footsteps, name)
     except AttributeError as error:
         print(str(error).endswith("did you mean output_dir?"))
+footsteps.current()
 footsteps.output_dir = "elsewhere/"
 """
     done = run_script(program)

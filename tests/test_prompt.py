@@ -159,7 +159,7 @@ def test_odd_names_are_told_or_refused(screen, repo, past):
     """Below the question, before they are taken."""
     screen.run("train.py")
     screen.shows(" Enter takes results/train/")
-    screen.type("-dash")
+    screen.type("knee/-dash")
     screen.shows("begins with a dash")
     screen.type("C-u")
     screen.type(".hidden")

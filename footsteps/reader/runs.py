@@ -234,8 +234,10 @@ class Run:
     def inputs(self) -> list[dict[str, Any]]:
         """Files read: {path (absolute), size, mtime_ns, sha256 or None} or {directory, count}."""
         each = [merged_inputs(record, self.damage) for record in self.records]
-        last = {entry.get("path") or entry.get("directory"): entry for entries in each for entry in entries}
-        return each[0] if len(each) == 1 else list(last.values())
+        if len(each) == 1:
+            return each[0]
+        last = {repr((entry.get("path"), entry.get("directory"))): entry for entries in each for entry in entries}
+        return list(last.values())
 
     @cached_property
     def parents(self) -> list[dict[str, Any]]:

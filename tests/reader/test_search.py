@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 from made_runs import at, make_run, this_process
 
-from footsteps import FootstepsError
 from footsteps.reader import expressions, formats, index, runs, search
+from footsteps.recorder.format import FootstepsError
 
 RECORDS = Path(__file__).parents[1] / "records"
 
