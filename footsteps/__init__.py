@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .reader.selection import runs, table
     from .recorder.git import GitError
     from .recorder.outcome import path
+    from .recorder.randomness import seed
     from .recorder.values import metadata, record
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "reads",
     "record",
     "runs",
+    "seed",
     "table",
 ]
 

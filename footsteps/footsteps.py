@@ -84,17 +84,17 @@ def initialize(
     run_name: str | None = None, output_root: str | os.PathLike[str] = OUTPUT_ROOT, **options: bool | None
 ) -> None:
     """Begin the run now, with this name, instead of asking when ``output_dir`` is first used.
-    Groups are made with a slash (``"exp/OAI"``). With the installed package, console=True keeps stdout and stderr in
-    ``console.txt`` too, and resume=True goes on in the newest run of that name if it did not finish.
+    With the installed package console=True keeps the output in console.txt, resume=True goes on in a run that died.
     Raises InvalidName (a ValueError), DirectoryError (an OSError), or FootstepsError where this process has a run.
     """
     with _lock():
-        run = current()
-        if run is not None and run.process == os.getpid():
+        if (run := current()) is not None and run.over(run_name):
+            finish()
+        if (run := current()) is None:
+            _begin(run_name, output_root, {name: value for name, value in options.items() if value is not None})
+        elif run.process == os.getpid() and not run.again(run_name):
             said = f"this run already writes to {run.shown!r}{run.begun_at}"
             raise FootstepsError(said, "footsteps.finish() ends it, then initialize() may begin another")
-        if run is None:
-            _begin(run_name, output_root, {name: value for name, value in options.items() if value is not None})
 
 
 def finish() -> None:
@@ -123,11 +123,12 @@ def plot(name: str = "", figure: Any = None, **options: Any) -> str:
         return ""
     figure, folder, run = figure or plt.gcf(), run_directory(), current()
     title, ending = os.path.splitext(str(name))
-    known = ending[1:] in figure.canvas.get_supported_filetypes()
-    kind = options.setdefault("format", ending[1:] if known else "png")
+    kind = options.setdefault("format", ending[1:] if ending[1:] in figure.canvas.get_supported_filetypes() else "png")
     starts = [f.partition(".")[0].partition("_")[0] for f in os.listdir(folder) if f.endswith((".png", f".{kind}"))]
     number = max([0, *(int(start) + 1 for start in starts if start.isascii() and start.isdigit())])
-    safe = "".join(c if c.isalnum() or c in "-_.+=, " else "_" for c in (title if known else str(name))).strip()[:50]
+    safe = "".join(
+        c if c.isalnum() or c in "-_.+=, " else "_" for c in (title if ending[1:] == kind else str(name))
+    ).strip()[:50]
     path = os.path.join(folder, f"{number:03d}{'_' * bool(safe)}{safe}.{kind}")
     figure.savefig(path, metadata=run.figure_metadata(kind) if run else {}, **options)
     if not _in_notebook():
@@ -137,6 +138,8 @@ def plot(name: str = "", figure: Any = None, **options: Any) -> str:
 
 def run_directory() -> str:
     """What ``output_dir`` gives: the run's directory, ending in a slash; begins the run if there is none."""
+    if (run := current()) is not None and run.over(None):
+        finish()
     path, run = _shared.output_dir_impl, _shared.run
     if path is None or (not _shared.initialized and run is not None and path == run.shown):
         with _lock():
@@ -179,21 +182,22 @@ class Run:
         root, options: the output root, and the further arguments of ``initialize``.
         directory: absolute, ending in a slash; shown: as ``output_dir`` gives it from `cwd`; "" before it is made.
         sections: what info.txt will say: title -> text, bytes, or a function that gives them.
-        default_name, unattended, remark, earlier, figure_metadata: functions by which extensions take part in the
-            question for the name, and in what ``plot`` saves; announced: what is said instead of `shown`.
-        process, made_here: pid of the process that this object belongs to, and whether it made the directory itself.
+        default_name, unattended, remark, earlier, announced, figure_metadata: by them extensions change what is asked
+            and said. over, again: whether ``initialize`` with a name (None: ``output_dir``) begins another; means it.
+        process: pid of that which this object belongs to; made_here: it made the directory, else it joined a run.
         handle_lines: what extensions tell processes that this one starts, beyond `handle`.
     """
 
     def __init__(self, name: str | None, root: str, options: dict[str, Any]) -> None:
         self.name, self.root, self.options = name, root, options
         self.directory, self.shown, self.cwd = "", "", _cwd() or ""
-        self.process, self.made_here, self.ended, self.begun_at = os.getpid(), False, False, ""
+        self.process, self.made_here, self.ended, self.begun_at, self.announced = os.getpid(), False, False, "", ""
         self.sections: dict[str, Any] = dict(SECTIONS)
-        self.default_name, self.unattended, self.announced = script_name, bool, ""
-        self.earlier, self.remark = list, "".strip  # nothing is known, or told, of a name
+        self.default_name, self.unattended, self.earlier, self.remark = script_name, bool, list, "".strip
         self.handle_lines: list[str] = []
         self.figure_metadata: Callable[[str], dict[str, str]] = lambda _: {}
+        self.over: Callable[[str | None], bool] = lambda of: self.process != os.getpid() and of not in (None, name)
+        self.again: Callable[[str | None], bool] = lambda _: False
         self._extensions = list(_extensions())
 
     def call(self, step: str) -> None:
@@ -219,10 +223,10 @@ class Run:
 
     def meet(self) -> None:
         """Without extensions: workers of multiprocessing join the run of their parent, all others make one."""
-        module: Any = sys.modules.get("multiprocessing.process")
-        parent = module.parent_process() if module is not None else None
+        parent = getattr(sys.modules.get("multiprocessing.process"), "parent_process", lambda: None)()
         said = os.environ.get(RUN_VARIABLE, "").split("\n")
-        if parent is not None and len(said) >= 4 and said[0] == str(parent.pid) and os.path.isdir(said[1]):
+        joins = parent is not None and len(said) >= 4 and said[0] == str(parent.pid) and os.path.isdir(said[1])
+        if joins and (self.name is None or said[1].endswith(f"/{self.name.strip('/')}/")):
             self.join(said[1], said[2], said[3])
         else:
             self.make()
@@ -660,8 +664,6 @@ class _Module(ModuleType):
 
     @output_dir.setter
     def output_dir(self, value: str) -> None:
-        if _shared.run is None:
-            say("output_dir was assigned, so nothing is recorded; initialize(name, output_root) chooses the directory")
         _shared.output_dir_impl, _shared.initialized = value, True
 
     @output_dir.deleter

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 from conftest import plain, surroundings
 
-from footsteps.recorder import ranks as meeting_place
+from footsteps.recorder import ranks as jobs
+from footsteps.recorder import rendezvous as meeting_place
 from footsteps.recorder.format import Locked
 
 HAS_TORCH = importlib.util.find_spec("torch") is not None
@@ -251,7 +252,7 @@ def test_a_lock_is_given_back_though_a_child_was_forked_under_it(tmp_path):
 
 def test_who_comes_while_the_last_one_takes_the_meeting_away_finds_another(tmp_path, monkeypatch):
     """A rank's second program may begin in the moment in which the first ends."""
-    job = meeting_place.Job("mpi", "mpi-1-1", {"pid": 1, "start": 1}, 0, 2, worker_of=None)
+    job = jobs.Job("mpi", "mpi-1-1", {"pid": 1, "start": 1}, 0, 2, worker_of=None)
     folders, append = [], meeting_place.append
 
     def append_and_lose(path, data):

@@ -61,7 +61,7 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
     """Only runs that ended, or did not end, in some way."""
     which = parser.add_mutually_exclusive_group()
     for name, meaning in (
-        ("failed", "runs that failed, died, were interrupted or left with an error"),
+        ("failed", "runs that failed, died, were interrupted or exited with another status than 0"),
         ("running", "runs whose process is alive on this machine"),
     ):
         option = f"--{name}"
@@ -136,9 +136,7 @@ def elsewhere(roots: Sequence[str], command: str) -> str:
 
 def is_failed(run: Run) -> bool:
     """Whether a run went wrong, as far as can be known."""
-    if run.status == "exited":
-        return run.outcome.get("exit_status") != 0
-    return run.status in ("failed", "died", "interrupted")
+    return run.status in ("failed", "exited", "died", "interrupted")
 
 
 FILTERS: dict[str, Callable[[Run], bool]] = {

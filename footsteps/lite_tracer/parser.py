@@ -49,7 +49,8 @@ from footsteps.recorder.format import (
     write,
 )
 from footsteps.recorder.processes import is_multiprocessing_child, process_row
-from footsteps.recorder.ranks import Rendezvous, current_job
+from footsteps.recorder.ranks import current_job
+from footsteps.recorder.rendezvous import Rendezvous
 from footsteps.recorder.repository import is_bytecode
 from footsteps.recorder.secrets import note_secrets
 from footsteps.recorder.steps import COLLECTORS, LISTENERS, note_arguments
@@ -503,7 +504,7 @@ def _facts(path: str, parsed: Parsed, code: Code, recorded: Recorded) -> dict[st
     facts.update(output_root=os.path.dirname(path), started=iso(now))
     for name, function in COLLECTORS:
         facts[name] = collected(name, function, problems)
-    facts["process"] = collected("process", lambda: process_row(current_job()), problems)
+    facts["process"] = collected("process", lambda: process_row(current_job(), is_multiprocessing_child()), problems)
     facts.update(arguments=parsed.shown, argument_facts=argument_facts(parsed, recorded))
     facts.update(parent=None, outcome_expected=False, script=None)
     facts.update(code_id=code.code_id, repositories=code.repositories)

@@ -72,6 +72,7 @@ READ = (
     "argument_facts", "recorded", "repositories", "outcome", "inputs", "parents",
     "tags", "notes",
 )  # fmt: skip
+ENDING = 10.0  # seconds within which a program that has told its outcome writes what it has left open
 LOOP = "not followed, a link back to a folder above it"
 
 
@@ -212,8 +213,8 @@ class Run:
     def repositories(self) -> list[dict[str, Any]]:
         """The recorded repositories, with what late.json and bundles.json add.
 
-        Each as in run.json; `files` and `left_out` are always lists of objects, and `bundles`
-        holds the entries of bundles.json for that repository.
+        Each as in run.json; `files`, `left_out` and `edited` (files that were changed while the run
+        went on) are always lists of objects, and `bundles` holds the entries of bundles.json for it.
         """
         late = read_object(os.path.join(self.record, LATE_JSON), self.damage) or {}
         bundles = read_object(os.path.join(self.record, BUNDLES_JSON), self.damage) or {}
@@ -227,8 +228,26 @@ class Run:
 
     @cached_property
     def artifacts(self) -> list[dict[str, Any]]:
-        """The manifest at the end: {path (below the directory), size, mtime_ns, sha256 or None}."""
-        return [a for a in objects(self.outcome.get("artifacts")) if text(a.get("path"))]
+        """The files that it made: {path (below the directory), size, mtime_ns, sha256 or None}.
+
+        As its manifest says, which was written just before the program ended: a file that was still
+        open then has the size and time that the end of the program gave it, and no hash.
+        """
+        listed = [a for a in objects(self.outcome.get("artifacts")) if text(a.get("path"))]
+        ended = seconds(text(self.outcome.get("ended")))
+        return [self.as_left(entry, ended) for entry in listed] if ended else listed
+
+    def as_left(self, entry: dict[str, Any], ended: float) -> dict[str, Any]:
+        """An entry of the manifest, as the file lay there once the program had ended at about that time."""
+        try:
+            found = os.lstat(os.path.join(self.directory, entry["path"]))
+        except (OSError, ValueError):
+            return entry
+        as_listed = (found.st_size, found.st_mtime_ns) == (entry.get("size"), entry.get("mtime_ns"))
+        by_its_end = ended - ENDING < found.st_mtime < ended + ENDING
+        if as_listed or not by_its_end or "target" in entry or os.pardir in entry["path"].split("/"):
+            return entry
+        return {**entry, "size": found.st_size, "mtime_ns": found.st_mtime_ns, "sha256": None}
 
     @cached_property
     def inputs(self) -> list[dict[str, Any]]:
@@ -328,13 +347,20 @@ class Run:
     def status(self) -> str:
         """finished, failed, interrupted, exited, running, died, or unknown (from here).
 
-        "running" is said only while the recorded process, by its pid and creation time on this
-        host and boot, is alive; so it is never said for ever.
+        finished: with exit status 0; exited: with another one; failed: by an exception; unknown: it ended, or may have
+        ended, and nobody knows how. "running" is said only while the recorded process, by its pid and creation time
+        on this host and boot, is alive; so it is never said for ever.
         """
-        said = self.outcome.get("status")
-        if said in OUTCOMES:
+        said, number = self.outcome.get("status"), self.outcome.get("exit_status")
+        if said == "exited" and number in (0, None):  # as footsteps before 1.2 said it
+            said = "unknown" if number is None else "finished"
+        if said == "finished" and any(line.get("kind") == "rank" for line in self.log):
+            return "failed"  # one of the ranks has, which the maker of the record was not
+        if said in (*OUTCOMES, "unknown"):
             return str(said)
         lives = is_alive(self.last_facts)
+        if lives is False and any(goes_on(line) for line in self.log):
+            return "running"
         if lives or lives is None or self.last_facts.get("outcome_expected") is not True:
             return "running" if lives else "unknown"
         return "died"
@@ -398,8 +424,19 @@ def is_alive(facts: Mapping[str, Any]) -> bool | None:
     here = facts.get("host") == host_name()
     if boot and boot != boot_id():
         return False if here else None
+    namespace = text(process.get("pid_namespace"))
+    if namespace and namespace != pid_namespace():  # a container's, or seen from one: its pids are others' here
+        return None
     lives = same_process(pid, process)
     return lives if lives or here else None
+
+
+def pid_namespace() -> str:
+    """What names the pid namespace of this process on Linux, else ""."""
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except (OSError, AttributeError):
+        return ""
 
 
 def boot_id() -> str:
@@ -424,6 +461,18 @@ def same_process(pid: int, process: Mapping[str, Any]) -> bool:
         zombie = found.status() == psutil.STATUS_ZOMBIE
         return not zombie and abs(float(found.create_time()) - created) < 2
     except (psutil.Error, TypeError, ValueError, OverflowError):
+        return False
+
+
+def goes_on(line: Mapping[str, Any]) -> bool:
+    """Whether a line of recorded.jsonl tells of a child that lives as a daemon: in a session of its own."""
+    child = mapping(line.get("values")) if line.get("kind") == "process" else {}
+    pid, session = child.get("pid"), child.get("session")
+    if not isinstance(pid, int) or not hasattr(os, "getsid") or start_ticks(pid) != child.get("ticks"):
+        return False
+    try:
+        return os.getsid(pid) != session
+    except OSError:
         return False
 
 

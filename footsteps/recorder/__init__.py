@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from footsteps.recorder import arguments, inputs  # noqa: F401 - first, so that what is read from now on is known
+from footsteps.recorder import arguments, inputs, processes, randomness  # noqa: F401 - inputs see all from now on
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,9 +23,11 @@ OFFERED = {
     "reads": "footsteps.recorder.inputs",
     "record": "footsteps.recorder.values",
     "runs": "footsteps.reader.selection",
+    "seed": "footsteps.recorder.randomness",
     "table": "footsteps.reader.selection",
 }
 arguments.listen()
+randomness.follow()
 OFFERED.update(dict.fromkeys(("outputdir", "out_dir", "outdir", "output_directory", "output_path"), __name__))
 _STEPS = ("meet", "start", "fill", "begin", "end")
 

@@ -11,15 +11,16 @@ from __future__ import annotations
 
 import os
 import sys
-from _thread import get_ident
 from time import monotonic, time
 
+from footsteps.recorder import ending
 from footsteps.recorder.format import (
     INFO,
     OUTCOME_JSON,
     PACKAGES,
     RECORD,
     RUN_JSON,
+    append_line,
     as_json,
     hasher,
     iso,
@@ -27,30 +28,20 @@ from footsteps.recorder.format import (
     run_directory,
     say,
 )
-from footsteps.recorder.program import main_thread, notebook_path, shell
+from footsteps.recorder.processes import run_of
+from footsteps.recorder.program import notebook_path, shell
+from footsteps.recorder.ranks import is_head_ending_it
 
-from .inputs import (
-    LINK,
-    RECORDER_FOLDER,
-    REGULAR,
-    _open,
-    _os_open,
-    facts_of,
-    files_below,
-    inputs_file,
-    is_of_python,
-    own_errors_dropped,
-    stat_kind,
-    tracker,
-    without_ours,
-)
+from .inputs import _open, _os_open, facts_of, inputs_file, tracker
+from .places import LINK, REGULAR, files_below, is_of_python, stat_kind
 from .summary import closing_lines
 from .values import figure_metadata
+from .wrappers import RECORDER_FOLDER, own_errors_dropped, without_ours
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-    from types import FrameType, TracebackType
+    from types import TracebackType
     from typing import Any
 
 __all__ = ["begin", "path"]
@@ -88,13 +79,44 @@ def path(name: str | os.PathLike[str]) -> str:
 
 
 def begin(run: Any) -> None:
-    """Follow a run to its end; of one that was joined, what this process has read is all there is to tell."""
+    """Follow a run to its end, where this process tells it; else what this process has read is all there is to tell."""
     run.figure_metadata = lambda kind: figure_metadata(run, kind)
-    if run.facts.get("outcome_expected"):
-        tracker.monitor = RunMonitor(run)
-        run.endings.append(tracker.monitor.end)
-    else:
+    if not is_head_ending_it(run):
         run.endings.append(tracker.close)
+        if run.job is not None and run.job.worker_of is None:
+            follow_rank(run)
+        return
+    if not run.made_here:
+        run.facts = facts_of(run.directory)
+    tracker.monitor = RunMonitor(run, ending.Ending())
+    run.endings.append(tracker.monitor.end)
+    if run.worker and "multiprocessing.util" in sys.modules:  # a forked worker leaves by os._exit, without atexit
+        sys.modules["multiprocessing.util"].Finalize(None, run.end, exitpriority=-50)
+
+
+def follow_rank(run: Any) -> None:
+    """Tell at the end of a rank that did not make the run if it failed: then the experiment has."""
+    mine = ending.current = ending.Ending()
+
+    def told() -> None:
+        status, number, error = ("finished", 0, None) if mine.is_running() else mine.status()
+        if status not in ("finished", "unknown"):
+            values = {"rank": run.job.rank, "status": status, "exit_status": number}
+            append_line(run.record, "rank", {**values, "exception": described(error) if error is not None else None})
+
+    run.endings.append(told)
+
+
+def end_of_another(handle: Mapping[str, Any], *, known: bool) -> None:
+    """At the end of the head: how a run ended that a worker has made, in the head's name (known) or in its own."""
+    facts = facts_of(handle["directory"])
+    run = run_of(handle)
+    run.facts, run.options = facts, {"console": False}
+    tracker.begin(run)
+    monitor = RunMonitor(run, ending.current if known else None)
+    monitor.began -= max(0.0, time() - seconds_of(facts.get("started")))
+    monitor.used = 0.0
+    monitor.end()
 
 
 def forked() -> None:
@@ -110,8 +132,11 @@ if hasattr(os, "register_at_fork"):
 class RunMonitor:
     """One run from its beginning to its outcome, in the process that made it."""
 
-    def __init__(self, run: Any) -> None:
+    def __init__(self, run: Any, followed: ending.Ending | None) -> None:
         self.run = run
+        self.ending = followed  # None: nobody has seen how the process ended
+        if followed is not None:
+            ending.current = followed
         self.inode = os.stat(run.directory).st_ino  # by which it is known under another name,
         self.mark = mark_of_record(run.directory)  # and by which its record is
         self.ended = False
@@ -119,8 +144,6 @@ class RunMonitor:
         self.began = monotonic()
         self.used = processor_seconds()
         self.handled = mark_of(sys.exc_info()[1])  # a run may begin in an except block: not its failure
-        self.main = outermost_frame()
-        self.exit: tuple[int, Any, int] | None = None  # at the last sys.exit: where main was, status, what had failed
         self.threads: list[dict[str, Any]] = []
         self.tees: list[Tee] = []
         self.restore: list[Callable[[], None]] = []
@@ -173,17 +196,12 @@ class RunMonitor:
             for stream in streams.values():
                 self.tees.append(Tee(stream, target))
 
-    def exiting(self, status: Any) -> None:
-        """InputTracker a sys.exit: main's, or that of an excepthook, which is called once `last_value` is set."""
-        if self.main is not None and get_ident() == main_thread():
-            self.exit = (self.main.f_lasti, status, id(getattr(sys, "last_value", None)))
-
     # the end
 
     def end(self) -> None:
         """Write the outcome: once, in the process that made the run, whatever state it is in."""
         self.ended = True
-        facts = self.attempt("outcome", self.facts) or {"status": "exited", "exit_status": None}
+        facts = self.attempt("outcome", self.facts) or {"status": "unknown", "exit_status": None}
         for restore in (*self.restore, *(tee.remove for tee in self.tees)):
             self.attempt("restore", restore)
         facts["problems"] = self.problems
@@ -192,7 +210,8 @@ class RunMonitor:
             self.finish(facts)
         else:  # the program has removed it, so there is nothing to tell
             tracker.forget()
-        self.main = None
+        if self.ending is not None:
+            self.ending.main = self.ending.inner = None
 
     def follow_directory(self) -> None:
         """Go on in the run's directory where it was given another name beside its old one while the run lived."""
@@ -219,6 +238,7 @@ class RunMonitor:
     def finish(self, facts: dict[str, Any]) -> None:
         """Look at the files, which may take its time, and write what is known."""
         self.attempt("cells", self.keep_cells)
+        self.attempt("open files", tracker.flush_written)
         facts.update(self.attempt("files", self.files) or {})
         self.write(facts)
         if self.problems:
@@ -238,28 +258,20 @@ class RunMonitor:
             "cpu": round(processor_seconds() - self.used, 3),
             **(self.attempt("memory", memory_peaks) or {}),
             "seeds": self.attempt("seeds", seeds) or {},
+            "thread_pools": self.attempt("thread pools", thread_pools) or [],
             "notebook": self.attempt("notebook", notebook_path) if shell() else None,
+            "others_at_work": getattr(self.run, "others", int)(),
         }
 
     def status(self) -> tuple[str, int | None, BaseException | None]:
         """The status, the exit status where it is known, the exception that ended the run."""
-        if self.main is None or self.main is outermost_frame():
-            error = sys.exc_info()[1]  # finish() was called, maybe on the way out of a failure
-            amiss = mark_of(error) != self.handled and not isinstance(error, GeneratorExit)  # a generator's close()
-            return status_of(error if amiss else None)
-        if returned(self.main):
-            return status_of(None)
-        error = getattr(sys, "last_value", None)
-        trace = error.__traceback__ if error is not None else None
-        if error is not None and trace is not None and trace.tb_frame is self.main:
-            status, number, _ = status_of(error)
-            if self.exit is not None and self.exit[2] == id(error):  # the excepthook has chosen another status
-                number = exit_number(self.exit[1])
-            return status, number, error
-        # Python tells nobody of a SystemExit: what else ends a program leaves its last_value.
-        if self.exit is not None and self.exit[0] == self.main.f_lasti:
-            return "exited", exit_number(self.exit[1]), None
-        return "exited", None, None
+        if self.ending is None:
+            return "unknown", None, None
+        if not self.ending.is_running():
+            return self.ending.status()
+        error = sys.exc_info()[1]  # finish() was called, maybe on the way out of a failure
+        amiss = mark_of(error) != self.handled and not isinstance(error, GeneratorExit)  # a generator's close()
+        return ending.status_of(error if amiss else None)
 
     def files(self) -> dict[str, Any]:
         """What lies in the run's directory, what was written elsewhere, whether all is noted."""
@@ -267,13 +279,15 @@ class RunMonitor:
         found, all_listed = artifacts_of(self.run)
         hash_files(found, self.run.directory, monotonic() + HASH_SECONDS / 2)
         read, told = tracker.end()
-        others, complete = noted_by_others(self.run, deadline)
+        others, complete, apart = noted_by_others(self.run, deadline)
         read += [entry for entry in others if entry["path"] not in tracker.inputs]
         told["inputs_complete"] = told["inputs_complete"] and complete
+        told["inputs_not_followed"] = sorted({*told["inputs_not_followed"], *apart})
         hash_files(read, "/", deadline)
         tracker.append(entry for entry in read if entry["sha256"])
         tracker.forget()
-        return {"artifacts": found, "artifacts_complete": all_listed, **told}
+        complete = all_listed and not getattr(self.run, "others", int)()
+        return {"artifacts": found, "artifacts_complete": complete, **told}
 
     def keep_cells(self) -> None:
         """Write the cells that a notebook or IPython has run so far."""
@@ -299,6 +313,16 @@ class RunMonitor:
 
 
 BULKY = ("artifacts", "written_elsewhere", "written_complete", "inputs_complete", "artifacts_complete")
+
+
+def seconds_of(stamp: Any) -> float:
+    """A time of a record in seconds since 1970; now if it is none."""
+    from datetime import datetime
+
+    try:
+        return datetime.fromisoformat(stamp).timestamp()
+    except (TypeError, ValueError):
+        return time()
 
 
 def mark_of_record(directory: str) -> tuple[int, int] | None:
@@ -338,34 +362,6 @@ def append_to(target: str, content: bytes) -> None:
 # --- how it ended ---------------------------------------------------------------------------------
 
 
-def outermost_frame() -> FrameType | None:
-    """The frame in which the whole program runs: the main module's, or runpy's for `python -m`.
-
-    It holds nothing that the program would not hold, and tells at exit how the program was left.
-    """
-    frame = sys._current_frames().get(main_thread())  # noqa: SLF001
-    while frame is not None and frame.f_back is not None:
-        frame = frame.f_back
-    return frame
-
-
-def returned(frame: FrameType) -> bool:
-    """Whether a frame that no longer runs came to its end, rather than was left by an exception."""
-    returns = {function.__code__.co_code[-2] for function in (lambda: None, lambda x: x)}  # opcode takes 0.5 ms
-    return frame.f_code.co_code[frame.f_lasti] in returns
-
-
-def status_of(error: BaseException | None) -> tuple[str, int | None, BaseException | None]:
-    """The status that an exception (or none) stands for."""
-    if error is None:
-        return "finished", 0, None
-    if isinstance(error, SystemExit):
-        return "exited", exit_number(error.code), None
-    if isinstance(error, KeyboardInterrupt):
-        return "interrupted", 130, error
-    return "failed", 1, error
-
-
 def mark_of(error: BaseException | None) -> tuple[int, list[int]]:
     """What tells an exception from another one, without keeping it and its frames alive."""
     lines, trace = [], error.__traceback__ if error is not None else None
@@ -373,16 +369,6 @@ def mark_of(error: BaseException | None) -> tuple[int, list[int]]:
         lines.append(trace.tb_lineno)
         trace = trace.tb_next
     return id(error), lines
-
-
-def exit_number(status: Any) -> int:
-    """What the caller of the program sees for sys.exit(status)."""
-    if status is None:
-        return 0
-    if not isinstance(status, int):
-        return 1
-    number = int(status) if abs(status) < 1 << 63 else -1  # to C such a number is -1
-    return number & 0xFF if os.name == "posix" else number
 
 
 def described(error: BaseException) -> dict[str, Any]:
@@ -461,6 +447,18 @@ def seeds() -> dict[str, Any]:
     return found
 
 
+def thread_pools() -> list[dict[str, Any]]:
+    """Threads in effect, and which BLAS with the kernels of which processor, as threadpoolctl tells if it is loaded."""
+    found: list[dict[str, Any]] = []
+    threadpoolctl, torch = sys.modules.get("threadpoolctl"), sys.modules.get("torch")
+    if threadpoolctl is not None and hasattr(threadpoolctl, "threadpool_info"):
+        told = ("user_api", "internal_api", "version", "num_threads", "threading_layer", "architecture")
+        found += [{name: row[name] for name in told if name in row} for row in threadpoolctl.threadpool_info()]
+    if torch is not None and hasattr(torch, "get_num_threads"):
+        found.append({"internal_api": "torch", "num_threads": int(torch.get_num_threads())})
+    return found
+
+
 def closing_section(facts: Mapping[str, Any], summary: Sequence[str] = ()) -> bytes:
     """The outcome, arguments and results as the last section of info.txt; each a line, whatever it holds."""
     lines = [outcome_line(facts), *summary]
@@ -468,6 +466,8 @@ def closing_section(facts: Mapping[str, Any], summary: Sequence[str] = ()) -> by
     lines.append(f"CPU {facts.get('cpu')} s, peak memory {megabytes(facts.get('peak_memory'))}")
     if "artifacts" in facts:
         lines.append(f"files in this directory: {len(facts['artifacts'])}")
+    if facts.get("others_at_work"):
+        lines.append(f"incomplete: {facts['others_at_work']} other processes of this run were still at work")
     text = "Outcome:\n" + "".join(printable(line) + "\n" for line in lines)
     return text.encode("utf-8", "surrogateescape")
 
@@ -477,10 +477,7 @@ def outcome_line(facts: Mapping[str, Any]) -> str:
     status, error = str(facts["status"]), facts.get("exception")
     if error:
         return f"{status}: {error['type']}: {error['message']} ({error['file']}:{error['line']})"
-    if status == "exited":
-        known = facts.get("exit_status")
-        return f"exited with status {'that is not known' if known is None else known}"
-    return status
+    return f"exited with status {facts.get('exit_status')}" if status == "exited" else status
 
 
 def megabytes(size: int | None) -> str:
@@ -507,22 +504,23 @@ def artifacts_of(run: Any) -> tuple[list[dict[str, Any]], bool]:
     return sorted(found, key=lambda entry: str(entry["path"])), True
 
 
-def noted_by_others(run: Any, deadline: float) -> tuple[list[dict[str, Any]], bool]:
-    """The inputs that the run's other processes have noted, and whether that is one by one and all."""
+def noted_by_others(run: Any, deadline: float) -> tuple[list[dict[str, Any]], bool, set[str]]:
+    """The inputs that the run's other processes have noted, whether that is all, and libraries not followed there."""
     entries: dict[str, dict[str, Any]] = {}
-    complete = True
+    complete, apart = True, set[str]()
     for name in other_inputs_files(run):
         import json
 
         with _open(name, "rb") as file:
             for line in file:
                 if monotonic() > deadline:
-                    return list(entries.values()), False
+                    return list(entries.values()), False, apart
                 entry = json.loads(line)
                 complete = complete and "path" in entry
+                apart.update(entry.get("not_followed", ()))
                 if "path" in entry:
                     entries[entry["path"]] = {**entry, "sha256": None}
-    return list(entries.values()), complete
+    return list(entries.values()), complete, apart
 
 
 def other_inputs_files(run: Any) -> list[str]:

@@ -2,25 +2,84 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 import time
 
 from footsteps.recorder.format import (
+    OUTCOME_JSON,
     RECORD,
     RUN_VARIABLE,
+    append_line,
     bytes_of,
     open,  # noqa: A004 - the one that notes nothing
+    quietly,
     quote,
     shared,
     text_of,
 )
-from footsteps.recorder.secrets import mask_arguments
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from typing import Any
+
+
+born = os.getpid()  # another pid later on is that of a fork
+session = os.getsid(0) if hasattr(os, "getsid") else 0
+forks: dict[str, Any] = {}  # "run": that of the process that was forked; "children": pid of a process that has forked
+left: set[str] = set()  # ids of the runs that this worker has left: it joins none of them again
+
+
+def _forked() -> None:
+    forks.clear()
+    run = getattr(shared(), "run", None)
+    if run is not None and hasattr(run, "handle_lines"):
+        forks["run"] = run
+        if not _is_forked_by_a_pool():
+            quietly(_note_process, run)
+
+
+def _is_forked_by_a_pool() -> bool:
+    frame: Any = sys._getframe(2)  # noqa: SLF001
+    return "multiprocessing" in frame.f_code.co_filename
+
+
+def _note_process(run: Any) -> None:
+    """A child of the program's may go on as a daemon, when the process that began the run is gone."""
+    facts = process_facts(os.getpid())
+    if facts is not None and hasattr(run, "record"):
+        append_line(run.record, "process", {"pid": facts["pid"], "ticks": facts["start"], "session": session})
+
+
+def _end_as_daemon(run: Any) -> None:
+    """The end of a process that has left the session of the one that began the run, and has outlived it."""
+    if os.getsid(0) != session and head_of_worker() is None and not has_ended(run.directory):
+        run.process = os.getpid()
+        run.end()
+
+
+def _has_forked() -> None:
+    forks["children"] = os.getpid()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked, after_in_parent=_has_forked)
+
+
+def _at_exit() -> None:
+    """The workers of a program that has not asked for its run itself may have made it."""
+    if "run" in forks:
+        quietly(_end_as_daemon, forks["run"])
+    elif os.getpid() == born and has_workers() and not is_multiprocessing_child():
+        from footsteps.recorder.ranks import pool_key
+        from footsteps.recorder.rendezvous import end_of_head
+
+        quietly(lambda: end_of_head(pool_key(process_facts(born) or {"pid": born, "start": 0})))
+
+
+atexit.register(_at_exit)
 
 
 def handle_lines(run_id: str, name: str, maker: int) -> list[str]:
@@ -42,12 +101,22 @@ def read_handle(text: str | None) -> dict[str, Any] | None:
     return handle if os.path.isdir(os.path.join(handle["directory"], RECORD)) else None
 
 
+def is_preparing() -> bool:
+    """Whether multiprocessing imports, in a worker that it is starting, what its parent has imported."""
+    module: Any = sys.modules.get("multiprocessing.process")
+    return bool(getattr(module.current_process(), "_inheriting", False)) if module is not None else False
+
+
 def is_multiprocessing_child() -> bool:
     """Whether multiprocessing (or loky, which does as it does) started this process, or is starting it."""
     module: Any = sys.modules.get("multiprocessing.process")
     if module is None:
         return False
     return module.parent_process() is not None or getattr(module.current_process(), "_inheriting", False)
+
+
+# Whether the head of a worker has imported footsteps too, so that it will tell how the run ended.
+head_has_footsteps = not is_multiprocessing_child() or is_preparing()
 
 
 def multiprocessing_parents() -> list[int]:
@@ -71,12 +140,90 @@ def _is_worker(facts: Mapping[str, Any]) -> bool:
     return bool(command) and command == command_of(above) and environment_of(pid) == environment_of(above)
 
 
+def head_of_worker() -> int | None:
+    """Pid of the process at the head of the workers that this one is among; None if it is no worker.
+
+    A child whose parents have all ended is none: a daemon is the program itself.
+    """
+    if is_multiprocessing_child():
+        return multiprocessing_parents()[-1]
+    if os.getpid() != born and born in ancestors():
+        return born
+    return None
+
+
+def ancestors() -> Iterator[int]:
+    """Pids of the parent, of its parent, and so on."""
+    facts = process_facts(os.getpid())
+    while facts is not None and facts["parent"] > 1:
+        yield facts["parent"]
+        facts = process_facts(facts["parent"])
+
+
+def has_workers() -> bool:
+    """Whether this process has started workers, which may have come to output_dir before it."""
+    module = sys.modules.get("multiprocessing.process")
+    # _children forgets those that have ended, the counter of names does not
+    counter = repr(getattr(module, "_process_counter", "count(1)")).strip("'")
+    return counter != "count(1)" or "joblib.externals.loky" in sys.modules or forks.get("children") == os.getpid()
+
+
 def parents_run() -> dict[str, Any] | None:
-    """The handle of the run of the process that started this pool worker, if it has begun one."""
+    """The handle of the run of the process that started this worker, if it has begun one."""
+    run = forks.get("run")  # of the process that was forked
+    if run is not None:
+        return read_handle("\n".join((str(run.process), run.directory, run.shown, run.cwd, *run.handle_lines)))
     if not is_multiprocessing_child():
         return None
     handle = read_handle(os.environ.get(RUN_VARIABLE))
     return handle if handle and handle["pid"] in multiprocessing_parents() else None
+
+
+def handle_of(pid: int) -> dict[str, Any] | None:
+    """The handle of the run that this process was started with, if it is that process's."""
+    handle = read_handle(getattr(shared(), "inherited", os.environ.get(RUN_VARIABLE)))
+    return handle if handle and handle["pid"] == pid and pid != os.getpid() else None
+
+
+def is_called(handle: Mapping[str, Any], name: str) -> bool:
+    """Whether the run of a handle has this name, be it with a number."""
+    wanted = "/".join(part for part in name.strip().split("/") if part)
+    rest = handle["name"][len(wanted) :] if str(handle["name"]).startswith(wanted) else "?"
+    return rest == "" or (rest[:1] == "-" and rest[1:].isdigit())
+
+
+def has_ended(directory: str) -> bool:
+    """Whether it was told how the run of this directory has ended."""
+    return os.path.exists(os.path.join(directory, RECORD, OUTCOME_JSON))
+
+
+def can_be_asked(process: Mapping[str, Any] | None) -> bool:
+    """Whether the process may yet ask for a name: it has a stdin that somebody may write to."""
+    try:
+        return os.readlink(f"/proc/{process['pid']}/fd/0") != os.devnull if process else True
+    except FileNotFoundError:
+        return not os.path.exists("/proc/self/fd")
+    except OSError:
+        return True
+
+
+def script_of(pid: int) -> str | None:
+    """The script (absolute path) or module that a Python was started with; None if it is neither."""
+    words = command_of(pid)[1:]
+    while words and words[0].startswith("-") and words[0] != "-":
+        option = words.pop(0)
+        if option == "-m":
+            return words[0] if words else None
+        if option == "-c":
+            return None
+        if option in ("-W", "-X", "--check-hash-based-pycs") and words:
+            words.pop(0)
+    if not words:
+        return None
+    try:
+        return os.path.normpath(os.path.join(os.readlink(f"/proc/{pid}/cwd"), words[0]))
+    except (OSError, AttributeError):
+        return os.path.abspath(words[0])
 
 
 def process_facts(pid: int) -> dict[str, Any] | None:
@@ -170,14 +317,15 @@ def created_at(ticks: int | None) -> float | None:
     return time.time() - float(uptime[0]) + ticks / os.sysconf("SC_CLK_TCK")
 
 
-def inherited_run() -> dict[str, Any] | None:
-    """The run of the program that launched this one: {id, name, directory}."""
-    handle = read_handle(getattr(shared(), "inherited", os.environ.get(RUN_VARIABLE)))
+def started_by(handle: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The run of the process that started this one, {id, name, directory}: a worker's handle, or what was inherited."""
+    handle = handle or read_handle(getattr(shared(), "inherited", os.environ.get(RUN_VARIABLE)))
     return {key: handle[key] for key in ("id", "name", "directory")} if handle else None
 
 
-def join(run: Any, handle: Mapping[str, Any]) -> None:
-    """Take part in the run that another process has made."""
+def join(run: Any, handle: Mapping[str, Any], *, of_head: bool) -> None:
+    """Take part in the run that another process has made; `of_head`: that of the head, not of one of its workers."""
+    run.of_head = of_head
     run.join(handle["directory"], handle["shown"], handle["cwd"])
     run.id, run.name, run.maker = handle["id"], handle["name"], handle["maker"]
     run.record = os.path.join(run.directory, RECORD)
@@ -192,14 +340,23 @@ def run_of(handle: Mapping[str, Any]) -> Any:
 
 def may_share_a_run() -> bool:
     """Whether this process may be one of several that make one experiment: a worker, or a rank of a launch."""
-    ranks = ("RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID")
+    ranks = ("RANK", "RANKID", "PROCID", "GLOBALID")
     modules = ("multiprocessing.process", "joblib.externals.loky")
-    return any(name in os.environ for name in ranks) or any(name in sys.modules for name in modules)
+    numbered = any(name.endswith(ranks) for name in os.environ)
+    return numbered or os.getpid() != born or bool(forks) or any(name in sys.modules for name in modules)
 
 
-def process_row(job: Any) -> dict[str, Any]:
-    """The process whose life is the run's: this one, or the head of the pool that made it."""
-    pid = job.worker_of["pid"] if job and job.worker_of else os.getpid()
+def pid_namespace() -> str | None:
+    """In which the pids are meant: a container's are others' outside of it. None where there are none."""
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except (OSError, AttributeError):
+        return None
+
+
+def process_row(job: Any, of_head: bool) -> dict[str, Any]:
+    """The process whose life is the run's: this one, or the head whose worker has made it."""
+    pid = job.worker_of["pid"] if of_head and job is not None and job.worker_of else os.getpid()
     facts = process_facts(pid) or {"parent": os.getppid(), "start": None}
     boot = text_of("/proc/sys/kernel/random/boot_id").strip() or None
     row = {
@@ -207,9 +364,12 @@ def process_row(job: Any) -> dict[str, Any]:
         "created": created_at(facts["start"]),
         "ticks": facts["start"] if boot else None,
         "boot_id": boot,
+        "pid_namespace": pid_namespace(),
     }
     row.update(parent_pid=facts["parent"], maker=os.getpid(), launcher=None, job=None, rank=None, world_size=None)
     if job is not None and job.kind != "multiprocessing":
+        from footsteps.recorder.secrets import mask_arguments
+
         command = quote(mask_arguments(command_of(job.head["pid"])))
         row["launcher"] = {"kind": job.kind, "pid": job.head["pid"], "command": command}
         row.update(job=job.key, rank=job.rank, world_size=job.size)

@@ -361,8 +361,7 @@ def show_link(run: Any) -> None:
     parts = os.path.relpath(run.directory, here).split(os.sep)
     address = "/".join(percent_encoded(os.fsencode(part), safe="") for part in parts)
     link = f'<a href="{escape("./" + address)}/">{escape(printable(run.shown))}</a>'
-    ipython: Any = sys.modules["IPython"]
-    ipython.get_ipython().display_pub.publish({"text/html": link, "text/plain": printable(run.shown)})
+    shell().display_pub.publish({"text/html": link, "text/plain": printable(run.shown)})
 
 
 def program_name() -> str:

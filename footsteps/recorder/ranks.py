@@ -1,59 +1,149 @@
-"""Which run a process belongs to: workers and ranks of one launch, and how they agree on a directory.
+"""Which run a process belongs to.
 
-Imported only where a process may be one of several.
+A run belongs to one execution of one program, and to the process at its head.
+
+- A worker is a process that was forked, or that multiprocessing's protocol started (pools, loky, dask), by a process of
+  the program; the head is the process above all of them. A rank is a process with an agreed pair of variables
+  (LAUNCHERS) whose launcher, the nearest process that was started without that number, is no shell and no script that
+  a rank has started. A program that numbers itself (Lightning) is launcher and rank 0 of those that run its script.
+- Workers and ranks join the run of the process that started them. Whoever comes first makes it in the name of the
+  head: its name, command and outcome are the head's. Only the head, or rank 0, is asked for a name.
+- Who gives another name has a run of its own, which names that of the process that started it as its parent.
+- finish() ends what this process is in; what it begins then is new, in a worker too.
+- The module-level code of the program is another code object, or Hydra's job another one: the program is executed
+  again. The run of the last execution is ended, and a new one begins. The same call with the same name gives the run
+  that is there.
+- Every other process has a run of its own, whose parent is the run of the program that started it.
 """
 
 from __future__ import annotations
 
-import atexit
 import os
 import sys
-import time
 
-from footsteps.recorder.format import (
-    NAME_VARIABLE,
-    FootstepsError,
-    Locked,
-    append,
-    as_name,
-    encoded,
-    paths_in,
-    remove,
-    say,
-    sha256,
-    text_of,
-)
-from footsteps.recorder.machine import user_name
+from footsteps.recorder import ending, processes
+from footsteps.recorder.format import as_name, say, sha256, shared
 from footsteps.recorder.processes import (
     environment_of,
-    handle_lines,
+    has_ended,
+    head_of_worker,
+    is_called,
     is_multiprocessing_child,
-    is_running,
     join,
-    multiprocessing_parents,
+    may_share_a_run,
+    parents_run,
     process_facts,
     program_of,
-    read_handle,
+    script_of,
 )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from typing import Any
 
 
-START_WAIT = 5.0  # seconds in which rank 0 may announce that it is going to ask for the name
+# --- whose run --------------------------------------------------------------------------------------------------------
+
+
+def meet(run: Any) -> None:
+    """The run of this process: that of the process that started it, of its job, or one of its own.
+
+    Sets: `job`; `worker`: whether this process is one; `of_head`: whether the run is the head's, which ends it;
+    `above`: the handle of the run of the process that started this one; `others`: how many others are at work in it.
+    """
+    run.job, run.of_head, run.asked, run.others = None, False, run.name, int
+    run.worker = head_of_worker() is not None
+    run.above = parents_run() if run.worker else None
+    run.execution, run.hydra = ending.execution(), hydra_job()
+    run.over, run.again, run.site = (lambda name: over(run, name)), (lambda name: again(run, name)), caller()
+    if run.above is not None and has_ended(run.above["directory"]):
+        run.above = None
+    if "run" in processes.forks:  # it was inherited, so it has been left
+        processes.left.add(processes.forks["run"].id)
+    left = run.above is not None and run.above["id"] in processes.left
+    if run.worker and run.name is None and (left or run.hydra is not None):
+        run.make()
+    elif run.above is not None and not left and (run.name is None or is_called(run.above, run.name)):
+        join(run, run.above, of_head=True)
+    elif may_share_a_run():
+        meet_others(run)
+    else:
+        run.make()
+
+
+def over(run: Any, name: str | None) -> bool:
+    """Whether the next use of footsteps (initialize with this name; None: output_dir) is no longer the run's.
+
+    It never raises: it is called at each use.
+    """
+    try:
+        forked, job = run.process != os.getpid(), hydra_job() if run.hydra is not None else None
+        if job is not None and job is not run.hydra:
+            return True
+        if forked or run.worker:
+            if name is not None and not is_called({"name": run.name}, name) and name != run.asked:
+                return True
+            return bool((forked or run.of_head) and has_ended(run.directory) and head_of_worker() is not None)
+        now = ending.execution(run.execution)
+        return now is not None and now is not run.execution
+    except Exception:  # a main module that is no module, a job's configuration that was taken away
+        return False
+
+
+def again(run: Any, name: str | None) -> bool:
+    """Whether initialize() is called as it was when the run began: then that is the run."""
+    return bool(name == run.asked and (run.worker or caller() == run.site))
+
+
+def leave(run: Any) -> None:
+    """A worker has ended its run, or its part in one: what it begins next is new."""
+    if run.worker and hasattr(run, "id"):
+        processes.left.add(run.id)
+
+
+def caller() -> str:
+    """The line of the program that uses footsteps: "train.py:12"; a cell that runs again has the same."""
+    ours = ("footsteps", getattr(getattr(shared(), "core", None), "__name__", ""))
+    frame: Any = sys._getframe(1)  # noqa: SLF001
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in ours:
+        frame = frame.f_back
+    file = frame.f_code.co_filename
+    if file.startswith("<ipython-input-"):  # its number goes up, the hash of its text stays
+        file = "<ipython-input-" + file.rpartition("-")[2]
+    return f"{file}:{frame.f_lineno}"
+
+
+def hydra_job() -> Any:
+    """The configuration of the job of a Hydra multirun that is executed now; each job has one of its own."""
+    module: Any = sys.modules.get("hydra.core.hydra_config")
+    if module is None or module.HydraConfig.instance().cfg is None:
+        return None
+    config = module.HydraConfig.instance().cfg
+    return config if str(config.hydra.mode).endswith("MULTIRUN") and "num" in config.hydra.job else None
+
+
+def hydra_overrides(config: Any) -> dict[str, Any]:
+    """What makes a job of a multirun: {"lr": 0.1}."""
+    from footsteps.recorder.values import arguments_of
+
+    return arguments_of(["", *map(str, config.hydra.overrides.task)])
+
+
+# --- jobs -------------------------------------------------------------------------------------------------------------
 
 
 class Job:
     """The launch that this process is a part of.
 
     Attributes:
-        kind: torchrun, mpi, slurm or multiprocessing.
+        kind: torchrun, mpi, slurm or the like, or multiprocessing.
         key: the same in all its processes, and in no other launch.
         head: {pid, start} of the launcher on this machine.
-        rank, size: ints; of a pool worker, its parent's; a pool without a launcher has no size.
-        worker_of: {pid, start} of the process whose pool worker this one is, else None.
+        rank, size: ints; of a pool worker, its parent's; None where the launcher does not tell.
+        worker_of: {pid, start} of the process whose worker this one is, else None.
+        forked: whether it is a worker that was forked without multiprocessing.
+        is_head: whether it is a process with workers, and none itself.
         asks: whether this process may ask for the name: a worker's stdin is nobody's.
         wrapped: a shell stands between the launcher and us, which may start one program after another.
         elastic: whether workers that ended may be started again.
@@ -72,64 +162,72 @@ class Job:
     ) -> None:
         self.kind, self.key, self.head, self.rank, self.size, self.worker_of = kind, key, head, rank, size, worker_of
         self.asks = rank == 0 and worker_of is None
+        self.is_head = kind == "multiprocessing" and worker_of is None
+        self.forked = worker_of is not None and not is_multiprocessing_child()
         self.nodes, self.wrapped = 1, False
         spent, most = (os.environ.get(f"TORCHELASTIC_{n}", "0") for n in ("RESTART_COUNT", "MAX_RESTARTS"))
         self.elastic = kind == "torchrun" and spent != most
         self.attempt = spent if kind == "torchrun" else "0"
 
 
-# kind, variable of the rank, of the size, of the ranks on this node, programs that launch it
-_LAUNCHERS = (
-    ("torchrun", "RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", ("python", "pypy", "torchrun", "accelerate")),
-    ("mpi", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_SIZE", ("mpi", "orte", "prte")),
-    ("mpi", "PMI_RANK", "PMI_SIZE", "MPI_LOCALNRANKS", ("hydra", "mpi", "slurmstepd")),
-    ("slurm", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_STEP_TASKS_PER_NODE", ("slurmstepd",)),
+_TORCH = ("MASTER_ADDR", "TORCHELASTIC_RUN_ID")
+# kind; variables of the rank, of how many there are (none: not told), of those on this node, of a name that all nodes
+# of a launch know and no other launch has; one of which must be there too
+LAUNCHERS = (
+    ("torchrun", "RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "TORCHELASTIC_RUN_ID", _TORCH),
+    ("mpi", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_SIZE", "PMIX_NAMESPACE", ()),
+    ("jsrun", "JSM_NAMESPACE_RANK", "JSM_NAMESPACE_SIZE", "JSM_NAMESPACE_LOCAL_SIZE", "PMIX_NAMESPACE", ()),
+    ("flux", "FLUX_TASK_RANK", "FLUX_JOB_SIZE", "", "FLUX_JOB_ID", ()),
+    ("mpi", "PMI_RANK", "PMI_SIZE", "MPI_LOCALNRANKS", "PALS_APID", ()),
+    ("mpi", "PMIX_RANK", "", "", "PMIX_NAMESPACE", ("PMIX_NAMESPACE",)),
+    ("slurm", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "", "SLURM_JOB_ID", ("SLURM_STEP_ID",)),
+    ("submitit", "SUBMITIT_LOCAL_GLOBALID", "SUBMITIT_LOCAL_NTASKS", "", "SUBMITIT_LOCAL_JOB_ID", ()),
+    ("ddp", "LOCAL_RANK", "WORLD_SIZE", "", "", ("MASTER_ADDR",)),
 )  # fmt: skip
+SHELLS = ("bash", "dash", "sh", "zsh", "ksh", "mksh", "fish", "csh", "tcsh", "busybox")  # hand on what was exported
 
 
 def current_job() -> Job | None:
     """The launch that this process is a rank (or a pool worker, or the head of pool workers) of."""
-    worker = is_multiprocessing_child()
-    member = process_facts(multiprocessing_parents()[-1] if worker else os.getpid())
+    head = head_of_worker()
+    member = process_facts(head if head is not None else os.getpid())
     if member is None:
         return None
-    for row in _LAUNCHERS:
-        job = _launched_job(row, member, worker)
+    for row in LAUNCHERS:
+        job = _launched_job(row, member, head is not None)
         if job is not None:
             return job
-    if worker or _has_pool():
-        key = f"pool-{member['pid']}-{member['start']}"
-        return Job("multiprocessing", key, member, 0, None, worker_of=member if worker else None)
+    if head is not None or processes.has_workers():
+        worker_of = member if head is not None else None
+        return Job("multiprocessing", pool_key(member), member, 0, None, worker_of=worker_of)
     return None
 
 
-def _has_pool() -> bool:
-    """Whether this process has started workers, which may have come to output_dir before it."""
-    module = sys.modules.get("multiprocessing.process")
-    # _children forgets those that have ended, the counter of names does not
-    counter = repr(getattr(module, "_process_counter", "count(1)")).strip("'")
-    return counter != "count(1)" or "joblib.externals.loky" in sys.modules
+def pool_key(member: Mapping[str, Any]) -> str:
+    """Where the workers of a process meet."""
+    return f"pool-{member['pid']}-{member['start']}"
 
 
 def _launched_job(
-    row: tuple[str, str, str, str, tuple[str, ...]], member: Mapping[str, Any], worker: bool
+    row: tuple[str, str, str, str, str, tuple[str, ...]], member: Mapping[str, Any], worker: bool
 ) -> Job | None:
     """The job of such a launcher, if one started ``member`` (us, or whose worker we are) and more than one rank."""
-    kind, rank, size, local, programs = row
+    kind, rank, size, local, name, needed = row
     environment = os.environ
-    if not _is_number(environment.get(rank)) or not _is_number(environment.get(size)) or environment[size] == "1":
+    count = environment.get(size) if size else None
+    if not _is_number(environment.get(rank)) or (size and not _is_number(count)) or count == "1":
         return None
-    if kind == "torchrun" and "TORCHELASTIC_RUN_ID" not in environment:
+    if needed and not any(one in environment for one in needed):
         return None
-    if kind == "slurm" and "SLURM_STEP_ID" not in environment:
-        return None  # the batch script itself: its PROCID is no rank
+    if kind == "ddp" and "RANK" in environment:
+        return None
     if worker and environment_of(member["pid"]).get(rank) != environment[rank]:
         return None  # torch.multiprocessing's programs number their workers so
-    launcher, wrapped = _launcher(rank, programs, member["parent"])
+    launcher, wrapped = _launcher(rank, member, kind == "ddp")
     if launcher is None:
         return None
-    nodes = _nodes(kind, environment.get(local), environment[size])
-    key = _unique_job_id(kind) if nodes > 1 else None
+    nodes = _nodes(kind, environment.get(local), count)
+    key = _unique_job_id(kind, name) if nodes > 1 else None
     if key is None:
         key = f"{kind}-{launcher['pid']}-{launcher['start']}"
         if nodes > 1:
@@ -138,7 +236,7 @@ def _launched_job(
     if wrapped:  # its programs are told by their scripts, and those of one script by Rendezvous.number
         key += "-" + sha256(os.fsencode(os.path.abspath(sys.argv[0])))[:8]
     worker_of = member if worker else None
-    job = Job(kind, key, launcher, int(environment[rank]), int(environment[size]), worker_of=worker_of)
+    job = Job(kind, key, launcher, int(environment[rank]), int(count) if count else None, worker_of=worker_of)
     job.nodes, job.wrapped = nodes, wrapped
     return job
 
@@ -147,45 +245,41 @@ def _is_number(text: str | None) -> bool:
     return text is not None and text.isascii() and text.isdigit()
 
 
-def _launcher(rank: str, programs: tuple[str, ...], parent: int) -> tuple[dict[str, Any] | None, bool]:
-    """(the process that gave a child of ``parent`` its rank, whether a shell stands between); None if there is none.
+def _launcher(rank: str, member: Mapping[str, Any], itself: bool) -> tuple[dict[str, Any] | None, bool]:
+    """(the process that gave ``member`` its rank, whether a shell stands between); None if there is none.
 
-    It is the first above it without that rank in its environment. A Python between them is a rank
-    itself, which has started it as a program of its own.
+    It is the first above it that was started without that rank, or, of a program that numbers itself, this very one. A
+    Python between them is a rank itself, which has started ``member`` as a program of its own.
     """
-    wrapped, facts = False, process_facts(parent)
+    wrapped = False
+    facts: dict[str, Any] | None = dict(member) if itself else process_facts(member["parent"])
     while facts is not None and facts["pid"] > 1:
-        program = program_of(facts["pid"]) or facts["name"]
         if environment_of(facts["pid"]).get(rank) != os.environ[rank]:
-            return facts if _is_one_of(facts, program, programs) else None, wrapped
-        if program.startswith(("python", "pypy")):
+            other = itself and script_of(facts["pid"]) != script_of(member["pid"])
+            return (None if other or program_of(facts["pid"]) in SHELLS else facts), wrapped
+        program = program_of(facts["pid"]) or facts["name"]
+        if program.startswith(("python", "pypy")) and facts["pid"] != member["pid"]:
             return None, wrapped
-        wrapped, facts = True, process_facts(facts["parent"])
+        wrapped, facts = facts["pid"] != member["pid"], process_facts(facts["parent"])
     return None, wrapped
 
 
-def _is_one_of(facts: Mapping[str, Any], program: str, names: tuple[str, ...]) -> bool:
-    return program.startswith(names) or facts["name"].startswith(names)
-
-
-def _nodes(kind: str, local: str | None, size: str) -> int:
+def _nodes(kind: str, local: str | None, size: str | None) -> int:
     if kind == "slurm":
         return int(os.environ.get("SLURM_STEP_NUM_NODES") or os.environ.get("SLURM_NNODES") or 1)
+    if kind == "flux":
+        return int(os.environ.get("FLUX_JOB_NNODES") or 1)
     return 2 if _is_number(local) and local != size else 1
 
 
-def _unique_job_id(kind: str) -> str | None:
+def _unique_job_id(kind: str, name: str) -> str | None:
     """A name that all nodes of a launch know, and no other launch has."""
     environment = os.environ
     if environment.get("SLURM_JOB_ID") and environment.get("SLURM_STEP_ID"):
         parts = [environment[n] for n in ("SLURM_JOB_ID", "SLURM_STEP_ID")]
         return as_name("slurm-" + "-".join([*parts, environment.get("SLURM_RESTART_COUNT", "0")]))
-    torch = environment.get("TORCHELASTIC_RUN_ID", "none")
-    if kind == "torchrun" and torch not in ("none", ""):
-        return as_name(f"torchrun-{torch}")
-    if kind == "mpi" and environment.get("PMIX_NAMESPACE"):
-        return as_name(f"pmix-{environment['PMIX_NAMESPACE']}")
-    return None
+    said = environment.get(name, "")
+    return as_name(f"{kind}-{said}") if said not in ("none", "") else None
 
 
 def meet_others(run: Any) -> None:
@@ -194,185 +288,50 @@ def meet_others(run: Any) -> None:
     if job is None:
         run.make()
         return
+    handle = processes.handle_of(job.head["pid"]) if job.kind == "ddp" else None
+    if handle is not None and (run.name is None or is_called(handle, run.name)):  # begun before it had started us
+        join(run, handle, of_head=False)
+        return
+    from footsteps.recorder.rendezvous import Rendezvous
+
     try:
         rendezvous = Rendezvous(job, run.root)
     except OSError as error:
         say(f"the processes of this job can't meet ({error}); this one has a directory of its own")
         if not job.asks:  # its stdin is nobody's: mpiexec leaves it open and silent
-            run.name = run.name or os.environ.get(NAME_VARIABLE) or run.default_name()
+            run.name = run.name or os.environ.get("FOOTSTEPS_NAME") or run.default_name()
         run.make()
         return
     rendezvous.settle(run)
 
 
-class Rendezvous:
-    """Where the processes of one job agree on a directory: a folder with a lock in it."""
-
-    def __init__(self, job: Job, root: str) -> None:
-        self.job = job
-        place = os.path.join(root, ".footsteps-meetings") if job.nodes > 1 else _private_folder()
-        os.makedirs(place, mode=0o700, exist_ok=True)
-        _sweep_meetings(place)
-        self.place, self.folder = place, os.path.join(place, job.key)
-        start = (process_facts(os.getpid()) or {"start": 0})["start"]
-        self.own = f"{os.getpid()}-{start}"
-        self.here = os.path.join(self.folder, f"here-{self.own}")
-        self.member = f"{job.worker_of['pid']}-{job.worker_of['start']}" if job.worker_of else self.own
-        self.came = f"came-{job.attempt}-{job.rank}-{self.member}"
-        self.join_in()
-        atexit.register(self.leave, os.getpid())
-
-    def join_in(self) -> None:
-        """Leave our marks, also if another one takes the folder away in this moment."""
-        for _ in range(1000):
-            try:
-                os.makedirs(self.place, mode=0o700, exist_ok=True)
-                os.makedirs(self.folder, exist_ok=True)
-                append(self.here, b"")
-                if not self.job.worker_of:
-                    append(os.path.join(self.folder, self.came), b"")
-                with self.door():
-                    if os.path.exists(self.here):
-                        return
-            except FileNotFoundError:
-                continue
-        raise FileNotFoundError(2, "the folder of the meeting does not stay", self.folder)
-
-    def door(self) -> Locked:
-        """The lock under which one comes or goes; the other one is held while a question is asked."""
-        return Locked(os.path.join(self.folder, "door"))
-
-    def number(self) -> str:
-        """Which of the job's runs it is: a shell may start the script again, finish() ends one run before another."""
-        names, job = os.listdir(self.folder), self.job
-        before = [n for n in names if n.startswith(f"came-{job.attempt}-{job.rank}-") and n != self.came]
-        ended = sum(name.startswith(f"ended-{self.member}-") for name in names)
-        return f"{len(before) if job.wrapped else 0}-{ended}"
-
-    def settle(self, run: Any) -> None:
-        """Make the job's run here, or join it.
-
-        Raises:
-            FootstepsError: the process that was asking for the name has ended without one.
-        """
-        number = self.number()
-        self.made = os.path.join(self.folder, f"made-{number}")
-        self.make_or_join(run)
-        run.endings.append(lambda: self.note_end(number))
-
-    def note_end(self, number: str) -> None:
-        """Leave a mark, so that what this process and its workers begin next is another run."""
-        try:
-            append(os.path.join(self.folder, f"ended-{self.own}-{number}"), b"")
-        except OSError:
-            pass  # at the end of the program the others may have taken the folder away
-
-    def make_or_join(self, run: Any) -> None:
-        """The run of this number."""
-        named = run.name is not None or bool(os.environ.get(NAME_VARIABLE))
-        if not named and not self.job.asks:
-            self.wait_for_word()
-        if not named and self.job.asks:
-            append(os.path.join(self.folder, f"asking-{self.own}"), b"")
-        while True:
-            with Locked(os.path.join(self.folder, "lock")):
-                made = read_handle(text_of(self.made))
-                if made is not None:
-                    join(run, made)
-                    return
-                if named or self.job.asks or not self.askers():
-                    if not named and not self.job.asks:
-                        run.name = run.default_name()
-                        who = "rank 0" if self.job.size else "the main process"
-                        say(f"{who} gave no name in {START_WAIT:g} s; taking {run.name!r} (or set {NAME_VARIABLE})")
-                    run.make()
-                    self.publish(run)
-                    return
-            self.wait_for_asker()
-
-    def publish(self, run: Any) -> None:
-        """Let the others know the directory: complete, or not at all."""
-        part = f"{self.made}.{os.getpid()}"
-        lines = (str(os.getpid()), run.directory, run.shown, run.cwd, *handle_lines(run.id, run.name, run.maker))
-        append(part, encoded("\n".join(lines)))
-        os.replace(part, self.made)
-        if self.own in self.askers():  # the next run is another question
-            os.unlink(os.path.join(self.folder, f"asking-{self.own}"))
-
-    def wait_for_word(self) -> None:
-        """Until rank 0 says that it asks, or a run is made, or START_WAIT is over."""
-        until = time.monotonic() + START_WAIT
-        while time.monotonic() < until and not self.askers() and not os.path.exists(self.made):
-            time.sleep(0.02)
-
-    def askers(self) -> list[str]:
-        """Processes (pid-start) that have said that they ask for the name."""
-        return [n[len("asking-") :] for n in os.listdir(self.folder) if n.startswith("asking-")]
-
-    def wait_for_asker(self) -> None:
-        """As long as the one that asks lives."""
-        marks = [f"here-{asker}" for asker in self.askers()]
-        alive = any(os.path.exists(os.path.join(self.folder, mark)) and self.may_live(mark) for mark in marks)
-        if marks and not alive and not os.path.exists(self.made):
-            raise FootstepsError(
-                "the process that was asking for the experiment's name has ended without one",
-                f"{NAME_VARIABLE}=<name> in front of the command gives it without a question",
-            )
-        time.sleep(0.05)
-
-    def leave(self, pid: int) -> None:
-        """Take this process's mark away, and the meeting if nobody can come any more."""
-        if os.getpid() != pid:
-            return
-        gone = f"{self.folder}-gone-{pid}"
-        try:
-            with self.door():
-                os.unlink(self.here)
-                names = os.listdir(self.folder)
-                alone = not any(n.startswith("here-") and self.may_live(n) for n in names)
-                if alone and self.all_came(names) and not self.job.elastic:
-                    os.rename(self.folder, gone)  # at once: whoever comes now finds all of it or nothing
-            remove(gone)
-            os.rmdir(self.place)
-        except OSError:
-            pass  # another one is leaving too; what stays is swept by the next job
-
-    def may_live(self, mark: str) -> bool:
-        """Whether the process of a here-pid-start is at work; one of another node, until it has left."""
-        return self.job.nodes > 1 or is_running(*map(int, mark.split("-")[1:]))
-
-    def all_came(self, names: Iterable[str]) -> bool:
-        """Whether every rank has come, and, where a shell starts the script again, as often as the others."""
-        if self.job.worker_of or not self.job.size:
-            return not self.job.worker_of
-        ranks = [name.split("-")[2] for name in names if name.startswith(f"came-{self.job.attempt}-")]
-        return {ranks.count(rank) for rank in set(ranks)} == {len(ranks) // self.job.size}
+# --- the facts of the head --------------------------------------------------------------------------------------------
 
 
-def _private_folder() -> str:
-    """A folder of this user's in the temporary directory; nobody else can have laid it there."""
-    import tempfile
+def facts_of_head(run: Any) -> dict[str, Any]:
+    """What a worker that makes the run of its head tells of it: the command, and the script, module or neither."""
+    from footsteps.recorder.processes import command_of
+    from footsteps.recorder.secrets import mask_arguments
 
-    user = os.getuid() if hasattr(os, "getuid") else as_name(user_name() or "user")
-    folder = os.path.join(tempfile.gettempdir(), f"footsteps-{user}")
-    os.makedirs(folder, mode=0o700, exist_ok=True)
-    if hasattr(os, "getuid"):
-        found = os.lstat(folder)
-        if found.st_uid != os.getuid() or (found.st_mode & 0o170077) != 0o040000:
-            raise OSError(f"{folder} is not this user's alone")
-    return folder
+    pid = run.job.worker_of["pid"]
+    command, script = command_of(pid), script_of(pid)
+    if not command:
+        return {}
+    facts: dict[str, Any] = {"orig_argv": mask_arguments(command), "masked": mask_arguments(command) != command}
+    if script and os.path.isfile(script):
+        facts["main"] = {"kind": "script", "path": script, "module": None}
+    return facts
 
 
-def _sweep_meetings(place: str) -> None:
-    """Remove what jobs have left whose launcher is gone (below a root: what is a month old)."""
-    for folder in paths_in(place):
-        parts = os.path.basename(folder).split("-")
-        try:
-            if len(parts) >= 3 and parts[0] in ("pool", "mpi", "slurm", "torchrun") and place == _private_folder():
-                stale = not is_running(int(parts[1]), int(parts[2]))
-            else:
-                stale = time.time() - os.stat(folder).st_mtime > 30 * 86400
-            if stale:
-                remove(folder)
-        except (OSError, ValueError):
-            continue
+def name_of_head() -> str | None:
+    """What the head's run is called when nobody gives a name; None if this process knows as well as the head."""
+    head = head_of_worker()
+    script = script_of(head) if head is not None else None
+    return as_name(os.path.splitext(os.path.basename(script))[0]) if script and os.path.isfile(script) else None
+
+
+def is_head_ending_it(run: Any) -> bool:
+    """Whether this process writes how the run ended: who made it for itself, or whose workers have made it."""
+    if run.made_here:
+        return not run.of_head
+    return run.of_head and not run.worker and run.job is not None and run.job.is_head

@@ -17,9 +17,10 @@ import os
 import sys
 import time
 
-from footsteps.recorder import arguments, inputs
+from footsteps.recorder import arguments, inputs, randomness, ranks
 from footsteps.recorder.code import Code, CodeCapture, changed_since_loaded
 from footsteps.recorder.format import (
+    BUNDLES_JSON,
     CODE,
     FORMAT,
     INFO,
@@ -43,7 +44,6 @@ from footsteps.recorder.format import (
     write,
 )
 from footsteps.recorder.machine import (
-    ENVIRONMENT,
     forget_packages,
     hardware_facts,
     host_name,
@@ -51,18 +51,12 @@ from footsteps.recorder.machine import (
     package_table,
     platform_facts,
     python_facts,
+    recorded_variables,
     user_name,
 )
+from footsteps.recorder.modules import watchers
 from footsteps.recorder.names import earlier_names, oddity
-from footsteps.recorder.processes import (
-    handle_lines,
-    inherited_run,
-    is_multiprocessing_child,
-    join,
-    may_share_a_run,
-    parents_run,
-    process_row,
-)
+from footsteps.recorder.processes import handle_lines, head_has_footsteps, process_row, started_by
 from footsteps.recorder.program import (
     announced,
     is_unattended,
@@ -98,18 +92,21 @@ COLLECTORS: list[tuple[str, Callable[[], Any]]] = [
     ("command", lambda: quote(mask_arguments(start_argv()))),
     ("main", _main),
     ("cwd", start_directory),
+    ("stdin", inputs.stdin_facts),
     ("host", host_name),
     ("user", user_name),
     ("python", python_facts),
     ("platform", platform_facts),
     ("hardware", hardware_facts),
-    ("environment", lambda: {name: mask(os.environ[name]) for name in ENVIRONMENT if name in os.environ}),
+    ("environment", lambda: {name: mask(os.environ[name]) for name in recorded_variables()}),
     ("packages", known_packages),
     ("parsed_argv", inputs.given_arguments),
 ]
 
 # Called with each run that begins in this process: LTParser's records note the runs that were made with them.
 LISTENERS: list[Callable[[Any], object]] = []
+
+BUNDLE_WAIT = 5.0  # seconds
 
 _arguments: list[tuple[dict[str, object], dict[str, object]]] = []  # the last that were parsed
 
@@ -140,20 +137,22 @@ arguments.LISTENERS.append(lambda: quietly(_note_heard))
 
 def meet(run: Any) -> None:
     """Join the run of the parent or of the other ranks, or make one."""
-    run.endings, run.job, run.facts, run.default_name = [], None, {}, program_name
+    run.endings, run.facts = [], {}
+    run.default_name = lambda: ranks.name_of_head() or program_name()
     if "_ARGCOMPLETE" in os.environ:  # a shell that completes the program's options by running it
         raise SystemExit
     _read_options(run)
     uncommitted, run.unattended = UncommittedFiles(run.root), is_unattended
-    run.begun_at, run.remark = f" (begun at {_caller()})", lambda name: _remark(name, uncommitted.told())
+    run.remark = lambda name: _remark(name, uncommitted.told())
     run.earlier = lambda: earlier_names(run.root)
     try:
-        _join_or_make(run)
+        ranks.meet(run)
     except (KeyboardInterrupt, SystemExit):
         _end_program()
         raise
     finally:
         uncommitted.stop()
+    run.begun_at = f" (begun at {run.site})"
     run.handle_lines = handle_lines(run.id, run.name, run.maker)
 
 
@@ -173,18 +172,6 @@ def _remark(name: str, uncommitted: str) -> str:
     return (f"   ({odd})" if (odd := oddity(name)) else "") + uncommitted
 
 
-def _join_or_make(run: Any) -> None:
-    handle = parents_run()
-    if handle is not None:
-        join(run, handle)
-    elif may_share_a_run():
-        from footsteps.recorder.ranks import meet_others
-
-        meet_others(run)
-    else:
-        run.make()
-
-
 def _end_program() -> None:
     """After Ctrl-C at a question from a second thread, which alone would end: the main thread gets it too."""
     import signal
@@ -197,15 +184,6 @@ def _end_program() -> None:
         raise SystemExit from None
 
 
-def _caller() -> str:
-    """The line of the program that began the run, "train.py:12"."""
-    ours = ("footsteps", getattr(shared().core, "__name__", ""))
-    frame: Any = sys._getframe(1)
-    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in ours:
-        frame = frame.f_back
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
-
-
 def start(run: Any) -> None:
     """Have git look at the code while the directory is made."""
     forget_packages()
@@ -214,7 +192,7 @@ def start(run: Any) -> None:
         say(f"the name {run.name!r} {odd}")
     run.root_is_new = not os.path.lexists(run.root)
     run.started = time.time()
-    run.capture = CodeCapture(exclude=[run.root], shown=True)
+    run.capture = CodeCapture(exclude=[run.root], shown=True, made=list(inputs.tracker.wrote))
     run.endings.append(run.capture.stop)  # if the directory can't be made
 
 
@@ -259,22 +237,29 @@ def _facts(run: Any, problems: list[str]) -> dict[str, Any]:
     facts.update(directory=run.directory, output_root=run.root, started=iso(run.started))
     for name, function in COLLECTORS:
         facts[name] = collected(name, function, problems)
-    facts["process"] = collected("process", lambda: process_row(run.job), problems)
+    facts["process"] = collected("process", lambda: process_row(run.job, run.of_head), problems)
     noted, facts["argument_facts"] = _arguments[0] if _arguments else (None, None)
     heard = collected("arguments", arguments.told, problems) if arguments.heard else None
     facts["arguments"] = None if heard is None and noted is None else {**(heard or {}), **(noted or {})}
-    facts["parent"] = collected("parent", inherited_run, problems)
-    facts["outcome_expected"] = not is_multiprocessing_child()
-    facts["script"] = collected("script", lambda: _copied_script(run), problems)
+    facts["parent"] = collected("parent", lambda: started_by(run.above), problems)
+    facts["outcome_expected"] = not run.of_head or head_has_footsteps
+    if run.of_head:
+        facts.update(collected("main process", lambda: ranks.facts_of_head(run), problems) or {})
+    if run.hydra is not None:
+        facts["arguments"] = collected("arguments", lambda: ranks.hydra_overrides(run.hydra), problems)
+    facts["script"] = collected("script", lambda: _copied_script(run, facts["main"]), problems)
     return facts
 
 
 def begin(run: Any) -> None:
     """Say what is missing, have the bundles made, and follow what the program does."""
     if run.made_here:
-        run.endings.append(lambda: record_late_imports(run))
+        watchers.append(run.code.watch)
+        run.endings.append(lambda: record_late_code(run))
         _say_what_is_missing(run.facts)
         quietly(_make_bundles, run)
+        quietly(randomness.begin, run.record)
+        run.endings.append(randomness.end)
         quietly(show_link, run)
     inputs.begin(run)
     for listener in LISTENERS:
@@ -285,6 +270,7 @@ def end(run: Any) -> None:
     """Call what waits for the end, the last one first."""
     for function in reversed(run.endings):
         quietly(function)
+    quietly(ranks.leave, run)
 
 
 def _make_bundles(run: Any) -> None:
@@ -293,22 +279,39 @@ def _make_bundles(run: Any) -> None:
         from footsteps.recorder.bundle import make_in_background
 
         make_in_background(run.record, run.root, bundles)
+        run.endings.insert(0, lambda: _wait_for_bundles(run))  # the last thing that is done
 
 
-def _copied_script(run: Any) -> dict[str, Any] | None:
+def _wait_for_bundles(run: Any) -> None:
+    """Until the bundles are there: where the end of the program ends all it has started (a container), they'd be lost.
+
+    The setting FOOTSTEPS_BUNDLE_WAIT is how many seconds at most, BUNDLE_WAIT without it.
+    """
+    seconds = float(os.environ.get("FOOTSTEPS_BUNDLE_WAIT") or BUNDLE_WAIT)
+    until, path = time.monotonic() + seconds, os.path.join(run.record, BUNDLES_JSON)
+    while not os.path.exists(path) and os.path.isdir(run.record):
+        if time.monotonic() > until:
+            if seconds:
+                say(
+                    f"the commits that no remote has are not yet kept after {seconds:g} s; `footsteps verify` will tell"
+                )
+            return
+        time.sleep(0.01)
+
+
+def _copied_script(run: Any, main: Mapping[str, Any]) -> dict[str, Any] | None:
     """The script as it ran, beside info.txt."""
-    main = main_program()
     path = main["path"]
     if path is None or not os.path.isfile(path):
         if main["kind"] == "script" and not os.path.exists(path) and not hasattr(sys, "frozen"):
             raise FileNotFoundError(f"{path} is not there any more")
         return None
     if looks_secret(path) or os.path.getsize(path) > MAX_FILE:
-        return {"path": path, "stored": None, "sha256": None}
+        return {"path": path, "real": os.path.realpath(path), "stored": None, "sha256": None}
     data, name = bytes_of(path), os.path.basename(path)
     stored = f"script-{name}" if name.lower() in (INFO, PACKAGES, RECORD) else name
     write(os.path.join(run.place, stored), data)
-    return {"path": path, "stored": stored, "sha256": sha256(data)}
+    return {"path": path, "real": os.path.realpath(path), "stored": stored, "sha256": sha256(data)}
 
 
 def _say_what_is_missing(facts: Mapping[str, Any]) -> None:
@@ -324,9 +327,10 @@ def _say_what_is_missing(facts: Mapping[str, Any]) -> None:
         say(f"{count} file{'s'[: count != 1]} left out of the record ({why}); see {INFO}")
 
 
-def record_late_imports(run: Any) -> None:
-    """At the end: modules imported since that git ignores go into late.json."""
-    rows = run.code.capture_late_imports()
+def record_late_code(run: Any) -> None:
+    """At the end: late.json, with modules imported since that git ignores, and with what was edited meanwhile."""
+    watchers.remove(run.code.watch)
+    rows = run.code.capture_late()
     if rows and not os.path.exists(os.path.join(run.record, LATE_JSON)):
         run.code.keep(run.record)
         write(os.path.join(run.record, LATE_JSON), as_json({"format": FORMAT, "repositories": rows}))
@@ -387,6 +391,8 @@ def _code_lines(facts: Mapping[str, Any], code: Code) -> list[str]:
         lines += [f"  remote {remote['name']} {remote['url']}" for remote in row["remotes"]]
         if row["files"]:
             lines.append(f"  {_kept(row)}, whole in {RECORD}/{CODE}")
+        if not row["untracked_shown"]:
+            lines.append("  untracked files that were not imported are not kept: status.showUntrackedFiles is no")
         if row["converted"]:
             lines.append(f"  eol or filter settings act here: each file was looked at, in {code.seconds:.2f} s")
     return lines

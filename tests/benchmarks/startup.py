@@ -91,7 +91,9 @@ def compare(project: Path, files: int, args, new: Path, old: Path) -> None:
         "with the other": [old, "with.py"],
         "git diff HEAD": ["git", "diff", "HEAD"],
     }
-    took = in_turns(commands, project, args.rounds, {**os.environ, "FOOTSTEPS_NAME": "run"})
+    took = in_turns(
+        commands, project, args.rounds, {**os.environ, "FOOTSTEPS_NAME": "run", "FOOTSTEPS_BUNDLE_WAIT": "0"}
+    )
     show(f"{files} files, {args.untracked} untracked", took)
     added = took["with footsteps"] - took["without footsteps"]
     before = took["with the other"] - took["without the other"]

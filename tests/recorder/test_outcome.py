@@ -49,20 +49,23 @@ ENDINGS = {
     "raise ValueError('no')": (1, "failed", 1),
     "raise KeyboardInterrupt": (-signal.SIGINT, "interrupted", 130),
     "sys.exit(3)": (3, "exited", 3),
-    "sys.exit()": (0, "exited", 0),
+    "sys.exit()": (0, "finished", 0),
     "sys.exit('told')": (1, "exited", 1),
     "sys.exit(2**70)": (255, "exited", 255),
     "sys.exit(True)": (1, "exited", 1),
-    "raise SystemExit(4)": (4, "exited", None),
-    "exit(5)": (5, "exited", None),
+    "sys.exit(0)": (0, "finished", 0),
+    "raise SystemExit": (0, "finished", 0),
+    "raise SystemExit(4)": (4, "exited", 4),
+    "exit(5)": (5, "exited", 5),
     "try:\n sys.exit(2)\nexcept SystemExit: pass": (0, "finished", 0),
-    "try:\n sys.exit(2)\nexcept SystemExit: pass\nraise SystemExit(6)": (6, "exited", None),
+    "try:\n sys.exit(2)\nexcept SystemExit: pass\nraise SystemExit(6)": (6, "exited", 6),
     "try:\n int('x')\nexcept ValueError: pass\nsys.exit(7)": (7, "exited", 7),
     "try:\n int('x')\nfinally:\n sys.exit(8)": (8, "exited", 8),
     "sys.excepthook = lambda *_: None\nraise ValueError": (1, "failed", 1),
     "sys.last_value = ValueError()": (0, "finished", 0),
     "raise GeneratorExit": (1, "failed", 1),
     "sys.excepthook = lambda *_: sys.exit(4)\nraise ValueError": (4, "failed", 4),
+    "def main():\n  raise SystemExit(5 + 5)\nmain()": (10, "unknown", None),
     "def main():\n  sys.exit(9)\nwith open(os.devnull):\n  main()": (9, "exited", 9),
 }
 
@@ -87,6 +90,49 @@ def test_the_status_of_a_run_that_begins_in_main_is_known(run_script):
         "import sys, footsteps\ndef main():\n  footsteps.initialize('unet')\n  return 3\nsys.exit(main())\n"
     )
     assert (done.returncode, outcome()["status"], outcome()["exit_status"]) == (3, "exited", 3)
+
+
+LATE = """
+import sys
+def main(argv=()):
+    import footsteps
+    footsteps.initialize("unet")
+    status = 4
+    %s
+%s
+"""
+
+
+@pytest.mark.parametrize("leave", ["sys.exit(main())", "raise SystemExit(main([1]))", "exit(main())"])
+@pytest.mark.parametrize("back", ["return 4", "return status"])
+def test_a_console_scripts_number_is_known_though_footsteps_came_late(run_script, leave, back):
+    """main() imports footsteps when sys.exit was looked up already; what it returns is the program's exit status."""
+    done = run_script(LATE % (back, leave))
+    assert (done.returncode, outcome()["status"], outcome()["exit_status"]) == (4, "exited", 4)
+
+
+@pytest.mark.parametrize(
+    ("back", "status"), [("return 0", "finished"), ("return", "finished"), ("return status - 4", "unknown")]
+)
+def test_what_a_late_main_returns_is_told_or_unknown(run_script, back, status):
+    """Success by number and by None; what had to be computed is not guessed."""
+    done = run_script(LATE % (back, "sys.exit(main())"))
+    assert (done.returncode, outcome()["status"]) == (0, status)
+
+
+def test_a_passing_pytest_is_not_failed(tmp_path, run_script):
+    """A run that a test begins ends with pytest, whose exit status is 0; a failing one has 1."""
+    from footsteps.reader.runs import Run
+
+    (tmp_path / "test_it.py").write_text(
+        "import os\ndef test_it():\n    import footsteps\n    footsteps.initialize('unet')\n"
+        "    assert 'NO' not in os.environ\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_it.py"]
+    for status, changes in (("finished", {}), ("exited", {"NO": "1"})):
+        shutil.rmtree("results", ignore_errors=True)
+        subprocess.run(command, env={**os.environ, **changes}, capture_output=True)
+        assert Run(str(RUN)).status == status, outcome()
 
 
 @pytest.mark.parametrize("how", [["-m", "script"], ["-c", BEGIN + "sys.exit(3)"], ["-"]])
@@ -556,3 +602,44 @@ def test_a_run_that_was_moved_or_can_not_be_written_is_read_as_before(run_script
     assert (found.status, [entry["path"] for entry in found.artifacts]) == ("finished", ["a"])
     for folder, _, _ in os.walk(moved):
         os.chmod(folder, 0o755)
+
+
+LEFT_OPEN = {
+    "a text file": "f = open(d + 'o.txt', 'w'); f.write('hello\\n')",
+    "a csv.writer": "import csv; w = csv.writer(open(d + 'o.txt', 'w')); w.writerow([1, 2])",
+    "a binary file": "f = open(d + 'o.txt', 'wb'); f.write(b'hello')",
+    "gzip": "import gzip; f = gzip.open(d + 'o.txt', 'wt'); f.write('hello' * 100)",
+    "zipfile": "import zipfile; f = zipfile.ZipFile(d + 'o.txt', 'w'); f.writestr('a', 'b')",
+    "written late": "import atexit; f = open(d + 'o.txt', 'w'); f.write('a'); sys.f = f\n"
+    "class Late:\n    def __del__(self): f.write('b'); f.close()\nsys.late = Late()",
+}
+
+
+@pytest.mark.parametrize("how", LEFT_OPEN)
+def test_a_file_left_open_is_listed_and_traced_as_it_lies_there(run_script, how):
+    """Size and hash are those of the bytes that the end of the program leaves, whoever wrote the last of them."""
+    done = run_script(f"import sys, footsteps\nfootsteps.initialize('r')\nd = footsteps.output_dir\n{LEFT_OPEN[how]}\n")
+    assert done.returncode == 0, done.stderr
+    from footsteps.reader import search
+    from footsteps.reader.runs import Run
+
+    file = Path("results/r/o.txt")
+    entry = next(entry for entry in Run("results/r").artifacts if entry["path"] == "o.txt")
+    assert (entry["size"], entry["mtime_ns"]) == (file.stat().st_size, file.stat().st_mtime_ns)
+    content = hashlib.sha256(file.read_bytes()).hexdigest()
+    assert entry["sha256"] in (content, None)
+    assert [name for _, name in search.runs_with_artifact(content, ["results"], file.stat().st_size)] == ["o.txt"]
+
+
+def test_what_was_changed_after_the_end_is_no_artifact(run_script):
+    """Only what the program itself wrote as it ended is taken for its own."""
+    done = run_script(
+        "import footsteps\nwith open(footsteps.output_dir + 'o.txt', 'w') as f: f.write('a')", stdin="r\n"
+    )
+    assert done.returncode == 0, done.stderr
+    from footsteps.reader.runs import Run
+
+    (found,) = Path("results").glob("*/o.txt")
+    found.write_text("other")
+    os.utime(found, (later := found.stat().st_mtime + 3600, later))
+    assert [(entry["size"], bool(entry["sha256"])) for entry in Run(str(found.parent)).artifacts] == [(1, True)]

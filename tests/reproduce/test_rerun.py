@@ -829,3 +829,17 @@ def test_links_out_of_a_run_are_compared_by_where_they_lead(project, run, tmp_pa
         "identical\ta\tby where the link leads; it was not followed",
         "different\tb\tby where the link leads; it was not followed",
     ]
+
+
+def test_a_script_behind_a_link_is_that_of_the_record(project, run_script, tmp_path):
+    """A home that is a link, say: what runs again is the restored script, not the one that was edited since."""
+    (tmp_path / "home link").symlink_to(project.path)
+    script = "import footsteps\nopen(footsteps.output_dir + 'o', 'w').write('OLD')\n"
+    project.write("linked.py", script)
+    project.commit()
+    done = run_script(tmp_path / "home link" / "linked.py", cwd=project, env={"FOOTSTEPS_NAME": "one"})
+    assert done.returncode == 0, done.stderr
+    project.write("linked.py", script.replace("OLD", "NEW"))
+    done = command(project.path, "one", tmp_path / "again", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "again/results/one/o").read_text() == "OLD"

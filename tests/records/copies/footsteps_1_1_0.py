@@ -81,10 +81,7 @@ class DirectoryError(FootstepsError, OSError):
 
 
 def initialize(
-    run_name: str | None = None,
-    output_root: str | os.PathLike[str] = OUTPUT_ROOT,
-    *,
-    console: bool | None = None,
+    run_name: str | None = None, output_root: str | os.PathLike[str] = OUTPUT_ROOT, *, console: bool | None = None
 ) -> None:
     """Begin the run now, with this name, instead of asking when ``output_dir`` is first used.
 
@@ -94,17 +91,17 @@ def initialize(
         console: keep stdout and stderr in ``console.txt`` too (with the installed package).
 
     Raises:
-        InvalidName: (a ValueError) the name can't be a directory below the root.
-        DirectoryError: (an OSError) the directory can't be made or written.
-        FootstepsError: this process already has a run; ``finish()`` ends it.
+        InvalidName (a ValueError), DirectoryError (an OSError): such a directory can't be, or can't be made or written.
+        FootstepsError: this process already has another run; ``finish()`` ends it.
     """
     with _lock():
-        run = current()
-        if run is not None and run.process == os.getpid():
+        if (run := current()) is not None and run.over(run_name):
+            finish()
+        if (run := current()) is None:
+            _begin(run_name, output_root, {} if console is None else {"console": console})
+        elif run.process == os.getpid() and not run.again(run_name):
             said = f"this run already writes to {run.shown!r}{run.begun_at}"
             raise FootstepsError(said, "footsteps.finish() ends it, then initialize() may begin another")
-        if run is None:
-            _begin(run_name, output_root, {} if console is None else {"console": console})
 
 
 def finish() -> None:
@@ -137,6 +134,8 @@ def plot(name: str = "") -> None:
 
 def run_directory() -> str:
     """What ``output_dir`` gives: the run's directory, ending in a slash; begins the run if there is none."""
+    if (run := current()) is not None and run.over(None):
+        finish()
     path, run = _shared.output_dir_impl, _shared.run
     if path is None or (not _shared.initialized and run is not None and path == run.shown):
         with _lock():
@@ -179,9 +178,9 @@ class Run:
         root, options: the output root, and the further arguments of ``initialize``.
         directory: absolute, ending in a slash; shown: as ``output_dir`` gives it from `cwd`; "" before it is made.
         sections: what info.txt will say: title -> text, bytes, or a function that gives them.
-        default_name, unattended, remark, figure_metadata: functions by which extensions take part in the question for
-            the name, and in what ``plot`` saves; announced: what is said instead of `shown`.
-        process, made_here: pid of the process that this object belongs to, and whether it made the directory itself.
+        default_name, unattended, remark, announced, figure_metadata: by them extensions change what is asked and said.
+        over, again: whether ``initialize`` with this name (None: ``output_dir``) begins another run; means this one.
+        process: pid of that which this object belongs to; made_here: it made the directory, else it joined a run.
         handle_lines: what extensions tell processes that this one starts, beyond `handle`.
     """
 
@@ -193,6 +192,8 @@ class Run:
         self.default_name, self.remark, self.unattended, self.announced = script_name, str, bool, ""
         self.handle_lines: list[str] = []
         self.figure_metadata: Callable[[], dict[str, str]] = dict
+        self.over: Callable[[str | None], bool] = lambda of: self.process != os.getpid() and of not in (None, name)
+        self.again: Callable[[str | None], bool] = lambda _: False
         self._extensions = list(_extensions())
 
     def call(self, step: str) -> None:
@@ -218,10 +219,10 @@ class Run:
 
     def meet(self) -> None:
         """Without extensions: workers of multiprocessing join the run of their parent, all others make one."""
-        module: Any = sys.modules.get("multiprocessing.process")
-        parent = module.parent_process() if module is not None else None
+        parent = getattr(sys.modules.get("multiprocessing.process"), "parent_process", lambda: None)()
         said = os.environ.get(RUN_VARIABLE, "").split("\n")
-        if parent is not None and len(said) >= 4 and said[0] == str(parent.pid) and os.path.isdir(said[1]):
+        joins = parent is not None and len(said) >= 4 and said[0] == str(parent.pid) and os.path.isdir(said[1])
+        if joins and (self.name is None or said[1].endswith(f"/{self.name.strip('/')}/")):
             self.join(said[1], said[2], said[3])
         else:
             self.make()
