@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from .footsteps import Run, __version__, current, finish, initialize, plot
     from .lite_tracer.parser import LTParser
+    from .reader.selection import runs, table
     from .recorder.git import GitError
     from .recorder.outcome import path
     from .recorder.randomness import seed
@@ -44,7 +45,9 @@ __all__ = [
     "plot",
     "reads",
     "record",
+    "runs",
     "seed",
+    "table",
 ]
 
 _here = sys.modules[__name__]

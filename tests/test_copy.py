@@ -85,7 +85,7 @@ def test_alone_an_earlier_run_is_never_overwritten(alone, repo):
     argv = [sys.executable, "-I", "-S", "script.py"]
     children = [subprocess.Popen(argv, cwd=repo, stdout=subprocess.DEVNULL) for _ in range(40)]
     assert [child.wait() for child in children] == [0] * 40
-    assert {path.name for path in (repo / "results").iterdir()} == {"a", *(f"a-{n}" for n in range(1, 40))}
+    assert {path.name for path in (repo / "results").glob("a*")} == {"a", *(f"a-{n}" for n in range(1, 40))}
 
 
 def test_alone_the_variable_names_finish_begins_anew_and_output_dir_can_be_assigned(alone, repo):
@@ -289,7 +289,7 @@ def test_a_copy_and_the_installed_package_share_one_run(repo, run_script, order)
     )
     done = run_script(program, cwd=repo, stdin="one\n")
     assert done.stdout.split("\n")[1:3] == ["results/one/ results/one/ True", "results/one/2nd/"]
-    assert [p.name for p in (repo / "results").iterdir()] == ["one"]
+    assert [p.name for p in (repo / "results").iterdir() if p.is_dir()] == ["one"]
 
 
 def test_probing_a_copy_for_an_attribute_is_no_error(repo, run_script):

@@ -423,7 +423,7 @@ def test_what_a_job_uses_for_meeting_is_removed(repo, launch):
     """Nothing stays in the temporary folder or below the root."""
     launch(repo, RANKS, env={"FOOTSTEPS_NAME": "job"})
     assert list(Path(os.environ["TMPDIR"]).glob(f"footsteps-{os.getuid()}/*")) == []
-    assert os.listdir(repo / "results") == ["job"]
+    assert sorted(os.listdir(repo / "results")) == [".gitignore", "job"]
 
 
 def test_a_program_that_a_rank_starts_is_no_rank(repo, launch):
@@ -758,7 +758,7 @@ def test_the_ranks_of_a_step_on_two_nodes_share_one_directory(repo, slurm, tmp_p
     for _ in range(2):
         wide(repo, RANKS, env={"FOOTSTEPS_NAME": "wide"})
     assert made(repo) == {"wide": ranks(4), "wide-1": ranks(4)}
-    assert sorted(os.listdir(repo / "results")) == ["wide", "wide-1"]
+    assert sorted(os.listdir(repo / "results")) == [".gitignore", "wide", "wide-1"]
 
 
 @pytest.mark.slurm

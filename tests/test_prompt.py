@@ -55,7 +55,7 @@ class Screen:
 
     def type(self, *keys):
         """Type text, or a key of that name."""
-        named = ("Enter", "Tab", "BSpace")
+        named = ("Enter", "Tab", "BSpace", "Up", "C-c", "C-r", "C-u")
         for key in keys:
             self.tmux("send-keys", *([] if key in named else ["-l"]), key)
 
@@ -119,7 +119,7 @@ def ended(child) -> str:
 
 def names(repo) -> list[str]:
     """What lies in results/."""
-    return sorted(p.name for p in (repo / "results").iterdir()) if (repo / "results").exists() else []
+    return sorted(p.name for p in (repo / "results").iterdir() if p.is_dir()) if (repo / "results").exists() else []
 
 
 # --- the seed's way ---
@@ -153,6 +153,31 @@ def test_enter_on_nothing_takes_the_scripts_name(ask, repo):
     child.send(ENTER)
     child.expect_exact("Saving results to results/train/")
     ended(child)
+
+
+def test_odd_names_are_told_or_refused(screen, repo, past):
+    """Below the question, before they are taken."""
+    screen.run("train.py")
+    screen.shows(" Enter takes results/train/")
+    screen.type("knee/-dash")
+    screen.shows("begins with a dash")
+    screen.type("C-u")
+    screen.type(".hidden")
+    screen.shows("this name can't be a run's name")
+    screen.type("C-c")
+
+
+def test_up_brings_the_name_of_the_latest_run(screen, repo, past):
+    """And of those before it, in groups too."""
+    screen.run("train.py")
+    screen.shows(" Enter takes results/train/")
+    screen.type("Up")
+    screen.shows(" results/unet-new-1/")
+    screen.type("Up")
+    screen.shows(" results/resnet-1/")
+    screen.type("Up")
+    screen.shows(" results/exp/OAI-1/")
+    screen.type("C-c")
 
 
 def test_the_live_line_shows_the_directory_and_the_changes(screen, repo, past):

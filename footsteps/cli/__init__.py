@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 
 from footsteps.cli import render
-from footsteps.cli.parsers import BUG, INTERRUPTED, PIPE_CLOSED, TROUBLE, make_parser
+from footsteps.cli.parsers import BUG, DONE, INTERRUPTED, PIPE_CLOSED, TROUBLE, make_parser
 from footsteps.recorder.format import VERSION, FootstepsError
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
@@ -74,6 +74,9 @@ def run_command(argv: Sequence[str] | None) -> int:
             stream.reconfigure(errors="backslashreplace")
     words = sys.argv[1:] if argv is None else argv
     parser = make_parser(words[0] if words else "")
+    if not words:
+        parser.print_help(sys.stdout)
+        return DONE
     try:
         args = parser.parse_args(words)
     except SystemExit as done:  # --help and --version

@@ -6,6 +6,7 @@ import os
 import sys
 
 from footsteps.cli import chains, render
+from footsteps.cli.pager import add_no_pager, paged
 from footsteps.cli.parsers import (
     DONE,
     NO,
@@ -56,6 +57,7 @@ Exits with 1 if they differ.""",
     what.add_argument("--patch", action="store_true", help="only the patch between their codes")
     what.add_argument("--no-patch", action="store_true", help="all but the patch")
     add_json(parser)
+    add_no_pager(parser)
 
 
 def diff(args: argparse.Namespace) -> int:
@@ -64,12 +66,13 @@ def diff(args: argparse.Namespace) -> int:
 
     a, b = (chosen(selector, args.root) for selector in (args.a, args.b))
     found = compare.compare(a, b, args.source, binary=args.json or not render.is_terminal(sys.stdout))
-    if args.json:
-        render.print_json([found.row()])
-    elif args.patch:
-        render.print_patch(found.patch)
-    else:
-        print_comparison(found, b"" if args.no_patch else found.patch)
+    with paged(args):
+        if args.json:
+            render.print_json([found.row()])
+        elif args.patch:
+            render.print_patch(found.patch)
+        else:
+            print_comparison(found, b"" if args.no_patch else found.patch)
     render.talk(*(render.escaped(f"footsteps: {problem}") for problem in found.problems))
     complain([], [a, b])
     return NO if found.patch or (found.differences and not args.patch) else DONE

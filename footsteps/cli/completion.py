@@ -6,7 +6,7 @@ import argparse
 import os
 
 from footsteps.cli import render
-from footsteps.cli.parsers import COMMANDS, DONE, add_command, add_json, add_parser_of
+from footsteps.cli.parsers import COMMANDS, DONE, HIDDEN, add_command, add_json, add_parser_of
 from footsteps.reader import runs
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
@@ -31,6 +31,7 @@ _footsteps() {
     while IFS= read -r line; do
         COMPREPLY+=("${line#"$head"}")
     done < <(footsteps complete bash "${words[@]:1}" 2>/dev/null)
+    if [[ ${COMPREPLY[0]} == *= ]]; then compopt -o nospace 2>/dev/null; fi
 }
 complete -o default -F _footsteps footsteps
 """
@@ -39,7 +40,8 @@ ZSH = """\
 _footsteps() {
     local -a found
     found=("${(@f)$(footsteps complete zsh "${(@)words[2,CURRENT]}" 2>/dev/null)}")
-    if [[ -n "${found[1]}" ]]; then compadd -a found; else _files; fi
+    if [[ "${found[1]}" = *= ]]; then compadd -S '' -a found
+    elif [[ -n "${found[1]}" ]]; then compadd -a found; else _files; fi
 }
 if [[ "${funcstack[1]}" = _footsteps ]]; then _footsteps "$@"; else compdef _footsteps footsteps; fi
 """
@@ -51,7 +53,12 @@ end
 complete -c footsteps -a '(__footsteps_complete)'
 """
 SHELLS = {"bash": BASH, "zsh": ZSH, "fish": FISH}
-TAKE_RUNS = {"show": 1, "path": 1, "diff": 2, "verify": 1, "restore": 1, "rerun": 1, "export": 99, "view": 1000}
+MANY = 1000
+TAKE_RUNS = {
+    "show": 1, "path": 1, "diff": 2, "verify": 1, "restore": 1, "rerun": 1, "note": 1,
+    **dict.fromkeys(("list", "compare", "watch", "tag", "rm", "du", "plot", "export", "view"), MANY),
+}  # fmt: skip
+TAKE_NAMES = ("columns", "sort", "group_by")  # options whose value is the name of a recorded value
 
 
 def add_completion(commands: Commands) -> None:
@@ -84,7 +91,7 @@ def add_complete(commands: Commands) -> None:
     """`footsteps complete`, which the completion scripts ask; hidden: a parser without help."""
     parser = commands.add_parser("complete", add_help=False, prefix_chars="\0")
     parser.add_argument("shell")
-    parser.add_argument("words", nargs="*")
+    parser.add_argument("words", nargs=argparse.REMAINDER)  # nothing else keeps a `--`
     parser.set_defaults(func=complete)
 
 
@@ -106,15 +113,54 @@ def backslashed(word: str) -> str:
 def candidates(before: Sequence[str], word: str) -> list[str]:
     """What the word that follows some others may become."""
     if not before:
-        names = [name for name in COMMANDS if name != "complete"] + ["--help", "--version"]
-    elif word.startswith("-"):
+        names = [name for name in COMMANDS if name not in HIDDEN] + ["--help", "--version"]
+    elif word.startswith("-") and sorted_out(parser_of(before[0]), before[1:])[2] not in TAKE_NAMES:
         names = options_of(before[0])
     elif before[0] == "completion":
         names = sorted(SHELLS)
+    elif before[0] == "help":
+        names = [*(name for name in COMMANDS if name not in HIDDEN), "format"]
     else:
-        given, roots, awaited = sorted_out(parser_of(before[0]), before[1:])
-        names = run_names(roots) if not awaited and len(given) < TAKE_RUNS.get(before[0], 0) else []
+        names = arguments_of(before[0], before[1:], word)
     return [name for name in names if name.startswith(word) and name.isprintable()]
+
+
+def arguments_of(command: str, before: Sequence[str], word: str) -> list[str]:
+    """What may follow some words of a command: names of runs, of values, or expressions; [] for files."""
+    given, roots, awaited = sorted_out(parser_of(command), before)
+    if awaited in TAKE_NAMES:
+        front = word[: word.rfind(",") + 1] or word[: word.startswith(("-", "+"))]
+        return [front + name for name in value_names(roots)]
+    if awaited == "exclude" or (command == "search" and not awaited):
+        return values_for(word, roots) or [name + "=" for name in value_names(roots)]
+    if awaited or len(given) >= TAKE_RUNS.get(command, 0):
+        return []
+    return value_names(roots) if command == "plot" and not given else run_names(roots)
+
+
+def value_names(roots: Sequence[str]) -> list[str]:
+    """The names of arguments, recorded values and facts, those that the runs have first."""
+    from footsteps.reader import expressions, search
+
+    places = list(map(os.path.expanduser, roots)) or runs.default_roots()
+    known = sorted(name for name in search.names_below(places) if not name.startswith(expressions.PACKAGE))
+    return list(dict.fromkeys([*known, *expressions.FACTS]))
+
+
+def values_for(word: str, roots: Sequence[str]) -> list[str]:
+    """Expressions that a beginning such as `status=` or `tag:` may become."""
+    from footsteps.reader import search
+
+    name = word[:-1] if word.endswith((":", "=")) else word.replace("=", ":").partition(":")[0]
+    if name == "status":
+        values: list[str] = list(runs.STATUSES)
+    elif name == "tag":
+        places = list(map(os.path.expanduser, roots)) or runs.default_roots()
+        values = sorted({tag for run in search.known(places) for tag in run.tags})
+    else:
+        return []
+    mark = word[len(name) : len(name) + 1]
+    return [f"{name}{mark}{value}" for value in values] if mark else []
 
 
 def parser_of(command: str) -> argparse.ArgumentParser:
@@ -132,8 +178,8 @@ def options_of(command: str) -> list[str]:
     return sorted(set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", parser_of(command).format_help())))
 
 
-def sorted_out(parser: argparse.ArgumentParser, words: Iterable[str]) -> tuple[list[str], list[str], bool]:
-    """What words are to a command: its arguments, the roots among its options' values, and whether a value is next."""
+def sorted_out(parser: argparse.ArgumentParser, words: Iterable[str]) -> tuple[list[str], list[str], str]:
+    """What words are to a command: its arguments, the roots among its options' values, the option that awaits one."""
     known = parser._option_string_actions  # noqa: SLF001 - argparse has no other way to ask
     given, roots = [], []
     option: argparse.Action | None = None
@@ -145,7 +191,7 @@ def sorted_out(parser: argparse.ArgumentParser, words: Iterable[str]) -> tuple[l
             option = known[word] if word in known and known[word].nargs != 0 else None
         else:
             given.append(word)
-    return given, roots, option is not None
+    return given, roots, option.dest if option else ""
 
 
 def run_names(roots: Sequence[str]) -> list[str]:

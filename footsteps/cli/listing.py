@@ -1,26 +1,24 @@
-"""`footsteps list` and `footsteps search`."""
+"""`footsteps list`, `footsteps search`, `footsteps compare`: tables of runs."""
 
 from __future__ import annotations
 
 import argparse
+import os
 
-from footsteps.cli import render
-from footsteps.cli.parsers import DONE, NO, add_command, add_json, add_roots, complain, roots_of
+from footsteps.cli import render, rows
+from footsteps.cli.parsers import DONE, NO, add_command, add_roots, chosen_several, roots_of
 from footsteps.reader import runs
 from footsteps.recorder.format import OUTPUT_ROOT, FootstepsError
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from footsteps.cli.parsers import Commands
+    from footsteps.reader.expressions import Expression
     from footsteps.reader.formats import Problem
     from footsteps.reader.runs import Run
-
-
-SUMMARY = ("name", "directory", "kind", "status", "started", "duration", "command", "changed",
-           "code_id", "commit", "hash_code", "arguments", "recorded")  # fmt: skip
 
 
 def add_list(commands: Commands) -> None:
@@ -31,20 +29,32 @@ def add_list(commands: Commands) -> None:
         "list",
         "list runs, newest first",
         examples="""\
-  footsteps list -n 20                 the newest twenty below results/
+  footsteps list -n 20                 the newest twenty
+  footsteps list knee                  knee, knee-1 ..., and the group knee/
+  footsteps list 'knee/*' --sort -final_loss -n 5 -c lr,seed,final_loss
+  footsteps list knee --sort loss --min     by the least loss that each run had
+  footsteps list knee --group-by lr    mean and standard deviation over seeds
   footsteps list --failed --since 3d   what went wrong in the last three days
-  footsteps list old/results --json    another directory, an object for each run""",
+  footsteps list old/results --json    another directory, for programs""",
         more="""\
-Name, start, how it ended, how long it took, the id of its code (with a + where
-that differed from the commit), and the arguments and recorded values in which
-the listed runs differ.""",
+Name, results (recorded values, the last of a series), the arguments in which
+the listed runs differ, how they ended, tags, when they began, how long they
+took, the commit (with a + where the code differed from it).""",
     )
-    parser.add_argument("roots", nargs="*", metavar="ROOT", help=f"default: {OUTPUT_ROOT}")
-    parser.add_argument("-r", "--root", action="append", default=[], metavar="ROOT", help="the same, as elsewhere")
-    parser.add_argument("-n", type=count, metavar="N", help="only the newest N")
-    parser.add_argument("--since", type=moment, default=float("-inf"), metavar="WHEN", help=MOMENTS)
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="RUN",
+        help=f"names, groups, patterns, or a directory of runs (default: {OUTPUT_ROOT})",
+    )
+    add_roots(parser)
+    parser.add_argument("-n", type=count, metavar="N", help="only the first N: the newest, or by --sort")
+    parser.add_argument(
+        "--since", type=moment, default=float("-inf"), metavar="WHEN", help="begun then or later: 3d, march, 2026-11-22"
+    )
+    parser.add_argument("--before", type=moment, default=float("inf"), metavar="WHEN", help="begun earlier")
     add_filters(parser)
-    add_rows(parser)
+    rows.add_table(parser)
 
 
 def add_filters(parser: argparse.ArgumentParser) -> None:
@@ -58,12 +68,6 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
         which.add_argument(option, dest="filter", action="store_const", const=name, help=meaning)
 
 
-def add_rows(parser: argparse.ArgumentParser) -> None:
-    """How rows are printed."""
-    add_json(parser)
-    parser.add_argument("--no-header", action="store_true", help="rows only")
-
-
 def count(words: str) -> int:
     """A number that is not negative."""
     if not (words.isascii() and words.isdigit()):
@@ -71,39 +75,58 @@ def count(words: str) -> int:
     return int(words)
 
 
-MOMENTS = "2026-11-22, 2026-11, 2026, 3d, 2w, 12h, today"
-
-
 def moment(words: str) -> float:
     """Seconds since 1970 of a date, a month, a year, a time, or so long ago (`3d`, `12h`, `today`)."""
-    import re
-    import time
-    from datetime import datetime, timedelta
+    from footsteps.reader import times
 
-    units = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
-    back = re.fullmatch(r"(\d+)\s*(s|min|m|h|d|w)(?:\w* ago)?", words.strip())
-    if back:
-        return time.time() - int(back[1]) * units[back[2]]
-    midnight = datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
-    if words in ("today", "yesterday"):
-        return (midnight - timedelta(days=words == "yesterday")).timestamp()
-    begins = words + "-01-01"[len(words) - 4 :] if re.fullmatch(r"\d{4}(-\d\d)?", words, re.ASCII) else words
-    try:
-        return datetime.fromisoformat(begins).timestamp()
-    except (ValueError, OverflowError):
-        raise argparse.ArgumentTypeError(f"cannot read {words!r} as a time: {MOMENTS} would do") from None
+    when = times.moment(words)
+    if when is None:
+        raise argparse.ArgumentTypeError(f"cannot read {words!r} as a time: {times.TIMES_SAID} would do")
+    return when
 
 
 def list_runs(args: argparse.Namespace) -> int:
     """`footsteps list`: the newest runs; 1 if there are none."""
     from footsteps.reader import search
 
-    given = [*args.roots, *args.root]
-    roots = roots_of(given) if given else runs.default_roots()[:1]
+    usual = runs.default_roots()[:1]
+    names, places = sorted_out(args.names, usual)
+    roots = roots_of([*places, *(args.root or [])]) if places or args.root else usual
     problems: list[Problem] = []
+    all_at_once = args.sort or args.group_by or args.reverse or names
     keep = FILTERS[args.filter] if args.filter else None
-    found = search.newest(roots, args.n, args.since, keep, problems=problems, watch=render.progress)
-    return print_runs(args, found, problems, f"no runs in {runs.said(roots)}{elsewhere(roots, 'list')}")
+    if args.before != float("inf"):
+        keep = lambda run: run.start < args.before and (not args.filter or FILTERS[args.filter](run))  # noqa: E731
+    most = None if all_at_once else args.n
+    found = search.newest(roots, most, args.since, keep, problems=problems, watch=render.progress)
+    if names:
+        found = those_of(found, names, roots)
+    none = f"no runs in {runs.said(roots)}{elsewhere(roots, 'list')}"
+    return rows.print_runs(args, found, problems, none, most=args.n)
+
+
+def sorted_out(words: Sequence[str], roots: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Words that name runs, and those that are directories in which to look for runs."""
+    names: list[str] = []
+    places: list[str] = []
+    for word in words:
+        known = any(os.path.lexists(os.path.join(root, word)) for root in roots) and word.strip("./")
+        (places if os.path.isdir(word) and not known else names).append(word)
+    return names, places
+
+
+def those_of(found: list[Run], names: Sequence[str], roots: Sequence[str]) -> list[Run]:
+    """The runs among those found that the names mean, still the newest first."""
+    from footsteps.reader import search, selection
+
+    every = found or list(search.known(roots))
+    try:
+        wanted = set(selection.several(names, roots, every, wide=True))
+    except FootstepsError as error:
+        if any(os.sep in name for name in names):
+            raise FootstepsError(error.message, "footsteps list DIRECTORY") from None
+        raise
+    return [run for run in found if run in wanted]
 
 
 def elsewhere(roots: Sequence[str], command: str) -> str:
@@ -122,58 +145,6 @@ FILTERS: dict[str, Callable[[Run], bool]] = {
 }
 
 
-def print_runs(args: argparse.Namespace, found: Sequence[Run], problems: Iterable[Problem], none: str) -> int:
-    """The rows of some runs in the form that was asked for; 1 and a sentence if there are none."""
-    if args.json:
-        render.print_json({key: getattr(run, key) for key in SUMMARY} for run in found)
-    elif found:
-        from footsteps.reader import expressions
-
-        read = render.progress(found, "reading runs", len(found))
-        rows = [{**row_of(run), **parameters_of(run)} for run in read]
-        render.print_table(columns_of(expressions.varying(found)), rows, not args.no_header)
-    complain(problems, found)
-    if not found:
-        render.talk(f"footsteps: {none}")
-    return DONE if found else NO
-
-
-def columns_of(names: Sequence[str]) -> list[render.Column]:
-    """The columns of a list of runs in which parameters of these names differ."""
-    column = render.Column
-    return [
-        column("name", color=lambda _: "bold"),
-        column("started", show=lambda when: render.ago(when) if when else ""),
-        column("status", color=lambda status: render.STATUS_COLORS.get(status, "")),
-        column("took", show=render.span, right=True),
-        column("code", show=short_code, color=lambda _: "dim"),
-        *(column(PARAMETER + name, name, extra=True) for name in names),
-    ]
-
-
-PARAMETER = "="  # before a parameter's key in a row: one may be called `name`
-
-
-def row_of(run: Run) -> dict[str, Any]:
-    """What a list says of a run itself."""
-    return {
-        "name": run.name, "started": run.started, "status": run.status, "took": run.duration,
-        "code": (run.code_id or run.commit) + ("+" if run.changed else ""),
-    }  # fmt: skip
-
-
-def short_code(code: str) -> str:
-    """The beginning of a code id, enough to tell it from others, with its mark."""
-    return code.rstrip("+")[:8] + "+" * code.endswith("+")
-
-
-def parameters_of(run: Run) -> dict[str, Any]:
-    """What a list says of a run's arguments and recorded values."""
-    from footsteps.reader import expressions
-
-    return {PARAMETER + name: value for name, value in expressions.parameters(run).items()}
-
-
 def add_search(commands: Commands) -> None:
     """`footsteps search`."""
     parser = add_command(
@@ -182,38 +153,171 @@ def add_search(commands: Commands) -> None:
         "search",
         "find runs by what was recorded",
         examples="""\
-  footsteps search 'lr<=0.01' optimizer:sgd       both must hold
+  footsteps search 'lr<=0.01' optimizer=sgd       both must hold
+  footsteps search lr=0.1 OR lr=0.2               one of them
   footsteps search unet --exclude status:failed   a word anywhere, and not these
-  footsteps search 'package.numpy<2' 'started>=2026-11'""",
+  footsteps search tag:paper 'started>last week' 'duration>1h'
+  footsteps search name:knee/ 'loss<0.1' --sort loss""",
         more="""\
-An EXPR is P:V or P==V (equal), 'P<V', 'P<=V', 'P>V', 'P>=V' (quote < and > for
-the shell), or a word, which is looked for in all names and values. P is the name
-of an argument or a recorded value, package.NAME, or one of
+An EXPR is P:V, P=V or P==V (equal), 'P<V', 'P<=V', 'P>V', 'P>=V' (quote < and >
+for the shell), or a word, which is looked for in all names and values. All must
+hold; OR between them means one of both sides. P is the name of an argument or a
+recorded value, package.NAME, or one of
 
   name status started ended duration exit_status exception code commit branch
-  changed hash_code command host user cwd python system job
+  changed hash_code command host user cwd python system job tag note
 
+A name may be a group (name:knee/) or a pattern (name:knee*); times are dates,
+march, monday, today, last week, 3d; durations 90s, 5m, 1h30m.
 Runs of footsteps 0.1 and LiteTracer's records are found as well.""",
     )
-    parser.add_argument("include", nargs="*", metavar="EXPR", help="all of these must hold")
+    parser.add_argument("include", nargs="*", default=[], metavar="EXPR", help="all of these must hold; OR between two")
     parser.add_argument(
-        "-e", "--exclude", nargs="+", action="extend", default=[], metavar="EXPR",
-        help="none of these may hold",
-    )  # fmt: skip
+        "-e", "--exclude", action="append", default=[], metavar="EXPR", help="this may not hold; can be given again"
+    )
     add_roots(parser)
-    add_rows(parser)
+    parser.add_argument("-n", type=count, metavar="N", help="only the first N")
+    rows.add_table(parser)
 
 
 def search_runs(args: argparse.Namespace) -> int:
     """`footsteps search`: the runs that match; 1 if there are none."""
-    from footsteps.reader import search
+    from footsteps.reader import expressions, search
 
-    if not args.include and not args.exclude:
+    alternatives = split_at_or(args.include)
+    if not any(alternatives) and not args.exclude:
         raise FootstepsError("nothing to search for", hint="footsteps search 'lr<=0.01' unet")
     problems: list[Problem] = []
     roots = roots_of(args.root)
-    found = search.search(roots, args.include, args.exclude, problems, render.progress)
-    nowhere = "" if found else search.unheard_of(roots, args.include)
-    why = f"has {nowhere}" if nowhere else "matches"
-    none = f"no run in {runs.said(roots)} {why}{elsewhere(roots, 'search --root')}"
-    return print_runs(args, found, problems, none)
+    every = [
+        run for wanted in alternatives for run in search.search(roots, wanted, args.exclude, problems, render.progress)
+    ]
+    found = runs.newest_first({run.directory: run for run in every}.values())
+    asked = [expressions.parse(each) for wanted in alternatives for each in wanted]
+    none = f"no run in {runs.said(roots)} {why_none(roots, asked, found)}{elsewhere(roots, 'search --root')}"
+    names = [each.name for each in asked if each.operator]
+    status = rows.print_runs(args, found, problems, none, asked=[n for n in names if has_value(found, n)], most=args.n)
+    for each in map(expressions.parse, args.exclude):
+        warn_of(each, roots)
+    return status
+
+
+def split_at_or(words: Sequence[str]) -> list[list[str]]:
+    """The expressions between OR's, each list of which all must hold: `a OR b c` is a, or b and c."""
+    alternatives: list[list[str]] = [[]]
+    for word in [part for each in words for part in or_apart(each)]:
+        if word == "OR":
+            alternatives.append([])
+        else:
+            alternatives[-1].append(word)
+    if len(alternatives) > 1 and not all(alternatives):
+        raise FootstepsError("an OR stands between two expressions", hint="footsteps search lr=0.1 OR lr=0.2")
+    return alternatives
+
+
+def or_apart(word: str) -> list[str]:
+    """`'lr=0.1 OR lr=0.2'`, quoted as one word, as three."""
+    parts = word.split(" OR ")
+    return [part for pair in zip(parts, ["OR"] * len(parts), strict=True) for part in pair][:-1]
+
+
+def has_value(found: Sequence[Run], name: str) -> bool:
+    """Whether a name is that of an argument or recorded value, or of a fact, of some run."""
+    from footsteps.reader import table
+
+    return any(table.value_of(run, name) not in (None, "") for run in found)
+
+
+def why_none(roots: Sequence[str], asked: Sequence[Expression], found: Sequence[Run]) -> str:
+    """Why nothing was found, with what would do where an expression can hold for no run."""
+    from footsteps.reader import expressions, search
+
+    if found:
+        return ""
+    nowhere = search.unheard_of(roots, [f"{each.name}{each.operator}{each.value}" for each in asked if each.operator])
+    reasons = [reason for reason in (expressions.impossible(each, runs.STATUSES) for each in asked) if reason]
+    if nowhere:
+        return f"has {nowhere}"
+    return f"matches: {reasons[0]}" if reasons else "matches"
+
+
+def warn_of(excluded: Expression, roots: Sequence[str]) -> None:
+    """A line where an expression excludes nothing because no run can be so."""
+    from footsteps.reader import expressions, search
+
+    reason = expressions.impossible(excluded, runs.STATUSES)
+    if reason and not any(map(excluded.concerns, search.names_below(roots))):
+        render.talk(render.escaped(f"footsteps: --exclude left out nothing: {reason}"))
+
+
+# ---------------------------------------------------------------------------------------------
+# Several runs side by side
+# ---------------------------------------------------------------------------------------------
+
+
+def add_compare(commands: Commands) -> None:
+    """`footsteps compare`."""
+    parser = add_command(
+        commands,
+        compare_runs,
+        "compare",
+        "show several runs side by side",
+        examples="""\
+  footsteps compare unet-1 unet-2 unet-3
+  footsteps compare 'knee/*' --table | less""",
+        more="""\
+A column for each run, a row for each argument, recorded value and fact of the
+run in which they differ. `diff` tells all that differs between two, with the
+patch of their code.""",
+    )
+    parser.add_argument("names", nargs="+", metavar="RUN", help="names, groups, patterns")
+    add_roots(parser)
+    parser.add_argument("--all", action="store_true", help="also what is the same in all of them")
+    rows.add_output(parser)
+
+
+COMPARED = ("status", "started", "duration", "exception", "commit", "code_id", "branch", "host", "python", "tag")
+
+
+def compare_runs(args: argparse.Namespace) -> int:
+    """`footsteps compare`: a table of what differs; 1 if nothing does."""
+    from footsteps.reader import table
+
+    found = chosen_several(args.names, args.root)
+    if len(found) < 2:
+        raise FootstepsError(f"there is only {found[0].name!r} to compare", "footsteps compare RUN RUN ...")
+    names = {name: [table.value_of(run, name) for run in found] for name in compared_names(found)}
+    differing = {n: values for n, values in names.items() if args.all or len(set(map(repr, values))) > 1}
+    groups = {run.name.rpartition("/")[0] for run in found}
+    prefix = f"{next(iter(groups))}/" if len(groups) == 1 and groups != {""} else ""
+    printed = [{"": name, **dict(zip(map(str, range(len(found))), shown_values(name, v), strict=True))}
+               for name, v in differing.items()]  # fmt: skip
+    columns = [render.Column("", prefix or "run", color=lambda _: "cyan")]
+    columns += [render.Column(str(n), run.name[len(prefix) :], right=True) for n, run in enumerate(found)]
+    objects = [
+        {"name": name, "values": dict(zip((r.name for r in found), values, strict=True))}
+        for name, values in differing.items()
+    ]
+    rows.print_rows(args, objects, columns, printed)
+    if not differing:
+        render.talk("footsteps: no difference was found")
+    return DONE if differing else NO
+
+
+def compared_names(found: Sequence[Run]) -> list[str]:
+    """What runs are compared by: arguments, recorded values, facts, packages."""
+    from footsteps.reader import expressions
+
+    values = dict.fromkeys(name for run in found for name in expressions.parameters(run))
+    return [name for name in dict.fromkeys([*values, *COMPARED]) if name != "name"]
+
+
+def shown_values(name: str, values: Sequence[Any]) -> list[str]:
+    """Values of one name as a person reads them; in a pipe as they are."""
+    how: dict[str, Callable[[Any], str]] = {
+        "started": rows.when,
+        "duration": render.span,
+        "commit": rows.short,
+        "code_id": rows.short,
+    }
+    return [how.get(name, render.figure)(value) if value is not None else "" for value in values]

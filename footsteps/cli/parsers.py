@@ -16,7 +16,7 @@ from footsteps.recorder.format import OUTPUT_ROOT, VERSION, FootstepsError
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any, NoReturn
 
     from footsteps.reader.formats import Problem
@@ -32,31 +32,44 @@ COMMANDS = {
     "search": "listing",
     "show": "showing",
     "path": "showing",
+    "compare": "listing",
     "diff": "comparing",
+    "plot": "plotting",
+    "watch": "watching",
+    "note": "noting",
+    "tag": "noting",
     "trace": "comparing",
     "verify": "reproducing",
     "restore": "reproducing",
     "rerun": "reproducing",
     "export": "chains",
     "view": "viewing",
+    "rm": "cleaning",
+    "du": "cleaning",
+    "help": "helping",
     "completion": "completion",
     "complete": "completion",
 }
+HIDDEN = {"complete"}
 EPILOG = """\
 A RUN is named by its name (`unet-3`, `exp/unet-3`), by a path, by a prefix
 that fits one run only, by its hash_code, id or code id, or by `@`: the newest;
-`@~1` is the one before it.
+`@~1` is the one before it. Where several runs may stand: a group (`knee/`), a
+pattern (`'knee/*'`). Runs are looked for in results/ here or in a folder above,
+in FOOTSTEPS_ROOT, or where `[tool.footsteps] root = "..."` in pyproject.toml or
+setup.cfg says.
 
 exit status:
   0    done
-  1    a meaningful no: they differ, none was found, it is not the same
-  2    wrong usage, or a trouble that the message tells how to end
+  1    no: they differ, none was found, it is not the same
+  2    wrong usage, or something that you can mend as the message says
   3    a mistake in footsteps itself
-  130  interrupted    141  the reader of a pipe has gone
+  130  interrupted    141  whoever read the pipe has ended
 
 Tables are for terminals; in a pipe the same rows are values between tabs.
+PAGER (default: less) shows what is longer than the terminal.
 NO_COLOR=1 takes the colours away; FORCE_COLOR=1 brings those of patches into a
-pipe."""
+pipe. `footsteps help COMMAND`; `footsteps help format`: the files of a record."""
 
 
 class Help(argparse.HelpFormatter):
@@ -75,12 +88,16 @@ class Help(argparse.HelpFormatter):
 class Parser(argparse.ArgumentParser):
     """argparse without abbreviations, with examples as they were written, and with hints."""
 
+    commands: Commands
+
     def __init__(self, **words: Any) -> None:
         words.setdefault("formatter_class", Help)
         super().__init__(allow_abbrev=False, **words)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Nothing is left over for the parser above: the hint must name the command that does not know it."""
+        """Options are taken anywhere. Nothing is left over for the parser above: the hint must name the command."""
+        if args is not None and self._subparsers is None and "-" in self.prefix_chars:
+            args = options_first(args, self._option_string_actions)
         found, unknown = super().parse_known_args(args, namespace)
         if unknown:
             option = unknown[0].partition("=")[0]
@@ -98,8 +115,30 @@ class Parser(argparse.ArgumentParser):
 
         wrong = re.search(r"argument COMMAND: invalid choice: '([^']*)'", message)
         if wrong:
-            message = f"no command {wrong[1]!r}{runs.guess(wrong[1], COMMANDS)}"
+            message = f"no command {wrong[1]!r}{runs.guess(wrong[1], set(COMMANDS) - HIDDEN)}"
         raise FootstepsError(message, hint=f"{self.prog} --help")
+
+
+def options_first(words: Sequence[str], known: Mapping[str, Any]) -> list[str]:
+    """The words with options, and their values, before all others: argparse takes arguments only in one piece.
+
+    What follows an option is its value also where it begins with a dash: `--sort -loss`. A word such as `-dash`,
+    which is no option, is an argument: a run may be called so.
+    """
+    options: list[str] = []
+    others: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        if word == "--":
+            others += rest
+        elif not word.startswith("-") or word == "-" or (word[1] != "-" and len(word) > 2 and word[:2] not in known):
+            others.append(word)
+        elif word in known and known[word].nargs is None:
+            value = next(rest, None)
+            options += [word] if value is None else [f"{word}={value}" if word.startswith("--") else f"{word}{value}"]
+        else:
+            options.append(word)
+    return [*options, "--", *others] if any(word.startswith("-") for word in others) else [*options, *others]
 
 
 def make_parser(first: str = "") -> Parser:
@@ -110,7 +149,7 @@ def make_parser(first: str = "") -> Parser:
         epilog=EPILOG,
     )
     parser.add_argument("--version", action="version", version=f"footsteps {VERSION}")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
+    commands = parser.commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
     for command in [first] if first in COMMANDS else COMMANDS:
         add_parser_of(command, commands)
     return parser
@@ -184,6 +223,15 @@ def chosen(selector: str, given: Sequence[str] | None = None) -> Run:
     back = selector.lstrip("@~") or str(len(selector) - 1)
     most = int(back) + 1 if selector.startswith("@") and back.isdecimal() else None
     return runs.select(selector, roots, search.known(roots, watch=render.progress, most=most))
+
+
+def chosen_several(words: Sequence[str], given: Sequence[str] | None = None, *, wide: bool = False) -> list[Run]:
+    """The runs that names, groups and patterns mean, below the roots of `--root` or the usual ones."""
+    from footsteps.reader import search, selection
+
+    roots = roots_of(given)
+    roots = roots if given else roots[:1]
+    return selection.several(words, roots, list(search.known(roots, watch=render.progress)), wide=wide)
 
 
 def complain(problems: Iterable[Problem], about: Iterable[Run] = ()) -> None:

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     Item = TypeVar("Item")
 
 __all__ = [
-    "Column", "Screen", "ago", "brief", "escaped", "let_go", "open_closed_streams", "print_json", "print_patch",
-    "print_path", "print_sections", "print_table", "print_text", "progress", "size", "span", "talk",
+    "Column", "Screen", "ago", "are_numbers", "brief", "escaped", "figure", "let_go", "open_closed_streams",
+    "print_document", "print_json", "print_patch", "print_path", "print_sections", "print_table", "print_text",
+    "progress", "size", "span", "talk",
 ]  # fmt: skip
 
 COLORS = {
@@ -122,9 +123,13 @@ def cells(words: str) -> int:
     """How many cells of a terminal the text takes."""
     if words.isascii():
         return len(words)
-    from prompt_toolkit.utils import get_cwidth
+    try:
+        import wcwidth  # comes with prompt_toolkit, and takes a quarter of its time
+    except ImportError:
+        from prompt_toolkit.utils import get_cwidth
 
-    return int(get_cwidth(words))
+        return int(get_cwidth(words))
+    return int(max(0, wcwidth.wcswidth(words)))
 
 
 def cut(words: str, room: int, dots: str) -> str:
@@ -206,6 +211,17 @@ def brief(value: object) -> str:
     return json.dumps(value)
 
 
+def figure(value: object) -> str:
+    """A value for a table: floats with five significant digits, all else as `brief` has it."""
+    return f"{value:.5g}" if isinstance(value, float) else brief(value)
+
+
+def are_numbers(values: Iterable[object]) -> bool:
+    """Whether all values that are there are numbers, which are told by their last digits: right-aligned."""
+    there = [value for value in values if value not in (None, "")]
+    return bool(there) and all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in there)
+
+
 # ---------------------------------------------------------------------------------------------
 # Tables
 # ---------------------------------------------------------------------------------------------
@@ -232,10 +248,22 @@ class Column:
         self.extra, self.right = extra, right
 
 
-def print_table(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]], header: bool = True) -> None:
-    """The rows for whoever reads: a table on a terminal, TSV with a header line in a pipe."""
+def print_table(
+    columns: Sequence[Column],
+    rows: Sequence[Mapping[str, Any]],
+    header: bool = True,
+    *,
+    table: bool = False,
+    more: str = "",
+) -> None:
+    """The rows for whoever reads: a table on a terminal, TSV with a header line in a pipe.
+
+    table: a table in a pipe too; more: how to see what there is no room for.
+    """
     screen = Screen()
-    if not screen.terminal:
+    if table and not screen.terminal:
+        screen.width = columns_of(sys.stderr)  # `| less`: the terminal is still there
+    if not screen.terminal and not table:
         lines: list[Sequence[str]] = [[escaped(brief(row.get(c.key))) for c in columns] for row in rows]
         for line in [[escaped(c.title) for c in columns], *lines] if header else lines:
             screen.say("\t".join(line))
@@ -250,7 +278,8 @@ def print_table(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]], he
         colors = [c.color(row.get(c.key)) if c.color else "" for c in columns]
         screen.say(line_of(columns, list(zip(words, colors, strict=True)), widths, screen))
     if gone:
-        talk(hint=cut(escaped(f"no room for: {', '.join(gone)}"), screen.width, screen.dots))
+        room = screen.width - len(more)
+        talk(hint=cut(escaped(f"no room for: {', '.join(gone)}"), room, screen.dots) + more)
 
 
 def fitting(columns: Sequence[Column], shown: list[list[str]], room: int) -> list[int]:
@@ -353,16 +382,29 @@ def wrapped(words: str, room: int) -> Iterator[str]:
 # ---------------------------------------------------------------------------------------------
 
 
+def print_document(values: Iterable[object]) -> None:
+    """One JSON document: an array, a line for each of its values."""
+    print("[", end="")
+    for number, value in enumerate(values):
+        print("\n" if not number else ",\n", end="")
+        print(as_json(value), end="")
+    print("\n]")
+
+
 def print_json(values: Iterable[object]) -> None:
     """One JSON value a line, in ASCII, so that it is the same in every locale; nan and inf as "nan" and "inf"."""
+    for value in values:
+        print(as_json(value))
+
+
+def as_json(value: object) -> str:
+    """A value as JSON in ASCII on one line; see `sayable`."""
     import json
 
-    for value in values:
-        try:
-            line = json.dumps(value, default=repr, allow_nan=False)
-        except ValueError:
-            line = json.dumps(sayable(value), default=repr)
-        print(line)
+    try:
+        return json.dumps(value, default=repr, allow_nan=False)
+    except ValueError:
+        return json.dumps(sayable(value), default=repr)
 
 
 def sayable(value: object) -> object:
@@ -409,6 +451,9 @@ def patch_color(line: str) -> str:
 
 def talk(*lines: str, hint: str = "") -> None:
     """Lines for the person, on stderr; a hint only if it is a person who reads."""
+    if held:
+        held[-1].append((lines, hint))
+        return
     screen = Screen(sys.stderr)
     try:
         for line in lines:
@@ -417,6 +462,9 @@ def talk(*lines: str, hint: str = "") -> None:
             screen.say(screen.paint(hint, "dim"))
     except OSError:  # nobody hears it: the answer and the exit status are as they would be
         let_go(sys.stderr)
+
+
+held: list[list[tuple[tuple[str, ...], str]]] = []  # talk that waits until a pager has ended; see `pager`
 
 
 def open_closed_streams() -> None:

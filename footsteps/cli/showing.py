@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from footsteps.cli import render
+from footsteps.cli.pager import add_no_pager, paged
 from footsteps.cli.parsers import DONE, add_command, add_json, add_roots, add_run, chosen, complain
 from footsteps.reader import formats
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from footsteps.cli.parsers import Commands
     from footsteps.reader.runs import Run
+    from footsteps.reader.series import Series
 
     Pairs = list[tuple[str, Any]]
 
@@ -36,20 +38,22 @@ def add_show(commands: Commands) -> None:
     what.add_argument("--files", action="store_true", help="the files of its code that were kept")
     what.add_argument("--diff", action="store_true", help="its uncommitted changes as a patch")
     add_json(parser)
+    add_no_pager(parser)
 
 
 def show(args: argparse.Namespace) -> int:
     """`footsteps show`: everything, the kept files, or the patch."""
     run = chosen(args.run, args.root)
-    if args.files:
-        print_files(run, args.json)
-    elif args.diff and not args.json:
-        render.print_patch(run.diff)
-    elif args.json:
-        patch = {"diff": run.diff.decode("utf-8", "surrogateescape")} if args.diff else {}
-        render.print_json([{**run.everything(), **patch}])
-    else:
-        render.print_sections(report(run))
+    with paged(args):
+        if args.files:
+            print_files(run, args.json)
+        elif args.diff and not args.json:
+            render.print_patch(run.diff)
+        elif args.json:
+            patch = {"diff": run.diff.decode("utf-8", "surrogateescape")} if args.diff else {}
+            render.print_json([{**run.everything(), **patch}])
+        else:
+            render.print_sections(report(run))
     complain([], [run])
     return DONE
 
@@ -63,7 +67,7 @@ def print_files(run: Run, as_json: bool) -> None:
         for file in repository[key]
     ]
     if as_json:
-        render.print_json(rows)
+        render.print_document(rows)
         return
     columns = [
         render.Column("state"),
@@ -81,7 +85,7 @@ def report(run: Run) -> list[tuple[str, Pairs]]:
     return [
         ("", head_of(run)),
         ("arguments", [*formats.flat(run.arguments).items()]),
-        ("recorded", [*formats.flat(run.recorded).items()]),
+        ("recorded", recorded_of(run)),
         *((title_of(repository), code_of(repository)) for repository in run.repositories),
         ("python", python_of(run)),
         ("machine", machine_of(run)),
@@ -117,8 +121,11 @@ def head_of(run: Run) -> Pairs:
     return [
         ("run", run.name),
         ("status", run.status + code),
+        ("tags", " ".join(run.tags)),
+        *(("note", f"{each['note']}  ({each['user']}, {each['time'][:10]})") for each in run.notes),
         ("exception", f"{raised.get('type')}: {raised.get('message')}{where}" if raised else ""),
         ("started", run.started),
+        *((f"session {n}", said_session(each)) for n, each in enumerate(run.sessions, 1) if len(run.sessions) > 1),
         ("took", render.span(run.duration)),
         ("command", run.command),
         ("directory", run.directory),
@@ -130,6 +137,28 @@ def head_of(run: Run) -> Pairs:
         ("format", run.kind),
         ("footsteps", run.facts.get("footsteps")),
     ]
+
+
+def said_session(session: dict[str, Any]) -> str:
+    """One of several sessions: when, how it ended, its code."""
+    took = render.span(session["duration"]) if isinstance(session["duration"], float) else "no end recorded"
+    code = formats.text(session["commit"])[:7] or formats.text(session["code_id"])[:8]
+    return f"{session['started']}  {session['status'] or ''}  {took}  {code}"
+
+
+def recorded_of(run: Run) -> Pairs:
+    """The recorded values; of a series the last, how many there are, the least and the greatest."""
+    series = run.all_series
+    return [(name, said_series(series[name]) if name in series else value)
+            for name, value in formats.flat(run.recorded).items()]  # fmt: skip
+
+
+def said_series(series: Series) -> str:
+    """A series in words: `0.0203 (50 steps, least 0.0198, greatest 1.1)`."""
+    words = [
+        f"{word} {render.figure(value)}" for word, value in (("least", series.least), ("greatest", series.greatest))
+    ]
+    return f"{render.figure(series.last)} ({len(series)} steps, {', '.join(words)})"
 
 
 def title_of(repository: dict[str, Any]) -> str:

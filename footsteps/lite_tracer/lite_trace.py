@@ -83,7 +83,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _answer(args: argparse.Namespace) -> int:
-    wanted, unwanted = [*map(expressions.parse, args.include)], [*map(expressions.parse, args.exclude)]
+    wanted, unwanted = (
+        [expressions.parse(each, single=False) for each in given] for given in (args.include, args.exclude)
+    )
     problems: list[formats.Problem] = []
     every = [(run, _facts(run)) for run in search.known([args.lt_dir], problems) if run.hash_code]
     found = [

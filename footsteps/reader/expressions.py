@@ -5,16 +5,17 @@
     >>> expressions.matches(runs.select("unet-3"), condition)
     True
 
-An expression is `P:V` or `P==V` (equal), `P<V`, `P<=V`, `P>V`, `P>=V`, or a bare word, which is
+An expression is `P:V`, `P=V` or `P==V` (equal), `P<V`, `P<=V`, `P>V`, `P>=V`, or a bare word, which is
 looked for in all names and values, whatever its case. P is an argument, a recorded value, one of
 FACTS, or `package.<name>`; the last part of a dotted name will do (`lr` for `optimizer.lr`), and
-`-` is `_`.
+`-` is `_`. Names of runs may end in a slash (all of a group) or hold `*`; times and durations are as people say them.
 """
 
 from __future__ import annotations
 
 import re
 
+from footsteps.reader import times
 from footsteps.reader.formats import flat, mapping, text, version_key
 from footsteps.recorder.format import FootstepsError
 
@@ -35,7 +36,11 @@ PACKAGE = "package."
 
 IDS = ("id", "code_id", "commit", "hash_code", "base_hash_code", "git_label")
 TIMES = ("started", "ended")
-ALIASES = {"code": "code_id", "hash": "hash_code", "date": "started", "when": "started"}
+ALIASES = {
+    "code": "code_id", "hash": "hash_code", "date": "started", "when": "started", "took": "duration",
+    "tags": "tag", "notes": "note", "group": "name",
+}  # fmt: skip
+EQUAL = (":", "=", "==")
 
 
 def exception_of(run: Run) -> str | None:
@@ -69,6 +74,8 @@ FACTS: dict[str, Callable[[Run], Any]] = {
     "python": lambda run: mapping(run.facts.get("python")).get("version"),
     "system": lambda run: mapping(run.facts.get("platform")).get("system"),
     "job": lambda run: said(mapping(run.facts.get("process")).get("job")),
+    "tag": lambda run: run.tags,
+    "note": lambda run: "\n".join(each["note"] for each in run.notes),
 }
 
 
@@ -110,6 +117,12 @@ class Expression:
         name = plain(name)
         self.name, self.operator, self.value = ALIASES.get(name, name), operator, value
         self.number, self.folded = number(value), value.casefold()
+        if self.name == "duration":
+            self.number = times.duration(value)
+        elif self.name in TIMES:
+            self.value = times.iso_prefix(value)
+            if operator in EQUAL and "T" in self.value and not value[:4].isdigit():  # `started:3d`: since then
+                self.operator = ">="
 
     def __repr__(self) -> str:
         return f"<Expression {self.name}{self.operator}{self.value}>"
@@ -126,12 +139,14 @@ class Expression:
         if not self.operator:
             named = name not in FACTS and self.folded in name.casefold()
             return named or self.folded in said(value).casefold()
+        if name in WORDED and isinstance(value, str):
+            return self.operator in EQUAL and WORDED[name](self, value)
         if isinstance(value, (list, tuple)):
-            whole = self.operator in (":", "==") and said(value) in (self.value, without_brackets(self.value))
+            whole = self.operator in EQUAL and said(value) in (self.value, without_brackets(self.value))
             return whole or any(self.holds(name, item) for item in value)
         if value is None or value == "":
-            return self.operator in (":", "==") and self.folded in ("", "none", "null")
-        if self.operator in (":", "=="):
+            return self.operator in EQUAL and self.folded in ("", "none", "null")
+        if self.operator in EQUAL:
             return self.equals(name, value)
         return self.compares(name, value)
 
@@ -161,15 +176,51 @@ class Expression:
         return ordered(left, self.operator, self.number)
 
 
-def parse(expression: str) -> Expression:
-    """An expression as it is typed. Raises FootstepsError, with what would do, if it is none."""
+def names_run(asked: Expression, value: Any) -> bool:
+    """Whether a run's name is the one asked for, lies in that group (`knee/`), or fits `knee*`."""
+    name, wanted = said(value), asked.value
+    if wanted.endswith("/"):
+        return name.startswith(wanted)
+    return name == wanted or fits_glob(name, wanted)
+
+
+def fits_glob(name: str, wanted: str) -> bool:
+    """Whether a name fits a pattern with `*`, `?` or `[...]`; text without them fits nothing here."""
+    from fnmatch import fnmatchcase
+
+    return is_glob(wanted) and fnmatchcase(name, wanted)
+
+
+def is_glob(words: str) -> bool:
+    """Whether the words are a pattern of names."""
+    return any(mark in words for mark in "*?[")
+
+
+# Facts that are asked for in a way of their own: one tag of several, words in a note, a group of runs.
+WORDED: dict[str, Callable[[Expression, Any], bool]] = {
+    "name": names_run,
+    "tag": lambda asked, value: asked.value in (said(value), *said(value).split()),
+    "note": lambda asked, value: bool(asked.folded) and asked.folded in said(value).casefold(),
+}
+
+
+def parse(expression: str, *, single: bool = True) -> Expression:
+    """An expression as it is typed. Raises FootstepsError, with what would do, if it is none.
+
+    single: whether `lr=0.1` is one, which LiteTracer's own command does not know.
+    """
     found = re.search(r"==|<=|>=|<|>|:|=", expression)
     if not found:
         if expression.strip():
             return Expression("", "", expression.strip())
         raise FootstepsError("cannot read an empty expression", hint=HINT)
     name, operator, value = expression[: found.start()], found[0], expression[found.end() :]
-    if operator == "=" or not name.rstrip("! ") or name.endswith("!") or not plausible(operator, value):
+    if (
+        (operator == "=" and not single)
+        or not name.rstrip("! ")
+        or name.endswith("!")
+        or not plausible(operator, value)
+    ):
         raise FootstepsError(f"cannot read {expression!r}: {problem_of(name, found[0], value)}", hint=HINT)
     return Expression(name.strip(), operator, value.strip())
 
@@ -179,7 +230,7 @@ HINT = "lr:0.1, lr<=0.1, optimizer==sgd, 'package.numpy<2', or a word"
 
 def plausible(operator: str, value: str) -> bool:
     """Whether a value can stand behind the operator (`<` wants one, `a<>b` is none, `pad:<pad>` is one)."""
-    if operator in (":", "=="):
+    if operator in EQUAL:
         return not re.match(r"=|[<>]=?[\s\d.+-]", value)
     return bool(value.strip()) and not value.startswith(("=", "<", ">"))
 
@@ -198,6 +249,23 @@ def problem_of(name: str, operator: str, value: str) -> str:
 def comparison_for(name: str, value: str) -> str:
     """What was meant by `lr=3` or `lr=<3`."""
     return f"{name}{value[0]}={value[1:]}" if value.startswith(("<", ">")) else f"{name}=={value}"
+
+
+def impossible(asked: Expression, statuses: Sequence[str]) -> str:
+    """Why no fact of a run can be as asked, with what would do; "" if one can: what was recorded may be called so."""
+    value = asked.value
+    if asked.name == "status" and asked.operator and value not in statuses:
+        return f"no run has the status {value!r}; there are: {', '.join(statuses)}"
+    if asked.name in TIMES and asked.operator and not value[:1].isdigit():
+        return f"{value!r} is no time; use one such as {times.TIMES_SAID}"
+    if asked.name == "duration" and asked.operator and asked.number is None:
+        return f"{value!r} is no duration; use one such as {times.DURATIONS_SAID}"
+    comparing = asked.operator not in ("", *EQUAL) and not is_version(asked.name) and asked.name not in TIMES
+    if asked.name in WORDED and comparing:
+        return f"{asked.name} is text, which is not compared with {asked.operator}; use {asked.name}:{value}"
+    if comparing and asked.number is None and not asked.name.startswith(PACKAGE):
+        return f"{value!r} is no number that {asked.name} could be compared with ({asked.operator})"
+    return ""
 
 
 def matches(run: Run, *expressions: Expression) -> bool:

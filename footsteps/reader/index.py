@@ -11,10 +11,12 @@ import time
 from contextlib import contextmanager
 
 from footsteps.reader.expressions import (
+    EQUAL,
     FACTS,
     IDS,
     PACKAGE,
     TIMES,
+    WORDED,
     Expression,
     is_version,
     parameters,
@@ -23,8 +25,9 @@ from footsteps.reader.expressions import (
 )
 from footsteps.reader.formats import DAMAGED, Problem, kind_of, seconds, text
 from footsteps.reader.runs import OUTCOMES, Run, Walk, is_alive
-from footsteps.recorder.format import RECORD, RECORDED, from_json, hasher
+from footsteps.recorder.format import RECORDED, from_json, hasher
 from footsteps.recorder.machine import host_name
+from footsteps.recorder.resume import records_of
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
@@ -63,7 +66,7 @@ INDEX_FROM = 100  # runs, and directories that are none, below a root from which
 INSIDE_TO = 3_000  # up to so many runs, each finished one is looked at for changes on every call
 RECENT = 86400  # seconds; to a run begun or ended since then, other ranks may add after the first has ended it
 BYPASSED = "not used, an index that can't be kept"
-LAYOUT = 3  # of the tables; another one has another file
+LAYOUT = 4  # of the tables; another one has another file
 RACY = 2_000_000_000  # ns; what changed so shortly before it was read may change again unseen
 BATCH = 1000  # runs stored at once: a killed writer loses no more
 TABLES = f"""
@@ -477,7 +480,7 @@ def is_over(run: Run) -> bool:
     if run.outcome.get("status") in OUTCOMES or run.status == "died":
         return True
     if run.facts.get("process"):
-        return run.status != "running" and is_alive(run.facts) is False
+        return run.status != "running" and is_alive(run.last_facts) is False
     return run.start < time.time() - 60  # older formats are written at once
 
 
@@ -520,9 +523,9 @@ def hash_bytes(sha256: str) -> bytes | None:
 def narrowed(asked: Expression, name: str) -> tuple[str, dict[str, Any]]:
     """A condition in SQL that is true wherever the expression holds, and mostly only there."""
     values = {"words": encodable(asked.value), "number": asked.number, "length": len(asked.value)}
-    if is_version(name) or name in ("changed", "duration"):
+    if is_version(name) or name in ("changed", "duration", *WORDED):
         return "TRUE", {}
-    if asked.operator not in (":", "=="):
+    if asked.operator not in EQUAL:
         if name in TIMES:
             return f"(json OR substr(value, 1, :length) {asked.operator} :words)", values
         return f"(typeof(value) = 'text' OR value {asked.operator} :number)", values
@@ -589,16 +592,22 @@ def inode_of(path: str) -> int:
 def stamp_of(directory: str) -> str:
     """What changes when something is added to a run; "" while that is too fresh to rely on."""
     times = times_of(directory)
-    try:
-        size = os.stat(os.path.join(directory, RECORD, RECORDED)).st_size
-    except OSError:
-        size = -1
+    size = sum(size_of(os.path.join(record, RECORDED)) for record in records_of(directory))
     return "" if settled(max(map(int, times.split(":")))) < 0 else f"{times}:{size}"
 
 
 def times_of(directory: str) -> str:
     """When a run's directory and its record were last changed."""
-    return f"{group_time(directory) or 0}:{group_time(os.path.join(directory, RECORD)) or 0}"
+    latest = max(group_time(record) or 0 for record in records_of(directory))
+    return f"{group_time(directory) or 0}:{latest}"
+
+
+def size_of(path: str) -> int:
+    """The size of a file in bytes; -1 if it is not there."""
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return -1
 
 
 def is_small(root: str) -> bool:
@@ -608,6 +617,19 @@ def is_small(root: str) -> bool:
     walk = Walk(root, [])
     count = sum(1 for _ in islice(walk.runs(), INDEX_FROM))
     return count + len(walk.groups) < INDEX_FROM
+
+
+def look_again(run: Run) -> None:
+    """Have the index of a run's root, if there is one, read the run again at the next question: it has a new note."""
+    path = index_file(run.root)
+    if not os.path.exists(path):
+        return
+    try:
+        index = Index(run.root, path)
+        index.db.execute("UPDATE runs SET final = 0, stamp = '' WHERE path = ?", (index.below(run.directory),))
+        index.close()
+    except Exception:  # an older layout, locked, damaged: the record's time tells as well
+        pass
 
 
 def is_damage(error: Exception) -> bool:

@@ -38,10 +38,13 @@ from footsteps.reader.formats import (
     text,
     unique,
 )
+from footsteps.reader.notes import notes_in, tags_in
+from footsteps.reader.series import Series, all_series
 from footsteps.recorder.format import (
     BUNDLES_JSON,
     INFO,
     LATE_JSON,
+    NOTES,
     OUTCOME_JSON,
     OUTPUT_ROOT,
     RECORD,
@@ -51,6 +54,9 @@ from footsteps.recorder.format import (
     quote,
 )
 from footsteps.recorder.machine import host_name
+from footsteps.recorder.resume import records_of
+from footsteps.recorder.settings import configured_root, folders_up
+from footsteps.recorder.summary import DIFF
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
@@ -60,10 +66,12 @@ if TYPE_CHECKING:
 LT_RECORDS = "lt_records"
 BELOW_A_RUN = 3  # levels searched inside a run for one named `outer/inner`: artifacts lie there
 OUTCOMES = ("finished", "failed", "interrupted", "exited")
+STATUSES = (*OUTCOMES, "running", "died", "unknown")
 UNTOLD = -1  # no time at which a directory was last changed
 READ = (
     "name", "directory", "kind", "status", "started", "duration", "changed", "arguments",
     "argument_facts", "recorded", "repositories", "outcome", "inputs", "parents",
+    "tags", "notes",
 )  # fmt: skip
 STARTING = 60.0  # seconds in which a run's record comes into its directory
 ENDING = 10.0  # seconds within which a program that has told its outcome writes what it has left open
@@ -77,7 +85,8 @@ LOOP = "not followed, a link back to a folder above it"
 
 EMPTY: dict[str, Callable[[], object]] = {
     "str": str, "float": float, "bytes": bytes, "bool | None": lambda: None, "dict[str, Any]": dict,
-    "dict[str, str]": dict, "list[dict[str, Any]]": list,
+    "dict[str, str]": dict, "list[dict[str, Any]]": list, "list[str]": list, "list[dict[str, str]]": list,
+    "dict[str, Series]": dict, "int": int, "float | None": lambda: None, "str | None": lambda: None,
 }  # fmt: skip
 BAD = (ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, TypeError, ValueError)
 if TYPE_CHECKING:
@@ -171,14 +180,35 @@ class Run:
         return READERS[kind](self.directory, self.damage)
 
     @told
+    def records(self) -> list[str]:
+        """The record, and those of later sessions where the run was resumed, in order; see `recorder.resume`."""
+        return records_of(self.directory)
+
+    @told
+    def last_facts(self) -> dict[str, Any]:
+        """The content of run.json of the last session: the process that writes now."""
+        if len(self.records) == 1:
+            return self.facts
+        return read_object(os.path.join(self.records[-1], RUN_JSON), self.damage) or {}
+
+    @told
+    def sessions(self) -> list[dict[str, Any]]:
+        """An object for each time that the program ran here: started, status, duration, command, code_id, commit."""
+        if len(self.records) == 1:
+            return [session_of(self.facts, self.outcome)]
+        each = [[read_object(os.path.join(record, name), self.damage) or {} for name in (RUN_JSON, OUTCOME_JSON)]
+                for record in self.records]  # fmt: skip
+        return [session_of(facts, outcome) for facts, outcome in each]
+
+    @told
     def outcome(self) -> dict[str, Any]:
-        """How it ended and what it made (outcome.json); empty if it has not, or did not say."""
-        return read_object(os.path.join(self.record, OUTCOME_JSON), self.damage) or {}
+        """How it ended and what it made (outcome.json, of the last session); empty if it has not, or did not say."""
+        return read_object(os.path.join(self.records[-1], OUTCOME_JSON), self.damage) or {}
 
     @told
     def log(self) -> list[dict[str, Any]]:
         """The lines of recorded.jsonl in order: {"time", "kind", "pid", "values"}."""
-        return read_lines(os.path.join(self.record, RECORDED), self.damage)
+        return [line for each in self.records for line in read_lines(os.path.join(each, RECORDED), self.damage)]
 
     def logged(self, kind: str) -> dict[str, Any]:
         """The values appended under one kind, later ones over earlier ones."""
@@ -250,7 +280,11 @@ class Run:
     @told
     def inputs(self) -> list[dict[str, Any]]:
         """Files read: {path (absolute), size, mtime_ns, sha256 or None} or {directory, count}."""
-        return merged_inputs(self.record, self.damage)
+        each = [merged_inputs(record, self.damage) for record in self.records]
+        if len(each) == 1:
+            return each[0]
+        last = {repr((entry.get("path"), entry.get("directory"))): entry for entries in each for entry in entries}
+        return list(last.values())
 
     @told
     def parents(self) -> list[dict[str, Any]]:
@@ -258,7 +292,36 @@ class Run:
         late = [line.get("values") for line in self.log if line.get("kind") == "parent"]
         return unique([self.facts.get("parent"), *late], "directory")
 
+    @told
+    def all_series(self) -> dict[str, Series]:
+        """What the program recorded as a number more than once, whole, by dotted name."""
+        return {name: series for name, series in all_series(self.log).items() if len(series) > 1}
+
+    def series(self, name: str) -> Series:
+        """All values of one recorded name, with their steps; empty if it was never recorded as a number."""
+        return all_series(self.log).get(name, Series())
+
+    @told
+    def note_lines(self) -> list[dict[str, Any]]:
+        """The lines of notes.jsonl, as people added them later; see `footsteps.reader.notes`."""
+        return read_lines(os.path.join(self.record, NOTES), self.damage)
+
+    @told
+    def notes(self) -> list[dict[str, str]]:
+        """What people noted: {"time", "user", "host", "note"}, oldest first."""
+        return notes_in(self.note_lines)
+
+    @told
+    def tags(self) -> list[str]:
+        """The tags that people gave it."""
+        return tags_in(self.note_lines)
+
     # what follows from it
+
+    @property
+    def path(self) -> str:
+        """The run's directory, ending in a slash, as `output_dir` had it: `run.path + "weights.pt"`."""
+        return os.path.join(self.directory, "")
 
     @told
     def id(self) -> str:
@@ -325,10 +388,10 @@ class Run:
             return str(said)
         if not self.facts and did_not_start(self.directory):
             return "did not start"
-        lives = is_alive(self.facts)
+        lives = is_alive(self.last_facts)
         if lives is False and any(goes_on(line) for line in self.log):
             return "running"
-        if lives or lives is None or self.facts.get("outcome_expected") is not True:
+        if lives or lives is None or self.last_facts.get("outcome_expected") is not True:
             return "running" if lives else "unknown"
         return "died"
 
@@ -337,7 +400,7 @@ class Run:
         """Seconds it took, or has taken so far while it runs; None if it can't be known."""
         took = self.outcome.get("duration")
         if isinstance(took, (int, float)) and is_number(took):
-            return float(took)
+            return float(took) + sum(each["duration"] or 0.0 for each in self.sessions[:-1])
         if self.status != "running" or not self.start:
             return None
         import time
@@ -349,7 +412,8 @@ class Run:
         """The uncommitted changes as a patch, as git gave it; b"" if there were none."""
         if self.kind == "lite_tracer" or (self.kind == "arguments" and self.patch_file):
             return read_bytes(self.patch_file, self.damage)
-        return info_sections(os.path.join(self.directory, INFO), self.damage)[4]
+        whole = read_bytes(os.path.join(self.record, DIFF), self.damage)
+        return whole or info_sections(os.path.join(self.directory, INFO), self.damage)[4]
 
     @told
     def patch_file(self) -> str:
@@ -365,7 +429,15 @@ class Run:
         """All that is known as one JSON-able object: run.json's keys and, over them, ours."""
         own = {key: getattr(self, key) for key in READ}
         damage = [f"{problem.path}: {problem.detail or problem.kind}" for problem in self.damage]
-        return {**self.facts, **own, "damage": damage}
+        return {**self.facts, **own, "series": self.all_series, "sessions": self.sessions, "damage": damage}
+
+
+def session_of(facts: Mapping[str, Any], outcome: Mapping[str, Any]) -> dict[str, Any]:
+    """What is told of one session of a run."""
+    repositories = objects(facts.get("repositories")) or [{}]
+    known = {key: facts.get(key) for key in ("started", "command", "code_id")}
+    ended = {key: outcome.get(key) for key in ("status", "duration")}
+    return {**known, **ended, "commit": repositories[0].get("commit")}
 
 
 # ---------------------------------------------------------------------------------------------
@@ -463,8 +535,28 @@ def start_ticks(pid: int) -> int | None:
 
 
 def default_roots(base: str = "") -> list[str]:
-    """The output root and lt_records below `base` (default: here), those of them that exist."""
-    wanted = [os.path.join(base, os.fspath(OUTPUT_ROOT)), os.path.join(base, LT_RECORDS)]
+    """The output root and lt_records below `base` (default: here), those of them that exist.
+
+    Without `base` the root is the one that is set (FOOTSTEPS_ROOT, pyproject.toml, setup.cfg), else results/ here,
+    or in the nearest folder above, as git finds its repository from a sub-folder.
+    """
+    if base:
+        return roots_in(base, OUTPUT_ROOT)
+    configured = configured_root()
+    if configured:
+        return roots_in("", configured)
+    return next(filter(None, (roots_in(folder, OUTPUT_ROOT) for folder in places_up())), [])
+
+
+def places_up() -> Iterator[str]:
+    """Here and the folders above: "", "..", "../.." as far as the repository reaches."""
+    above = list(folders_up(os.path.realpath(os.curdir)))
+    return (os.path.join(*[os.pardir] * number) if number else "" for number in range(len(above)))
+
+
+def roots_in(base: str, root: str) -> list[str]:
+    """The output root and lt_records below a folder, those of them that exist."""
+    wanted = [os.path.join(base, os.fspath(root)), os.path.join(base, LT_RECORDS)]
     return [root for root in wanted if os.path.isdir(root)]
 
 
@@ -606,7 +698,7 @@ def select(selector: str, roots: Sequence[str] | None = None, among: Iterable[Ru
         raise unknown(selector, runs, roots)
     if selector.startswith("@"):
         return nth_newest(selector, runs, roots)
-    for fits in (by_name_prefix, by_id):
+    for fits in (by_glob, by_name_prefix, by_id):
         found = fits(selector, runs)
         if found:
             return only(found, selector)
@@ -638,6 +730,15 @@ def nth_newest(selector: str, runs: list[Run], roots: Sequence[str]) -> Run:
         message = f"no run {selector!r}: {len(runs)} recorded in {said(roots)}"
         raise FootstepsError(message, hint="footsteps list")
     return newest_first(runs)[int(number)]
+
+
+def by_glob(selector: str, runs: list[Run]) -> list[Run]:
+    """Runs whose name fits a pattern with `*`, `?` or `[...]`."""
+    if not any(mark in selector for mark in "*?["):
+        return []
+    from fnmatch import fnmatchcase
+
+    return [run for run in runs if fnmatchcase(run.name, selector)]
 
 
 def by_name_prefix(selector: str, runs: list[Run]) -> list[Run]:
@@ -673,6 +774,9 @@ def only(found: list[Run], selector: str) -> Run:
 
 def unknown(selector: str, runs: list[Run], roots: Sequence[str]) -> FootstepsError:
     """The error for a selector that fits nothing, with the nearest names."""
+    inside = [run for run in runs if selector and run.directory.startswith(os.path.abspath(selector) + os.sep)]
+    if inside:
+        return FootstepsError(f"{selector!r} is a group of {len(inside)} runs", f"footsteps list {quote([selector])}")
     near = guess(selector, [run.name for run in runs], most=3, alike=0.5)
     return FootstepsError(f"no run {selector!r} in {said(roots)}{near}", hint="footsteps list")
 

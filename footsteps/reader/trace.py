@@ -19,7 +19,7 @@ from footsteps.reader import search
 from footsteps.reader.compare import artifacts_of
 from footsteps.reader.formats import kind_of, plain_file, sha256_of
 from footsteps.reader.runs import Run
-from footsteps.recorder.format import FootstepsError
+from footsteps.recorder.format import FootstepsError, quote
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
@@ -79,6 +79,8 @@ def trace(
     Raises FootstepsError if there is no such file.
     """
     if not os.path.isfile(path):
+        if kind_of(path):
+            raise FootstepsError(f"{path!r} is the directory of a run, no file", f"footsteps show {quote([path])}")
         raise FootstepsError(f"no file {path!r}", hint="footsteps trace FILE")
     found = Trace(path, os.path.getsize(path), sha256_of(path))
     made, read = Evidence(), Evidence()

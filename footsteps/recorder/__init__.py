@@ -22,15 +22,20 @@ OFFERED = {
     "path": "footsteps.recorder.outcome",
     "reads": "footsteps.recorder.inputs",
     "record": "footsteps.recorder.values",
+    "runs": "footsteps.reader.selection",
     "seed": "footsteps.recorder.randomness",
+    "table": "footsteps.reader.selection",
 }
 arguments.listen()
 randomness.follow()
+OFFERED.update(dict.fromkeys(("outputdir", "out_dir", "outdir", "output_directory", "output_path"), __name__))
 _STEPS = ("meet", "start", "fill", "begin", "end")
 
 
 def __getattr__(name: str) -> Any:
     module = "footsteps.recorder.steps" if name in _STEPS else OFFERED.get(name)
+    if module == __name__:
+        raise AttributeError(f"footsteps has no {name!r}; did you mean output_dir?")
     if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(module), name)

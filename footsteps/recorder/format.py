@@ -40,6 +40,7 @@ BUNDLES_JSON = "bundles.json"
 OUTCOME_JSON = "outcome.json"
 RECORDED = "recorded.jsonl"
 LATE_JSON = "late.json"
+NOTES = "notes.jsonl"
 SECTIONS = ("Command:", "System:", "Python:", "Git Hash:", "Uncommitted changes:", "Current working dir:")
 BUNDLE_REF = "refs/footsteps/commit"
 RUN_VARIABLE = "FOOTSTEPS_RUN"

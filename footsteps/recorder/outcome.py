@@ -40,12 +40,13 @@ from footsteps.recorder.secrets import mask
 
 from .inputs import _open, facts_of, inputs_file, tracker
 from .places import LINK, REGULAR, files_below, is_of_python, stat_kind
+from .summary import closing_lines
 from .values import figure_metadata
 from .wrappers import RECORDER_FOLDER, own_errors_dropped, without_ours
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from types import TracebackType
     from typing import Any
 
@@ -86,7 +87,7 @@ def path(name: str | os.PathLike[str]) -> str:
 
 def begin(run: Any) -> None:
     """Follow a run to its end, where this process tells it; else what this process has read is all there is to tell."""
-    run.figure_metadata = lambda: figure_metadata(run, "png")
+    run.figure_metadata = lambda kind: figure_metadata(run, kind)
     if not is_head_ending_it(run):
         run.endings.append(tracker.close)
         if run.job is not None and run.job.worker_of is None:
@@ -224,8 +225,8 @@ class RunMonitor:
         if not self.is_at(self.run.directory):
             found = self.found_beside(os.path.dirname(self.run.directory.rstrip(os.sep)))
             if found is not None:
+                self.run.record = os.path.join(found, os.path.relpath(self.run.record, self.run.directory))
                 self.run.directory = os.path.join(found, "")
-                self.run.record = os.path.join(found, RECORD)
 
     def found_beside(self, folder: str) -> str | None:
         """This run's directory in the folder where it was."""
@@ -312,7 +313,8 @@ class RunMonitor:
                 self.problems.append(f"files: not listed: {error}")
                 write_once(target, as_json(short))
             target = os.path.join(self.run.directory, INFO)
-            append(target, closing_section(facts), new=False)
+            more = self.attempt("summary", lambda: closing_lines(self.run)) or []
+            append(target, closing_section(facts, more), new=False)
         except OSError as error:
             self.problems[:] = [f"the outcome could not be written to {target}: {error.strerror or error}"]
 
@@ -445,9 +447,9 @@ def thread_pools() -> list[dict[str, Any]]:
     return found
 
 
-def closing_section(facts: Mapping[str, Any]) -> bytes:
-    """The outcome as the last section of info.txt; each line is one line, whatever it holds."""
-    lines = [outcome_line(facts)]
+def closing_section(facts: Mapping[str, Any], summary: Sequence[str] = ()) -> bytes:
+    """The outcome, arguments and results as the last section of info.txt; each a line, whatever it holds."""
+    lines = [outcome_line(facts), *summary]
     lines.append(f"ended {facts.get('ended')} after {facts.get('duration')} s")
     lines.append(f"CPU {facts.get('cpu')} s, peak memory {megabytes(facts.get('peak_memory'))}")
     if "artifacts" in facts:

@@ -56,6 +56,7 @@ from footsteps.recorder.machine import (
     user_name,
 )
 from footsteps.recorder.modules import watchers
+from footsteps.recorder.names import earlier_names, oddity
 from footsteps.recorder.processes import handle_lines, head_has_footsteps, process_row, started_by
 from footsteps.recorder.program import (
     announced,
@@ -67,7 +68,10 @@ from footsteps.recorder.program import (
     start_directory,
 )
 from footsteps.recorder.repository import MAX_FILE, UncommittedFiles
+from footsteps.recorder.resume import is_wanted, resume_or
 from footsteps.recorder.secrets import mask_arguments, masked, why_secret
+from footsteps.recorder.settings import in_repository, root_or_configured, wants_gitignore
+from footsteps.recorder.summary import DIFF, is_long, short_form
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -138,8 +142,10 @@ def meet(run: Any) -> None:
     run.default_name = lambda: ranks.name_of_head() or program_name()
     if "_ARGCOMPLETE" in os.environ:  # a shell that completes the program's options by running it
         raise SystemExit
+    _read_options(run)
     uncommitted, run.unattended = UncommittedFiles(run.root), is_unattended
-    run.remark = uncommitted.told
+    run.remark = lambda name: _remark(name, uncommitted.told())
+    run.earlier = lambda: earlier_names(run.root)
     try:
         ranks.meet(run)
     except (KeyboardInterrupt, SystemExit):
@@ -149,6 +155,22 @@ def meet(run: Any) -> None:
         uncommitted.stop()
     run.begun_at = f" (begun at {run.site})"
     run.handle_lines = handle_lines(run.id, run.name, run.maker)
+
+
+def _read_options(run: Any) -> None:
+    """Take the root that is set where the program gives none, and go on in an earlier run where that is wanted."""
+    unknown = sorted(set(run.options) - {"console", "resume"})
+    if unknown:
+        raise TypeError(f"initialize() got an unexpected keyword argument {unknown[0]!r}")
+    run.root, run.session = root_or_configured(run.root), ""
+    if is_wanted(run.options):
+        make = run.make
+        run.make = lambda: resume_or(make, run)
+
+
+def _remark(name: str, uncommitted: str) -> str:
+    """What is told below the question: what is odd in the name, how many files are uncommitted."""
+    return (f"   ({odd})" if (odd := oddity(name)) else "") + uncommitted
 
 
 def _end_program() -> None:
@@ -166,6 +188,10 @@ def _end_program() -> None:
 def start(run: Any) -> None:
     """Have git look at the code while the directory is made."""
     forget_packages()
+    odd = oddity(run.name)
+    if odd:
+        say(f"the name {run.name!r} {odd}")
+    run.root_is_new = not os.path.lexists(run.root)
     run.started = time.time()
     run.capture = CodeCapture(exclude=[run.root], shown=True, made=list(inputs.tracker.wrote))
     run.endings.append(run.capture.stop)  # if the directory can't be made
@@ -174,12 +200,13 @@ def start(run: Any) -> None:
 def fill(run: Any) -> None:
     """Write the record. Only what can't be written at all raises (OSError)."""
     run.id = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(run.started))}-{os.urandom(4).hex()}"
-    run.maker, run.record = os.getpid(), os.path.join(run.directory, RECORD)
+    run.maker, run.record = os.getpid(), os.path.join(run.directory, RECORD, *filter(None, [run.session]))
+    run.place = run.record if run.session else run.directory  # where people's copies go
     run.capture.exclude.append(run.directory.rstrip("/"))  # also where the root is no folder of its own
     os.mkdir(run.record)
     problems: list[str] = []
     facts = _facts(run, problems)
-    write(os.path.join(run.directory, PACKAGES), encoded(package_table(facts["packages"] or [])))
+    write(os.path.join(run.place, PACKAGES), encoded(package_table(facts["packages"] or [])))
     code: Code = collected("code", run.capture.code, problems) or Code([], 0.0)
     code.keep(run.record)
     changed = collected("changed modules", changed_since_loaded, problems) or []
@@ -192,6 +219,17 @@ def fill(run: Any) -> None:
     run.announced = announced(run)
     run.sections.pop("Not recorded:", None)  # what the core module says where we are not
     run.sections.update(_sections(facts, code))
+    if is_long(code.diff):
+        write(os.path.join(run.record, DIFF), code.diff)
+    if run.root_is_new and in_repository(run.root) and wants_gitignore():
+        quietly(_ignore, run.root)
+
+
+def _ignore(root: str) -> None:
+    """Keep git quiet about a root that we have made: results are not the next run's untracked files."""
+    path = os.path.join(root, ".gitignore")
+    if not os.path.lexists(path):
+        write(path, b"*\n")
 
 
 def _facts(run: Any, problems: list[str]) -> dict[str, Any]:
@@ -281,7 +319,7 @@ def _copied_script(run: Any, main: Mapping[str, Any]) -> dict[str, Any] | None:
     if reason := why_secret(path, data):
         return {"path": path, "real": os.path.realpath(path), "stored": None, "sha256": None, "reason": reason}
     stored = f"script-{name}" if name.lower() in (INFO, PACKAGES, RECORD) else name
-    write(os.path.join(run.directory, stored), data)
+    write(os.path.join(run.place, stored), data)
     return {"path": path, "real": os.path.realpath(path), "stored": stored, "sha256": sha256(data)}
 
 
@@ -319,7 +357,7 @@ def _sections(facts: Mapping[str, Any], code: Code) -> dict[str, str | bytes]:
         "System:": printable(facts["host"] or "") + "\n",
         "Python:": printable((facts["python"] or {}).get("executable") or "") + "\n",
         "Git Hash:": _lines(_hash_lines(facts["repositories"])),
-        "Uncommitted changes:": code.diff + encoded(_lines(lines)),
+        "Uncommitted changes:": _shown(code.diff) + encoded(_lines(lines)),
         "Current working dir:": printable(facts["cwd"] or "(deleted)"),
     }
     for title, rows in INFO_SECTIONS:
@@ -327,6 +365,10 @@ def _sections(facts: Mapping[str, Any], code: Code) -> dict[str, str | bytes]:
         if told:
             sections[f"{title}:"] = _lines(told)
     return sections
+
+
+def _shown(diff: bytes) -> bytes:
+    return short_form(diff, f"{RECORD}/{DIFF}") if is_long(diff) else diff
 
 
 def _lines(rows: Sequence[str]) -> str:

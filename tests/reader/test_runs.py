@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from made_runs import at, make_run, this_process
 
-from footsteps.footsteps import FootstepsError
 from footsteps.reader import formats, runs
+from footsteps.recorder.format import FootstepsError
 
 RECORDS = Path(__file__).parents[1] / "records"
 FORMATS = sorted(path.name for path in RECORDS.iterdir() if path.is_dir())

@@ -1,0 +1,75 @@
+"""A run that died goes on in its directory; one that lives, or has finished, is left alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+from footsteps.reader import runs
+
+PROGRAM = """
+import os, sys, footsteps
+footsteps.initialize("unet", resume=True)
+start = len(open(footsteps.output_dir + "steps").readlines()) if os.path.exists(footsteps.output_dir + "steps") else 0
+for step in range(start, start + 2):
+    footsteps.record(step=step, loss=1.0 / (step + 1))
+    print(step, file=open(footsteps.output_dir + "steps", "a"))
+print("ready", flush=True)
+if sys.argv[1] == "wait":
+    sys.stdin.readline()
+"""
+
+
+def started(folder):
+    """A process that has recorded two steps and waits."""
+    process = subprocess.Popen(
+        [sys.executable, "script.py", "wait"], cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    while "ready" not in process.stdout.readline():
+        pass
+    return process
+
+
+def test_a_run_that_was_killed_goes_on_as_one_run_with_two_sessions(tmp_path, run_script):
+    """A record of its own for each; what the first has written stays; refused while it lives; over when finished."""
+    (tmp_path / "script.py").write_text(PROGRAM)
+    first = started(tmp_path)
+    refused = run_script(tmp_path / "script.py", "go")
+    assert refused.returncode == 1
+    assert f"process {first.pid} still writes to it" in refused.stderr
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    before = (tmp_path / "results/unet/.footsteps/run.json").read_bytes()
+    done = run_script(tmp_path / "script.py", "go")
+    assert (done.returncode, "going on in results/unet/ (session-2)" in done.stderr) == (0, True), done.stderr
+    assert os.listdir(tmp_path / "results") == ["unet"]
+    assert (tmp_path / "results/unet/.footsteps/run.json").read_bytes() == before
+    second = json.loads((tmp_path / "results/unet/.footsteps/session-2/run.json").read_text())
+    assert second["id"] != json.loads(before)["id"]
+    run = runs.load(tmp_path / "results/unet")
+    assert (run.status, len(run.sessions)) == ("finished", 2)
+    assert run.series("loss").steps == [0, 1, 2, 3]
+    info = (tmp_path / "results/unet/info.txt").read_text()
+    assert info.index("Resumed (session-2):") < info.index("Outcome:")
+    assert run_script(tmp_path / "script.py", "go").returncode == 0
+    assert sorted(os.listdir(tmp_path / "results")) == ["unet", "unet-1"]
+
+
+def test_the_variable_wants_it_too_and_a_failure_may_be_resumed(tmp_path, run_script):
+    """For programs that don't say so themselves; without it a new run begins."""
+    program = "import footsteps\nfootsteps.initialize('a')\n1 / 0\n"
+    run_script(program)
+    run_script(program, env={"FOOTSTEPS_RESUME": "1"})
+    assert os.listdir(tmp_path / "results") == ["a"]
+    run_script(program)
+    assert sorted(os.listdir(tmp_path / "results")) == ["a", "a-1"]
+
+
+def test_an_option_that_there_is_not_is_refused(run_script):
+    """As Python does."""
+    done = run_script("import footsteps\nfootsteps.initialize('a', consle=True)\n")
+    assert done.returncode == 1
+    assert "unexpected keyword argument 'consle'" in done.stderr
