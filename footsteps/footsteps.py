@@ -49,7 +49,6 @@ TIMEOUT = 20.0  # seconds that git or pip may take
 EXTENSIONS: list[Any] = ["footsteps.recorder"]
 SECRETS = ("token", "password", "passwd", "secret", "key", "credentials")  # options whose values become ***
 RUN_VARIABLE = "FOOTSTEPS_RUN"  # by it, processes that this one starts know its run; see `Run.handle`
-
 # Where the package is installed, its errors and ours are caught by one `except footsteps.FootstepsError`.
 _Base: Any = getattr(sys.modules.get("footsteps.recorder.format"), "FootstepsError", Exception)
 
@@ -126,9 +125,8 @@ def plot(name: str = "", figure: Any = None, **options: Any) -> str:
     kind = options.setdefault("format", ending[1:] if ending[1:] in figure.canvas.get_supported_filetypes() else "png")
     starts = [f.partition(".")[0].partition("_")[0] for f in os.listdir(folder) if f.endswith((".png", f".{kind}"))]
     number = max([0, *(int(start) + 1 for start in starts if start.isascii() and start.isdigit())])
-    safe = "".join(
-        c if c.isalnum() or c in "-_.+=, " else "_" for c in (title if ending[1:] == kind else str(name))
-    ).strip()[:50]
+    title = title if ending[1:] == kind else str(name)
+    safe = "".join(c if c.isalnum() or c in "-_.+=, " else "_" for c in title).strip()[:50]
     path = os.path.join(folder, f"{number:03d}{'_' * bool(safe)}{safe}.{kind}")
     figure.savefig(path, metadata=run.figure_metadata(kind) if run else {}, **options)
     if not _in_notebook():
