@@ -573,7 +573,10 @@ def test_many_starts_with_one_name_lose_nothing(repo, count):
     errors = b"".join(child.communicate()[1] for child in children)
     assert [child.returncode for child in children] == [0] * count, errors
     assert b"Traceback" not in errors
-    assert {p.name for p in (repo / "results").iterdir() if p.is_dir()} == {"same", *(f"same-{n}" for n in range(1, count))}
+    assert {p.name for p in (repo / "results").iterdir() if p.is_dir()} == {
+        "same",
+        *(f"same-{n}" for n in range(1, count)),
+    }
 
 
 values = st.recursive(

@@ -21,9 +21,26 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status; whatever happens, one message and no frames."""
     render.open_closed_streams()
+    if argv is None:
+        end_in_order()
     status = exit_status_of(argv)
     render.let_go(sys.stdout)
     return status
+
+
+def end_in_order() -> None:
+    """Let SIGTERM and SIGHUP end us as Ctrl-C does: what was begun is removed, and what was started ends too."""
+    import _signal  # type: ignore[import-not-found]  # signal itself makes enums
+
+    def end(number: int, _: object) -> None:
+        for each in numbers:
+            _signal.signal(each, _signal.SIG_IGN)  # once: the second would cut that short
+        raise SystemExit(128 + number)
+
+    numbers = [getattr(_signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(_signal, name)]
+    for number in numbers:
+        if _signal.getsignal(number) == _signal.SIG_DFL:  # nohup has it ignored
+            _signal.signal(number, end)
 
 
 def exit_status_of(argv: Sequence[str] | None) -> int:
@@ -41,6 +58,9 @@ def exit_status_of(argv: Sequence[str] | None) -> int:
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
         render.talk(render.escaped(f"footsteps: {error.strerror or error}{where}"))
+        return TROUBLE
+    except MemoryError:
+        render.talk("footsteps: the memory of this machine is not enough for that")
         return TROUBLE
     except Exception:
         return report_bug()

@@ -28,8 +28,9 @@ COLORS = {
 }  # fmt: skip
 STATUS_COLORS = {
     "finished": "green", "failed": "red", "died": "red", "interrupted": "yellow",
-    "exited": "yellow", "running": "cyan", "unknown": "dim",
+    "exited": "yellow", "running": "cyan", "unknown": "dim", "did not start": "red",
 }  # fmt: skip
+MOST_CHARACTERS = 8  # for a cell: some have no width of their own
 GAP = 2  # blanks between two columns
 SHORT, LONG, LEAST = 12, 30, 6  # cells to which columns give way, see `fitting`
 PATIENCE = 0.7  # seconds of work before a progress bar is worth its import
@@ -133,11 +134,24 @@ def cells(words: str) -> int:
 
 def cut(words: str, room: int, dots: str) -> str:
     """The text in at most `room` cells, with dots where something was taken away."""
-    if cells(words) <= room:
+    if len(words) <= room and cells(words) <= room:
         return words
-    while words and cells(words) > room - 1:
-        words = words[:-1] if not words.isascii() else words[: max(0, room - 1)]
-    return words + dots if room > 0 else ""
+    short = beginning(words, max(0, room))
+    if len(short) == len(words):
+        return words
+    return beginning(short, room - 1) + dots if room > 0 else ""
+
+
+def beginning(words: str, room: int) -> str:
+    """As many characters as fit into so many cells, counted one by one: a character without a width may follow."""
+    if words.isascii():
+        return words[: max(0, room)]
+    taken_cells = 0
+    for at, character in enumerate(words):
+        taken_cells += cells(character)
+        if taken_cells > room or at > MOST_CHARACTERS * (room + 1):
+            return words[:at]
+    return words
 
 
 def ago(iso: str, now: float | None = None) -> str:
@@ -273,11 +287,15 @@ def fitting(columns: Sequence[Column], shown: list[list[str]], room: int) -> lis
 
     Long extra columns give way first, then long others; then extra ones go, the last one first.
     """
-    widths = [max([cells(escaped(c.title)), *(cells(words[i]) for words in shown)]) for i, c in enumerate(columns)]
+    # Nothing is wider than the room: what is longer is measured by its beginning.
+    titles = [escaped(column.title) for column in columns]
+    widths = [max(cells(words[: room + 1]) for words in (t, *(row[i] for row in shown))) for i, t in enumerate(titles)]
     extras = [i for i, column in enumerate(columns) if column.extra]
     narrow(widths, extras, SHORT, room)
     narrow(widths, range(len(widths)), LONG, room)
-    while taken(widths) > room and extras:
+    over = taken(widths) - room
+    while over > 0 and extras:
+        over -= widths[extras[-1]] + GAP
         widths[extras.pop()] = 0
     narrow(widths, range(len(widths)), LEAST, room)
     return widths
@@ -285,8 +303,18 @@ def fitting(columns: Sequence[Column], shown: list[list[str]], room: int) -> lis
 
 def narrow(widths: list[int], which: Sequence[int], least: int, room: int) -> None:
     """Make the widest of some columns narrower, none below `least`, until all of them fit."""
-    while which and taken(widths) > room and max(widths[i] for i in which) > least:
-        widths[max(which, key=lambda i: widths[i])] -= 1
+    over = taken(widths) - room
+    while which and over > 0:
+        widest = max(widths[i] for i in which)
+        if widest <= least:
+            return
+        wide = [i for i in which if widths[i] == widest]
+        next_widest = max((widths[i] for i in which if widths[i] < widest), default=0)
+        step = min(widest - max(least, next_widest), -(-over // len(wide)))
+        for i in wide:
+            less = min(step, over)
+            widths[i] -= less
+            over -= less
 
 
 def taken(widths: Sequence[int]) -> int:
@@ -340,12 +368,13 @@ def print_pairs(screen: Screen, pairs: Sequence[tuple[str, str]], indented: bool
 
 def wrapped(words: str, room: int) -> Iterator[str]:
     """The text in lines of at most `room` cells, broken at blanks where there are some."""
-    while cells(words) > room:
-        end = len(cut(words, room + 1, ""))
-        at = words.rfind(" ", room // 2, end + 1)
-        yield words[: at if at > 0 else end]
-        words = words[at + 1 if at > 0 else end :]
-    yield words
+    start = 0
+    while len(short := beginning(words[start : start + MOST_CHARACTERS * (room + 1)], room)) < len(words) - start:
+        end = start + max(1, len(short))
+        at = words.rfind(" ", start + room // 2, end + 1)
+        yield words[start : at if at > start else end]
+        start = at + 1 if at > start else end
+    yield words[start:]
 
 
 # ---------------------------------------------------------------------------------------------

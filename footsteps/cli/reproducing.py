@@ -62,7 +62,7 @@ def add_restore(commands: Commands) -> None:
   footsteps restore unet-3                    into ../unet-3-restored/
   footsteps restore unet-3 /tmp/again --from ~/backup/project.git""",
         more="""\
-The commit comes from the recorded clone, else from the remote, else from the record's bundle; the
+The commit comes from the recorded clone, else from the record's bundle, else from a remote; the
 recorded files are laid over it, and all of it is compared with the commit's id and the recorded
 hashes. DEST is new or empty (default: RUN-restored beside the working directory); repositories that
 lay elsewhere, as those of editable installs, come to DEST.beside/. Nothing recorded is run. Exits
@@ -108,7 +108,7 @@ def print_restored(args: argparse.Namespace, run: Run, done: Restored, verb: str
 def how(done: Restored) -> str:
     """Whether all came back, in two words."""
     if done.complete:
-        return "exactly" if done.exact else "unverified"
+        return "exactly" if done.exact else "as recorded, with nothing to check it by"
     return "only from this machine's clone" if done.needs_clone else "incompletely"
 
 

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from footsteps.recorder.format import quote
-from footsteps.recorder.secrets import is_secret_name, mask, mask_arguments
+from footsteps.recorder.secrets import MASK, hides, mask, mask_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -171,13 +171,13 @@ def without_secrets(names: Sequence[str], value: Any) -> Any:
         return [without_secrets(names, each) for each in value]
     if isinstance(value, dict):
         return {key: without_secrets([*names, key], each) for key, each in value.items()}
-    if value in (None, "") or isinstance(value, bool):
+    if any(hides(name, value) for name in names):
+        return MASK
+    if value is None or isinstance(value, bool):
         return value
-    if any(map(is_secret_name, names)):
-        return "***"
-    key, equals, _ = str(value).partition("=")
-    if equals and is_secret_name(key.lstrip("-+")):
-        return f"{key}=***"
+    key, equals, given = str(value).partition("=")
+    if equals and hides(key.lstrip("-+"), given):
+        return f"{key}={MASK}"
     text = mask(str(value))
     return value if text == str(value) else text
 
@@ -345,7 +345,7 @@ def _words(
 
 def _word_shown(action: argparse.Action, value: Any, texts: Texts) -> str:
     names = option_names(action)
-    return "***" if holds_secret(names, value) else str(without_secrets(names, _word(value, texts, action.type)))
+    return MASK if holds_secret(names, value) else str(without_secrets(names, _word(value, texts, action.type)))
 
 
 def _word(value: Any, texts: Texts, convert: Any = None) -> str:

@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 
 from footsteps.reader import runs
-from footsteps.reader.formats import sha256_of, text
+from footsteps.reader.formats import plain_file, sha256_of, text
 from footsteps.reader.repositories import as_bytes, link_on, transport, urls_of
+from footsteps.recorder import format as recorded
 from footsteps.recorder.format import BUNDLE_REF, RECORD, FootstepsError, quote
-from footsteps.recorder.git import GitError, git
+from footsteps.recorder.git import LONGEST, GitError, git
 from footsteps.recorder.secrets import mask
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
     Say = Callable[[str], object]
 
+ANSWER = 30.0  # seconds in which a clone or remote says anything at all
+FETCHED = 3600.0  # seconds in which it has sent a history
+MAX_REMOTES = 5  # of a record's that are asked
+MOST_PRINTED = 1 << 27  # bytes of what git says of a stranger's commits
 BUNDLE_WAIT = 60.0  # seconds after a run's start in which its bundle may still be in the making
 BLOCK = 2**20  # bytes read at once
 ALL_BRANCHES = ("+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*")
@@ -83,10 +88,12 @@ class CommitFetcher:
         self.commit = text(row.get("commit"))
         self.failures: list[str] = []
         self.depth: list[str] = []
+        self.answers: dict[str, GitError | None] = {}  # of the remotes that were asked
 
-    def git(self, *args: str, stdin: bytes | None = None) -> bytes:
+    def git(self, *args: str, stdin: bytes | None = None, timeout: float = LONGEST) -> bytes:
         """What git prints in the folder, with nothing of anybody's configuration that acts."""
-        return git(*SAFE, *args, cwd=os.fsdecode(self.folder), stdin=stdin, env=PROTOCOLS)
+        where = os.fsdecode(self.folder)
+        return git(*SAFE, *args, cwd=where, stdin=stdin, env=PROTOCOLS, timeout=timeout, most=MOST_PRINTED)
 
     def path_in_git(self, name: str) -> str:
         """A file of the folder's .git."""
@@ -133,17 +140,22 @@ class CommitFetcher:
         """The sources in the order in which they are asked: (what it is, what asks it)."""
         from functools import partial
 
-        own = clones_of(self.row) if clones and not self.sources else []
+        own = self.clones() if clones and not self.sources else []
         partial_ones = [clone for clone in own if is_partial(clone)]
-        near = [clone for clone in own if clone not in partial_ones]
-        urls = self.sources or [*near, *(url for url in self.addresses() if url not in own)]
-        for url in urls:
+        near = self.sources or [clone for clone in own if clone not in partial_ones]
+        far = [] if self.sources else [url for url in self.addresses() if url not in own]
+        for url in near:
             yield mask(url), partial(self.fetch_by_id, url)
-        for bundle in self.bundles():
+        there = self.bundles(wait=0.0)
+        for bundle in there:  # before a remote, which may be silent
             file = text(bundle.get("file"))
-            yield f"the record's {file}", partial(self.fetch_bundle, bundle, urls)
-        for url in urls:
+            yield f"the record's {file}", partial(self.fetch_bundle, bundle, [*near, *far])
+        for url in far:
+            yield mask(url), partial(self.fetch_by_id, url)
+        for url in [*near, *far]:
             yield f"all branches of {mask(url)}", partial(self.fetch_all, url)
+        for bundle in self.bundles() if not there else ():
+            yield f"the record's {bundle['file']}", partial(self.fetch_bundle, bundle, [*near, *far])
         for clone in partial_ones:
             yield f"{clone}, a partial clone", partial(self.borrow, clone)
 
@@ -152,7 +164,20 @@ class CommitFetcher:
         urls = urls_of(self.row)
         helped = [url for url in urls if transport(url) not in TRANSPORTS]
         self.failures += [f"{mask(url)}: not asked, it needs the program git-remote-{transport(url)}" for url in helped]
-        return [self.absolute(url) for url in urls if url not in helped]
+        asked = [self.absolute(url) for url in urls if url not in helped]
+        self.failures += [f"{len(asked) - MAX_REMOTES} more remotes: not asked"] * (len(asked) > MAX_REMOTES)
+        return asked[:MAX_REMOTES]
+
+    def clones(self) -> list[str]:
+        """The recorded clones here that answer: a pipe in place of one's config is waited for by git."""
+        found = []
+        for clone in clones_of(self.row):
+            try:
+                require_sound(clone)
+                found.append(clone)
+            except GitError as error:
+                self.failures.append(f"{clone}: {error.message}")
+        return found
 
     def absolute(self, url: str) -> str:
         """A relative path among the remotes is relative to where the repository was."""
@@ -173,7 +198,21 @@ class CommitFetcher:
     def fetch(self, url: str, *refspecs: str) -> None:
         """git fetch, from any kind of source, of a shallow one too."""
         how = ("--quiet", "--no-tags", "--no-recurse-submodules", "--update-shallow")
-        self.git("fetch", *how, *(self.depth if refspecs != ALL_BRANCHES else []), "--", url, *refspecs)
+        if is_remote(url):
+            self.require_answer(url)
+        depth = self.depth if refspecs != ALL_BRANCHES else []
+        self.git("fetch", *how, *depth, "--", url, *refspecs, timeout=FETCHED if is_remote(url) else LONGEST)
+
+    def require_answer(self, url: str) -> None:
+        """Raises GitError unless a remote says anything: a silent one would be waited for as long as a slow one."""
+        if url not in self.answers:
+            try:
+                self.git("ls-remote", "--quiet", "--", url, "HEAD", timeout=ANSWER)
+                self.answers[url] = None
+            except GitError as error:
+                self.answers[url] = error
+        if (met := self.answers[url]) is not None:
+            raise met
 
     def fetch_by_id(self, url: str) -> None:
         """Exactly the commit and its history."""
@@ -193,18 +232,22 @@ class CommitFetcher:
         line = os.path.join(clone, objects.rstrip("\n")) + "\n"
         self.write_in_git("objects/info/alternates", line)
 
-    def bundles(self) -> list[dict[str, Any]]:
-        """The rows of bundles.json for this repository; waits a little for a run that has just begun."""
+    def bundles(self, wait: float = BUNDLE_WAIT) -> list[dict[str, Any]]:
+        """The rows of bundles.json for this repository; those of a run that began ``wait`` seconds ago are waited for.
+
+        Not of one that began in the future: a clock that was wrong.
+        """
         import time
 
         expected = self.row.get("bundle")
         rows = self.row.get("bundles") or []
-        until = min(self.run.start, time.time()) + BUNDLE_WAIT
+        until = self.run.start + wait if wait and self.run.start < time.time() + 1 else 0.0
         while expected and not rows and time.time() < until:
             time.sleep(0.05)
             again = [r for r in runs.load(self.run.directory).repositories if r.get("name") == self.name]
             rows = again[0]["bundles"] if again else []
-        self.failures += [f"no bundle: {row['left_out']}" for row in rows if row.get("left_out")]
+        told = [f"no bundle: {row['left_out']}" for row in rows if row.get("left_out")]
+        self.failures += [line for line in told if line not in self.failures]
         return [row for row in rows if row.get("file")]
 
     def fetch_bundle(self, bundle: dict[str, Any], urls: list[str]) -> None:
@@ -238,10 +281,20 @@ class CommitFetcher:
         raise error or GitError(["fetch"], None, f"it builds on commit {base[:12]}, and no remote is recorded")
 
 
+def is_remote(url: str) -> bool:
+    """Whether git asks another machine for it."""
+    return transport(url) not in ("", "file") or (":" in url.partition("/")[0] and not os.path.exists(url))
+
+
 def clones_of(row: Mapping[str, Any]) -> list[str]:
     """The clones on this machine that may have a repository's commit."""
     paths = [text(row.get("path")), *map(text, row.get("clones") or [])]
     return [path for path in paths if os.path.isabs(path) and os.path.exists(os.path.join(path, ".git"))]
+
+
+def require_sound(clone: str) -> None:
+    """Raises GitError unless git can read what is in a clone: for a pipe in place of its config it would wait."""
+    git(*SAFE, "for-each-ref", "--count=1", cwd=clone, env=OFFLINE, timeout=ANSWER / 3)
 
 
 def is_partial(clone: str) -> bool:
@@ -272,7 +325,7 @@ def require_bundle(path: str, bundle: Mapping[str, Any]) -> None:
     """Raises GitError unless the file is the recorded bundle. (git would follow a file that names a folder.)"""
     if not os.path.isfile(path):
         raise GitError(["fetch"], None, "the bundle is not there")
-    with open(path, "rb") as file:
+    with plain_file(path) as file:
         if file.readline(64) not in (b"# v2 git bundle\n", b"# v3 git bundle\n"):
             raise GitError(["fetch"], None, "it is no git bundle")
     if bundle.get("sha256") and sha256_of(os.fsencode(path)) != bundle["sha256"]:
@@ -281,12 +334,8 @@ def require_bundle(path: str, bundle: Mapping[str, Any]) -> None:
 
 def blocks_of(path: bytes, size: object = None) -> Iterator[bytes]:
     """A plain file's bytes; an OSError if it is none, or not of the recorded size."""
-    import stat
-
-    with open(os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
+    with open(recorded.plain_file(path), "rb") as file:
         found = os.fstat(file.fileno())
-        if not stat.S_ISREG(found.st_mode):
-            raise OSError(22, "its copy is no plain file")
         if isinstance(size, int) and found.st_size != size:
             raise OSError(22, f"its copy has {found.st_size} bytes, not {size}")
         while block := file.read(BLOCK):

@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import os
 
-from footsteps.reader.formats import files_below, flat, mapping, objects, shell_words, text
+from footsteps.reader.formats import flat, mapping, objects, shell_words, text, untracked_in
 from footsteps.reader.measure import measure, read
+from footsteps.reader.repositories import identity_of
 from footsteps.recorder.format import FootstepsError
 from footsteps.recorder.git import GitError
 
@@ -355,7 +356,7 @@ def compare_code(found: Comparison, sources: Sequence[str]) -> None:
     """Add to a comparison what differs in the code, and the patch."""
     a, b = found.a, found.b
     found.differences += [Difference("code", *each) for each in code(a, b)]
-    if a.code_id and a.code_id == b.code_id:
+    if a.code_id and a.code_id == b.code_id and identity_of(a.facts) == identity_of(b.facts):
         return
     left, right = (states(run, sources, found.problems) for run in (a, b))
     with Store() as store:
@@ -455,9 +456,10 @@ class Store:
 
     def git(self, *args: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None) -> bytes:
         """The output of git in the store."""
+        from footsteps.reader.commits import MOST_PRINTED
         from footsteps.recorder.git import git
 
-        return git(*args, cwd=self.at, stdin=stdin, env={**PLAIN_GIT, **(env or {})})
+        return git(*args, cwd=self.at, stdin=stdin, env={**PLAIN_GIT, **(env or {})}, most=MOST_PRINTED)
 
     def begin(self, row: Mapping[str, Any]) -> None:
         """Make the store for this kind of object ids, if it is not there yet."""
@@ -521,7 +523,10 @@ class Store:
 
     def borrow(self, clone: str) -> None:
         """Let the store use the objects of a repository that lies here."""
+        from footsteps.reader.commits import require_sound
         from footsteps.recorder.git import git
+
+        require_sound(clone)
 
         found = os.fsdecode(git("rev-parse", "--git-common-dir", cwd=clone)).rstrip("\n")
         objects_at = os.path.join(os.path.realpath(os.path.join(clone, found)), "objects")
@@ -615,9 +620,8 @@ def content(run: Run, row: Mapping[str, Any]) -> bytes | None:
 
 def untracked_of(run: Run) -> Iterator[bytes]:
     """LiteTracer's copies of untracked files, as commands of git fast-import."""
-    top = os.path.join(run.directory, "untracked")
-    for path, _ in files_below(top):
-        yield modified("100644", path, read(os.path.join(top, *path.split("/"))))
+    for path, copy in untracked_in(run.directory):
+        yield modified("100644", path, read(copy))
 
 
 def is_path(path: str) -> bool:

@@ -10,14 +10,30 @@ from __future__ import annotations
 import os
 from io import FileIO
 
-from footsteps.recorder.format import FORMAT, INFO, PACKAGES, RECORD, RUN_JSON, SECTIONS, from_json, hasher
+from footsteps.recorder import format as recorded
+from footsteps.recorder.format import (
+    FORMAT,
+    INFO,
+    LARGEST,
+    PACKAGES,
+    RECORD,
+    RUN_JSON,
+    SECTIONS,
+    TOO_LARGE,
+    content_of,
+    from_json,
+    hasher,
+)
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
-USUAL = 1 << 15  # bytes that hold most files of a record
+DEEPEST = 100  # lists and objects within each other in a record's JSON
+DEEPEST_FOLDER = 1000  # folders within each other; deeper ones could not be removed again
+LONGEST_LINE = 1 << 20  # characters of a command that are read as a shell does
+LONGEST_NUMBER = 1000  # digits
 LT_FACTS = ("hash_code", "base_hash_code", "git_label")  # added to the arguments by LTParser
 # kinds of problems, worded so that "<kind>: <path>" reads well
 DAMAGED = "could not be read whole"
@@ -91,7 +107,7 @@ def version_key(version: str) -> tuple[tuple[int, int, str], ...]:
 
     ranks = {"dev": -4, "a": -3, "alpha": -3, "b": -2, "beta": -2, "c": -1, "rc": -1, "post": 1}
     words = re.findall(r"\d+|[a-z]+", version.partition("+")[0].lower().lstrip("v"))
-    parts = [(2, int(w), "") if w.isdigit() else (ranks.get(w, 0), 0, w) for w in words]
+    parts = [(2, int(w[:LONGEST_NUMBER]), "") if w.isdigit() else (ranks.get(w, 0), 0, w) for w in words]
     while parts and parts[-1] == (2, 0, ""):
         parts.pop()
     return (*parts, (0, 0, ""))
@@ -127,28 +143,35 @@ def iso_time(epoch: float) -> str:
 def read_bytes(path: str, damage: list[Problem]) -> bytes:
     """The file's bytes; b"" if it is not there, b"" and a problem if it can't be read."""
     try:
-        with plain_file(path) as file:  # records are read by the thousand: most in one call, no buffer
-            start = file.read(USUAL)
-            return start + file.readall() if len(start) == USUAL else start
+        return content_in(path)
     except (FileNotFoundError, NotADirectoryError):
         return b""
     except OSError as error:
-        damage.append(Problem(CLOSED, path, error.strerror or str(error)))
+        kind = DAMAGED if error.errno == TOO_LARGE else CLOSED
+        damage.append(Problem(kind, path, error.strerror or str(error)))
         return b""
 
 
-def plain_file(path: str | bytes) -> FileIO:
-    """The file, opened for reading; an OSError where a pipe would be waited for, or a device read for ever."""
+def content_in(path: str) -> bytes:
+    """The bytes of a record's file, in an archive too; an OSError if it is no plain file, a link, or too large."""
     try:
-        file = FileIO(path, opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0)))
+        return content_of(path)
+    except NotADirectoryError:  # below a file: perhaps in an archive
+        with plain_file(path) as file:
+            data = bytes(file.read(LARGEST + 1))
+    if len(data) > LARGEST:
+        raise OSError(TOO_LARGE, f"larger than {LARGEST >> 20} MiB")
+    return data
+
+
+def plain_file(path: str | bytes) -> FileIO:
+    """The file, or what it links to, opened for reading; an OSError where a pipe would be waited for, or a device."""
+    try:
+        return FileIO(recorded.plain_file(path, links=True))
     except NotADirectoryError:  # below a file: perhaps in an archive
         from footsteps.reader.archive import member
 
         return member(os.fsdecode(path))  # type: ignore[return-value]  # which reads like one
-    if os.fstat(file.fileno()).st_mode & 0o170000 != 0o100000:
-        file.close()
-        raise OSError(22, "no plain file")
-    return file
 
 
 def sha256_of(path: str | bytes) -> str:
@@ -171,7 +194,7 @@ def read_object(path: str, damage: list[Problem]) -> dict[str, Any] | None:
     """The JSON object in a file; None, and a problem unless it is missing, where it holds none."""
     data = read_bytes(path, damage)
     try:
-        value = from_json(data.decode("utf-8-sig", "surrogatepass")) if data else None
+        value = value_of(data) if data else None
     except (ValueError, RecursionError) as error:
         damage.append(Problem(DAMAGED, path, str(error)))
         return None
@@ -182,12 +205,44 @@ def read_object(path: str, damage: list[Problem]) -> dict[str, Any] | None:
     return None
 
 
+def value_of(data: bytes) -> Any:
+    """The value that JSON says. Raises ValueError: it says none, or one so deep that others would stumble over it."""
+    value = from_json(data.decode("utf-8-sig", "surrogatepass"))
+    if data.count(b"[") + data.count(b"{") > DEEPEST and is_deep(data, value):
+        raise ValueError(f"deeper than {DEEPEST} lists and objects within each other")
+    return value
+
+
+def is_deep(data: bytes, value: Any) -> bool:
+    """Whether a JSON value is deeper than DEEPEST, by its text where that is enough."""
+    brackets = data.translate(None, NO_BRACKETS)
+    for _ in range(DEEPEST // 2):  # each turn takes at least the innermost ones away
+        fewer = brackets.replace(b"[]", b"").replace(b"{}", b"")
+        if not fewer:
+            return False
+        if len(fewer) == len(brackets):  # some stand in texts
+            break
+        brackets = fewer
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [inner for one in level if isinstance(one, (dict, list)) for inner in values_in(one)]
+    return bool(level)
+
+
+NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+
+
+def values_in(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    """The values within an object or list."""
+    return value.values() if isinstance(value, dict) else value
+
+
 def read_lines(path: str, damage: list[Problem]) -> list[dict[str, Any]]:
     """The JSON objects of a file with one a line; a problem for the lines that are none."""
     found, bad = [], 0
     for line in read_bytes(path, damage).splitlines():
         try:
-            value = from_json(line.decode("utf-8", "surrogatepass"))
+            value = value_of(line)
         except (ValueError, RecursionError):
             value = None
         if isinstance(value, dict):
@@ -204,18 +259,25 @@ def merged_repositories(
 ) -> list[dict[str, Any]]:
     """run.json's repositories with the files found later and the bundles made later."""
     merged = []
+    later, made = by_name(late.get("repositories"), "name"), by_name(bundles.get("bundles"), "repository")
     for repository in objects(facts.get("repositories")):
-        name = repository.get("name")
-        more = [r for r in objects(late.get("repositories")) if r.get("name") == name]
+        name = repr(repository.get("name"))
         entry = {**repository}
         for key in ("files", "left_out"):
-            listed = [item for part in [repository, *more] for item in objects(part.get(key))]
+            listed = [item for part in [repository, *later.get(name, [])] for item in objects(part.get(key))]
             entry[key] = unique(listed, "path")
-        entry["edited"] = unique([item for part in more for item in objects(part.get("edited"))], "path")
-        made = objects(bundles.get("bundles"))
-        entry["bundles"] = [bundle for bundle in made if bundle.get("repository") == name]
+        entry["edited"] = unique([item for part in later.get(name, []) for item in objects(part.get("edited"))], "path")
+        entry["bundles"] = made.get(name, [])
         merged.append(entry)
     return merged
+
+
+def by_name(rows: object, key: str) -> dict[str, list[dict[str, Any]]]:
+    """The objects in a list, grouped by the repr of one of their values."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in objects(rows):
+        groups.setdefault(repr(row.get(key)), []).append(row)
+    return groups
 
 
 def why_incomplete(outcome: Mapping[str, Any]) -> str:
@@ -270,14 +332,34 @@ def differs_from_commit(repository: Mapping[str, Any]) -> bool:
     )
 
 
+def folders_below(top: str, skip: str = "") -> Iterator[tuple[str, list[str]]]:
+    """Each folder at and below another one, links not followed, with the names of what lies in it and is no folder.
+
+    (os.walk recurses before Python 3.12, and a stranger's folders may be any number of times within each other.)
+    """
+    waiting = [(top, 0)]
+    while waiting:
+        folder, depth = waiting.pop()
+        folders: list[str] = []
+        names: list[str] = []
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    (folders if entry.is_dir(follow_symlinks=False) else names).append(entry.name)
+        except OSError:
+            continue
+        yield folder, sorted(names)
+        inner = sorted(folders, reverse=True) if depth < DEEPEST_FOLDER else []
+        waiting += [(os.path.join(folder, name), depth + 1) for name in inner if name != skip]
+
+
 def files_below(directory: str) -> Iterator[tuple[str, os.stat_result]]:
     """Regular files below a directory, no links followed, `.footsteps` folders left out."""
     for name, size in [] if os.path.isdir(directory) else archived(directory):
         if RECORD not in name.split("/"):
             yield name, os.stat_result((0o100644, 0, 0, 1, 0, 0, size, 0, 0, 0))
-    for folder, folders, names in os.walk(directory):
-        folders[:] = sorted(name for name in folders if name != RECORD)
-        for name in sorted(names):
+    for folder, names in folders_below(directory, skip=RECORD):
+        for name in names:
             path = os.path.join(folder, name)
             try:
                 info = os.lstat(path)
@@ -435,6 +517,8 @@ def shell_words(line: str) -> list[str]:
     """The words of a line, quotes understood; cut at blanks where they do not pair up."""
     import shlex
 
+    if len(line) > LONGEST_LINE:  # shlex looks at each character
+        return line.split()
     try:
         return shlex.split(line)
     except ValueError:  # neither LiteTracer nor footsteps 0.1 quoted what it wrote
@@ -470,7 +554,14 @@ def has_changes(directory: str) -> bool:
         patch = os.path.getsize(os.path.join(directory, "diff.patch")) > 0
     except OSError:
         patch = False
-    return patch or any(True for _ in files_below(os.path.join(directory, "untracked")))
+    return patch or any(True for _ in untracked_in(directory))
+
+
+def untracked_in(directory: str) -> Iterator[tuple[str, str]]:
+    """LiteTracer's copies of untracked files: the path of each, and where the copy is; none behind a link."""
+    top = os.path.join(directory, "untracked")
+    for path, _ in files_below(top) if not os.path.islink(top) else ():
+        yield path, os.path.join(top, *path.split("/"))
 
 
 READERS = {
@@ -492,8 +583,10 @@ def kind_of(directory: str) -> str | None:
         pass
     else:
         return "run"
+    if os.path.isdir(os.path.join(directory, RECORD)):  # of a run that was killed while it started, maybe all there is
+        return "run"
     if begins_like_info(os.path.join(directory, INFO)):
-        return "run" if os.path.isdir(os.path.join(directory, RECORD)) else "footsteps 0.1"
+        return "footsteps 0.1"
     return "lite_tracer" if settings_file(directory) else None
 
 

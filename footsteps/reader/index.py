@@ -23,7 +23,7 @@ from footsteps.reader.expressions import (
     plain_value,
     said,
 )
-from footsteps.reader.formats import Problem, kind_of, seconds, text
+from footsteps.reader.formats import DAMAGED, Problem, kind_of, seconds, text
 from footsteps.reader.runs import OUTCOMES, Run, Walk, is_alive
 from footsteps.recorder.format import RECORDED, from_json, hasher
 from footsteps.recorder.machine import host_name
@@ -268,7 +268,7 @@ class Index:
         from itertools import chain, islice
 
         found = watch(chain.from_iterable(map(walk.runs, starts)), "reading runs")
-        for batch in iter(lambda: [Row(run) for run in islice(found, BATCH)], []):
+        for batch in iter(lambda: [read_row(run) for run in islice(found, BATCH)], []):
             with self.writing():
                 self.drop(instead_of)
                 instead_of = ()
@@ -460,6 +460,17 @@ class Row:
         own = (inode_of(run.directory), kind, is_over(run), stamp, run.start, last, encodable(words))
         stored = [encodable(fact) if isinstance(fact, str) else fact for fact in facts]
         self.values = (*own, damage if run.damage else None, *stored)
+
+
+def read_row(run: Run) -> Row:
+    """What the index keeps of a run; of one that is damaged beyond that, its place and the problem."""
+    try:
+        return Row(run)
+    except Exception as error:  # one record ends no command for the others
+        bare = type(run)(run.directory, run.root, "run")
+        vars(bare).update(facts={}, outcome={}, log=[], repositories=[], inputs=[])
+        bare.damage.append(Problem(DAMAGED, run.directory, f"{type(error).__name__}: {error}"))
+        return Row(bare)
 
 
 def is_over(run: Run) -> bool:

@@ -25,7 +25,15 @@ if TYPE_CHECKING:
 
 
 LARGEST_READ = 1 << 28  # bytes; above, files are only told to be different
-LARGEST_TEXT = 1 << 25
+LARGEST_TEXT = 1 << 23
+LARGEST_UNPACKED = 1 << 27  # bytes of all members of an archive that is compared, or of one array
+LARGEST_IMAGE = 1 << 24  # pixels of a frame
+LARGEST_FILM = 1 << 27  # pixels of all frames
+MOST_VALUES = 1 << 20  # cells and words of a text
+MOST_FRAMES = 1000
+MOST_PARTS = 100_000  # of a drawing that may tell of its making
+MOST_TEXTS = 1000  # of a PNG file
+DEEPEST_ARCHIVE = 3  # archives within each other
 
 
 def measure(a: str, b: str) -> dict[str, Any]:
@@ -48,17 +56,33 @@ def measure(a: str, b: str) -> dict[str, Any]:
     return measured(kind, *data)
 
 
+class TooLarge(Exception):
+    """Content that is not compared, as it would take too long or too much memory; says what is too large."""
+
+
+_within: list[str] = []  # the kinds of the archives in which content is compared
+
+
 def measured(kind: str, a: bytes, b: bytes) -> dict[str, Any]:
     """How much two contents of a kind differ; that they do, and why no more is known, if they can't be read."""
     import re
 
+    _within.append(kind)
     try:
+        if len(_within) > DEEPEST_ARCHIVE:
+            raise TooLarge("archives in archives")
         return MEASURES[kind](a, b)
+    except TooLarge as error:
+        return verdict("different", f"other content; not compared: too large ({error})")
+    except MemoryError:
+        return verdict("different", "other content; not compared: too large for the memory here")
     except PackageMissing as error:
         return verdict("different", f"other content; {error}")
     except Exception as error:  # whatever a file holds: decoders raise what they like
         why = re.sub(r" <\S+ object at 0x[0-9a-f]+>", "", f"{type(error).__name__}: {error}")
         return verdict("different", f"other content ({why})"[:200])
+    finally:
+        _within.pop()
 
 
 class PackageMissing(Exception):
@@ -85,7 +109,7 @@ def same_bytes(a: str, b: str) -> bool:
     """Whether two files hold the same bytes."""
     if os.path.getsize(a) != os.path.getsize(b):
         return False
-    with open(a, "rb") as left, open(b, "rb") as right:
+    with plain_file(a) as left, plain_file(b) as right:
         while one := left.read(1 << 20):
             if one != right.read(1 << 20):
                 return False
@@ -121,9 +145,16 @@ def kind_of(data: bytes) -> str:
 
 def measure_bytes(a: bytes, b: bytes) -> dict[str, Any]:
     """Of bytes without a meaning to us, where they begin to differ."""
-    first = next((n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+    first = first_unequal(a, b)
     sizes = f"; {len(a)} and {len(b)} bytes" if len(a) != len(b) else ""
     return verdict("different", f"other bytes from {first} on{sizes}")
+
+
+def first_unequal(a: bytes, b: bytes) -> int:
+    """Where two contents begin to differ: whole pieces first, then the one that does byte by byte."""
+    piece, most = 1 << 16, min(len(a), len(b))
+    at = next((n for n in range(0, most, piece) if a[n : n + piece] != b[n : n + piece]), most)
+    return next((n for n in range(at, min(at + piece, most)) if a[n] != b[n]), most)
 
 
 # numbers in text
@@ -132,10 +163,12 @@ def measure_text(a: bytes, b: bytes) -> dict[str, Any]:
     import json
 
     if len(a) + len(b) > 2 * LARGEST_TEXT:
-        return measure_bytes(a, b)
+        return verdict("different", measure_bytes(a, b)["note"] + "; numbers not compared: too large")
     try:
         values = [list(leaves(json.loads(data))) for data in (a, b)]
     except (ValueError, RecursionError):
+        if any(sum(map(data.count, (b" ", b",", b"\t", b"\n", b";", b"|"))) > MOST_VALUES for data in (a, b)):
+            raise TooLarge(f"more than {MOST_VALUES} values") from None
         values = [list(words_of(data.decode())) for data in (a, b)]
     return measure_leaves(*values)
 
@@ -223,6 +256,8 @@ def array_of(data: bytes) -> tuple[tuple[int, ...], Any]:
 
     np = needed("numpy", "numbers")
     array = np.load(io.BytesIO(data), allow_pickle=False)
+    if array.nbytes > LARGEST_UNPACKED:
+        raise TooLarge(f"{array.nbytes} bytes")
     if array.dtype.kind not in "biufc":
         raise ValueError(f"an array of {array.dtype}")
     return array.shape, array.ravel()
@@ -255,9 +290,9 @@ def unzipped(data: bytes) -> bytes:
     import io
 
     with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
-        inner = file.read(LARGEST_READ + 1)
-    if len(inner) > LARGEST_READ:
-        raise ValueError("too large when unpacked")
+        inner = file.read(LARGEST_UNPACKED + 1)
+    if len(inner) > LARGEST_UNPACKED:
+        raise TooLarge("when unpacked")
     return inner
 
 
@@ -291,11 +326,17 @@ def members(data: bytes) -> dict[str, Callable[[], bytes]]:
 
     archive = zipfile.ZipFile(io.BytesIO(data))
     rows = archive.infolist()
-    if sum(row.file_size for row in rows) > LARGEST_READ:
-        raise ValueError("too large when unpacked")
+    if sum(row.file_size for row in rows) > LARGEST_UNPACKED:
+        raise TooLarge("when unpacked")
     tops = {row.filename.partition("/")[0] for row in rows}
     cut = len(tops.pop()) + 1 if len(tops) == 1 and all("/" in row.filename for row in rows) else 0
-    return {row.filename[cut:]: partial(archive.read, row) for row in sorted(rows, key=lambda row: row.filename)}
+    return {row.filename[cut:]: partial(member, archive, row) for row in sorted(rows, key=lambda row: row.filename)}
+
+
+def member(archive: Any, row: Any) -> bytes:
+    """A member of a zip file, no larger than it says that it is."""
+    with archive.open(row) as file:
+        return bytes(file.read(row.file_size))
 
 
 # figures
@@ -304,6 +345,8 @@ PNG_TEXT = (b"tEXt", b"zTXt", b"iTXt", b"tIME")
 
 def measure_png(a: bytes, b: bytes) -> dict[str, Any]:
     """Two PNG files: their pixels, whatever is written about them."""
+    if any(sum(kind in PNG_TEXT for kind, _ in chunks(data)) > MOST_TEXTS for data in (a, b)):
+        raise TooLarge(f"more than {MOST_TEXTS} texts")
     left, right = ([chunk for chunk in chunks(data) if chunk[0] not in PNG_TEXT] for data in (a, b))
     if left == right and left[-1:] == [(b"IEND", b"")]:
         return verdict("same", "the same but for what is written about the figure", 0)
@@ -362,16 +405,25 @@ def frames(data: bytes) -> Iterator[Frame]:
     Raises ValueError where Pillow can't read all of it.
     """
     import io
+    import warnings
 
     needed("PIL", "pixels")
     from PIL import Image, ImageSequence, UnidentifiedImageError
 
+    left = LARGEST_FILM
     try:
-        opened = Image.open(io.BytesIO(data))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            opened = Image.open(io.BytesIO(data))
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        raise TooLarge(f"more than {Image.MAX_IMAGE_PIXELS} pixels") from None
     except UnidentifiedImageError:  # whose message is the address of our BytesIO
         raise ValueError("damaged, or no image that Pillow knows") from None
     with opened as image:
-        for frame in ImageSequence.Iterator(image):
+        for number, frame in enumerate(ImageSequence.Iterator(image), 1):
+            left -= frame.size[0] * frame.size[1]
+            if left < 0 or number > MOST_FRAMES or frame.size[0] * frame.size[1] > LARGEST_IMAGE:
+                raise TooLarge(f"frame {number} has {frame.size[0]}x{frame.size[1]} pixels")
             yield frame.size, pixels(frame)
 
 
@@ -397,28 +449,60 @@ ALIKE = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")  # modes of which RGBA loses 
 
 def measure_svg(a: bytes, b: bytes) -> dict[str, Any]:
     """Two SVG files without their metadata, else as numbers in text."""
-    return measure_drawing(a, b, rb"<metadata>.*?</metadata>|<title>.*?</title>|<!--.*?-->")
+    return measure_drawing(a, b, [(b"<metadata>", b"</metadata>"), (b"<title>", b"</title>"), (b"<!--", b"-->")])
 
 
 def measure_pdf(a: bytes, b: bytes) -> dict[str, Any]:
     """Two PDF files without what they say about their making."""
-    return measure_drawing(a, b, rb"<<[^<>]*/(?:CreationDate|Producer)\b.*?>>|xref\s.*?%%EOF|startxref\s+\d+")
+    return measure_drawing(a, b, [(b"<<", b">>"), (b"xref", b"%%EOF"), (b"startxref", b"\n%%")])
 
 
 def measure_ps(a: bytes, b: bytes) -> dict[str, Any]:
     """Two PostScript files without their comments on title, maker and date."""
-    return measure_drawing(a, b, rb"(?m)^%%(?:Title|Creator|CreationDate|For):.*$")
+    about = (b"Title", b"Creator", b"CreationDate", b"For")
+    return measure_drawing(a, b, [(b"\n%%" + name + b":", b"\n") for name in about])
 
 
-def measure_drawing(a: bytes, b: bytes, about: bytes) -> dict[str, Any]:
-    """Two drawings, what matches `about` aside."""
-    import re
-
-    left, right = (re.sub(about, b"", data, flags=re.DOTALL if b"(?m)" not in about else 0) for data in (a, b))
+def measure_drawing(a: bytes, b: bytes, about: Sequence[tuple[bytes, bytes]]) -> dict[str, Any]:
+    """Two drawings, what stands between these beginnings and ends aside."""
+    left, right = (without(data, about) for data in (a, b))
     if left == right:
         return verdict("same", "the same but for what is written about the figure", 0)
     kind = kind_of(a)
     return measure_text(left, right) if kind in ("svg", "ps") else measure_bytes(left, right)
+
+
+def without(data: bytes, about: Sequence[tuple[bytes, bytes]]) -> bytes:
+    """The content without what begins and ends so, in time linear in its size: a pattern would try each beginning.
+
+    Of the objects of a PDF file only those go that tell of its making.
+    """
+    import re
+
+    kept: list[bytes] = []
+    at, ends = 0, dict(about)
+    beginnings = re.compile(b"|".join(re.escape(begin) for begin, _ in sorted(about, key=lambda pair: -len(pair[0]))))
+    gone: set[bytes] = set()  # ends that do not come any more
+    while found := beginnings.search(data, at):
+        if len(kept) > MOST_PARTS:
+            raise TooLarge(f"more than {MOST_PARTS} parts")
+        end = ends[found[0]]
+        looks = end not in gone and (found[0] != b"<<" or tells_of_making(data, found.end()))
+        stop = data.find(end, found.end()) if looks else -1
+        if looks and stop < 0:
+            gone.add(end)
+        kept.append(data[at : found.start() if stop >= 0 else found.end()])
+        at = found.end() if stop < 0 else stop if end == b"\n" else stop + len(end)
+    return b"".join([*kept, data[at:]])
+
+
+def tells_of_making(data: bytes, at: int) -> bool:
+    """Whether an object of a PDF file is the one that says when and with what it was made."""
+    import re
+
+    bracket = re.compile(rb"[<>]").search(data, at)
+    words = data[at : bracket.start() if bracket else len(data)]
+    return b"/CreationDate" in words or b"/Producer" in words
 
 
 MEASURES: dict[str, Callable[[bytes, bytes], dict[str, Any]]] = {

@@ -10,7 +10,8 @@ import os
 
 from footsteps.reader import formats
 from footsteps.reader.formats import mapping, objects, text
-from footsteps.recorder.format import CODE, INFO, RECORD, RUN_JSON, FootstepsError, quote
+from footsteps.recorder.format import CODE, INFO, RECORD, RUN_JSON, FootstepsError, quote, sha256
+from footsteps.recorder.repository import is_bytecode
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from footsteps.reader.runs import Run
 
+MAX_REPOSITORIES = 1000
 MAX_DEPTH = 300  # folders above a file; removing deeper ones again would end in a RecursionError
 
 
@@ -68,7 +70,7 @@ def why_no_url(url: str) -> str:
         return "is an option to git"
     if transport(url) in ("ext", "fd"):
         return "names a program"
-    return "is no address" if not url or any(c < " " for c in url) else ""
+    return "is no address" if not url or any(c < " " for c in url) or not is_encodable(url) else ""
 
 
 def transport(url: str) -> str:
@@ -139,6 +141,7 @@ class Repositories:
 
     def check_names(self) -> None:
         """Each repository has one name, which can be a folder's."""
+        self.require(len(self.names) <= MAX_REPOSITORIES, f"it names {len(self.names)} repositories")
         for name in self.names:
             self.require(not why_unsafe(name) and "/" not in name, f"the repository name {name!r}")
             self.require(self.names.count(name) == 1, f"two repositories are called {name!r}")
@@ -207,10 +210,9 @@ class Repositories:
 
     def check_copies(self) -> None:
         """Nothing among the copies is named so that git would take it for its own."""
-        for folder, folders, names in os.walk(os.path.join(self.run.record, CODE)):
-            for name in (*folders, *names):
-                path = os.path.relpath(os.path.join(folder, name), self.run.record)
-                self.require(not acts_as_git(name), f"{path!r} would act as git's own")
+        for folder, names in formats.folders_below(os.path.join(self.run.record, CODE)):
+            for name in (os.path.basename(folder), *names):
+                self.require(not acts_as_git(name), f"{os.path.join(folder, name)!r} would act as git's own")
 
     def sources_for(self, row: dict[str, Any]) -> list[str]:
         """The sources that the user names for a repository."""
@@ -222,6 +224,30 @@ class Repositories:
             elif row is self.main:
                 found.append(source)
         return [os.path.abspath(s) if os.path.exists(s) else s for s in found]
+
+
+def identity_of(facts: Mapping[str, Any]) -> list[str]:
+    """The lines of which a record's code id is the hash (see recorder/code.py), from what its run.json names."""
+    lines = []
+    for row in sorted(objects(facts.get("repositories")), key=lambda row: str(row.get("name"))):
+        files = [line_of(file) for file in objects(row.get("files")) if not is_bytecode(text(file.get("path")))]
+        left_out = [f"{file.get('path')}\0left out\0{file.get('size')}" for file in objects(row.get("left_out"))]
+        lines += [f"{row.get('name')}\0{row.get('commit')}", *sorted([*files, *left_out])]
+    return lines
+
+
+def line_of(file: Mapping[str, Any]) -> str:
+    """The line of a file that differs from the commit."""
+    what = file.get("sha256") or file.get("target") or ""
+    return f"{file.get('path')}\0{file.get('kind')}\0{int(bool(file.get('executable')))}\0{what}"
+
+
+def code_id_of(facts: Mapping[str, Any]) -> str:
+    """The code id computed again; "" where it can't be, as files were left out, of which it holds unrecorded hashes."""
+    rows = objects(facts.get("repositories"))
+    if not text(facts.get("code_id")) or any(row.get("left_out") for row in rows):
+        return ""
+    return sha256("\n".join(identity_of(facts)).encode("utf-8", "surrogatepass"))[:32]
 
 
 GONE = ("deleted", "absent")

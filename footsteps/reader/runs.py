@@ -19,6 +19,7 @@ from functools import cached_property
 
 from footsteps.reader.formats import (
     CLOSED,
+    DAMAGED,
     READERS,
     Problem,
     differs_from_commit,
@@ -59,7 +60,7 @@ from footsteps.recorder.summary import DIFF
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
 LT_RECORDS = "lt_records"
@@ -72,6 +73,7 @@ READ = (
     "argument_facts", "recorded", "repositories", "outcome", "inputs", "parents",
     "tags", "notes",
 )  # fmt: skip
+STARTING = 60.0  # seconds in which a run's record comes into its directory
 ENDING = 10.0  # seconds within which a program that has told its outcome writes what it has left open
 LOOP = "not followed, a link back to a folder above it"
 
@@ -79,6 +81,32 @@ LOOP = "not followed, a link back to a folder above it"
 # ---------------------------------------------------------------------------------------------
 # One run
 # ---------------------------------------------------------------------------------------------
+
+
+EMPTY: dict[str, Callable[[], object]] = {
+    "str": str, "float": float, "bytes": bytes, "bool | None": lambda: None, "dict[str, Any]": dict,
+    "dict[str, str]": dict, "list[dict[str, Any]]": list, "list[str]": list, "list[dict[str, str]]": list,
+    "dict[str, Series]": dict, "int": int, "float | None": lambda: None, "str | None": lambda: None,
+}  # fmt: skip
+BAD = (ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, TypeError, ValueError)
+if TYPE_CHECKING:
+    told = cached_property
+else:
+
+    class told(cached_property):  # noqa: N801 - it is used as cached_property is
+        """A property of a run, had once; where the record is damaged so that it can't be had, empty, and a problem.
+
+        So one bad record is a row among others, and never the end of what was asked of all.
+        """
+
+        def __get__(self, run: Run | None, owner: type | None = None) -> Any:
+            """The value, from the record or from before."""
+            try:
+                return super().__get__(run, owner)
+            except BAD as error:
+                run.damage.append(Problem(DAMAGED, run.directory, f"{self.attrname}: {error or type(error).__name__}"))
+                value = "unknown" if self.attrname == "status" else EMPTY[self.func.__annotations__["return"]]()
+                return vars(run).setdefault(self.attrname, value)
 
 
 class Run:
@@ -118,7 +146,7 @@ class Run:
         """The absolute path of the `.footsteps` folder (which older formats do not have)."""
         return os.path.join(self.directory, RECORD)
 
-    @cached_property
+    @told
     def root(self) -> str:
         """The output root: where `find` met the run, else what its recorded name leaves over."""
         if self._root:
@@ -128,7 +156,7 @@ class Run:
             return self.directory[: -len(tail)] or os.sep
         return os.path.dirname(self.directory)
 
-    @cached_property
+    @told
     def name(self) -> str:
         """The directory below the root, with slashes: `exp/unet-3`."""
         if self.directory == self.root:
@@ -137,7 +165,7 @@ class Run:
             return self.directory[len(self.root) + 1 :].replace(os.sep, "/")
         return os.path.relpath(self.directory, self.root).replace(os.sep, "/")
 
-    @cached_property
+    @told
     def kind(self) -> str:
         """What wrote it: "run", "arguments", "footsteps 0.1" or "lite_tracer"."""
         kind = self._kind or kind_of(self.directory) or "run"
@@ -145,25 +173,25 @@ class Run:
 
     # what was recorded
 
-    @cached_property
+    @told
     def facts(self) -> dict[str, Any]:
         """The content of run.json, or the same keys as far as an older format knew them."""
         kind = self._kind or kind_of(self.directory) or "run"
         return READERS[kind](self.directory, self.damage)
 
-    @cached_property
+    @told
     def records(self) -> list[str]:
         """The record, and those of later sessions where the run was resumed, in order; see `recorder.resume`."""
         return records_of(self.directory)
 
-    @cached_property
+    @told
     def last_facts(self) -> dict[str, Any]:
         """The content of run.json of the last session: the process that writes now."""
         if len(self.records) == 1:
             return self.facts
         return read_object(os.path.join(self.records[-1], RUN_JSON), self.damage) or {}
 
-    @cached_property
+    @told
     def sessions(self) -> list[dict[str, Any]]:
         """An object for each time that the program ran here: started, status, duration, command, code_id, commit."""
         if len(self.records) == 1:
@@ -172,12 +200,12 @@ class Run:
                 for record in self.records]  # fmt: skip
         return [session_of(facts, outcome) for facts, outcome in each]
 
-    @cached_property
+    @told
     def outcome(self) -> dict[str, Any]:
         """How it ended and what it made (outcome.json, of the last session); empty if it has not, or did not say."""
         return read_object(os.path.join(self.records[-1], OUTCOME_JSON), self.damage) or {}
 
-    @cached_property
+    @told
     def log(self) -> list[dict[str, Any]]:
         """The lines of recorded.jsonl in order: {"time", "kind", "pid", "values"}."""
         return [line for each in self.records for line in read_lines(os.path.join(each, RECORDED), self.damage)]
@@ -190,26 +218,26 @@ class Run:
                 merged.update(mapping(line.get("values")))
         return merged
 
-    @cached_property
+    @told
     def recorded(self) -> dict[str, Any]:
         """What the program recorded with `footsteps.record`, the last value of each name."""
         return self.logged("recorded")
 
-    @cached_property
+    @told
     def arguments(self) -> dict[str, Any]:
         """The parsed arguments by name, as a parser said or the command line itself; {} where there are none."""
         late, parsed = self.logged("arguments"), self.facts.get("arguments")
         early = parsed if parsed is not None else self.facts.get("parsed_argv")
         return {**mapping(early), **mapping(late.get("arguments", late))}
 
-    @cached_property
+    @told
     def argument_facts(self) -> dict[str, Any]:
         """LTParser's own: hash_code, base_hash_code, git_label ...; {} without LTParser."""
         late = self.logged("arguments")
         later = {key: late[key] for key in late if key != "arguments" and "arguments" in late}
         return {**mapping(self.facts.get("argument_facts")), **later}
 
-    @cached_property
+    @told
     def repositories(self) -> list[dict[str, Any]]:
         """The recorded repositories, with what late.json and bundles.json add.
 
@@ -220,13 +248,13 @@ class Run:
         bundles = read_object(os.path.join(self.record, BUNDLES_JSON), self.damage) or {}
         return merged_repositories(self.facts, late, bundles)
 
-    @cached_property
+    @told
     def packages(self) -> dict[str, str]:
         """Installed packages: version by name, names as they were written."""
         listed = objects(self.facts.get("packages"))
         return {text(p.get("name")): text(p.get("version")) for p in listed}
 
-    @cached_property
+    @told
     def artifacts(self) -> list[dict[str, Any]]:
         """The files that it made: {path (below the directory), size, mtime_ns, sha256 or None}.
 
@@ -249,7 +277,7 @@ class Run:
             return entry
         return {**entry, "size": found.st_size, "mtime_ns": found.st_mtime_ns, "sha256": None}
 
-    @cached_property
+    @told
     def inputs(self) -> list[dict[str, Any]]:
         """Files read: {path (absolute), size, mtime_ns, sha256 or None} or {directory, count}."""
         each = [merged_inputs(record, self.damage) for record in self.records]
@@ -258,13 +286,13 @@ class Run:
         last = {repr((entry.get("path"), entry.get("directory"))): entry for entries in each for entry in entries}
         return list(last.values())
 
-    @cached_property
+    @told
     def parents(self) -> list[dict[str, Any]]:
         """The runs that launched this one or whose artifacts it read: {id, name, directory}."""
         late = [line.get("values") for line in self.log if line.get("kind") == "parent"]
         return unique([self.facts.get("parent"), *late], "directory")
 
-    @cached_property
+    @told
     def all_series(self) -> dict[str, Series]:
         """What the program recorded as a number more than once, whole, by dotted name."""
         return {name: series for name, series in all_series(self.log).items() if len(series) > 1}
@@ -273,17 +301,17 @@ class Run:
         """All values of one recorded name, with their steps; empty if it was never recorded as a number."""
         return all_series(self.log).get(name, Series())
 
-    @cached_property
+    @told
     def note_lines(self) -> list[dict[str, Any]]:
         """The lines of notes.jsonl, as people added them later; see `footsteps.reader.notes`."""
         return read_lines(os.path.join(self.record, NOTES), self.damage)
 
-    @cached_property
+    @told
     def notes(self) -> list[dict[str, str]]:
         """What people noted: {"time", "user", "host", "note"}, oldest first."""
         return notes_in(self.note_lines)
 
-    @cached_property
+    @told
     def tags(self) -> list[str]:
         """The tags that people gave it."""
         return tags_in(self.note_lines)
@@ -295,22 +323,22 @@ class Run:
         """The run's directory, ending in a slash, as `output_dir` had it: `run.path + "weights.pt"`."""
         return os.path.join(self.directory, "")
 
-    @cached_property
+    @told
     def id(self) -> str:
         """The run's own id, or "" in older formats."""
         return text(self.facts.get("id"))
 
-    @cached_property
+    @told
     def code_id(self) -> str:
         """The id of the exact code, hex, or "" in older formats."""
         return text(self.facts.get("code_id"))
 
-    @cached_property
+    @told
     def hash_code(self) -> str:
         """LTParser's `hash_code`, or ""."""
         return text(self.argument_facts.get("hash_code"))
 
-    @cached_property
+    @told
     def repository(self) -> dict[str, Any]:
         """The working directory's repository, else the first recorded one, else {}."""
         own = [r for r in self.repositories if r.get("role") == "cwd"]
@@ -321,7 +349,7 @@ class Run:
         """The working directory's commit: full in format 1, as recorded in older ones, or ""."""
         return text(self.repository.get("commit"))
 
-    @cached_property
+    @told
     def changed(self) -> bool | None:
         """Whether the code differed from its commit; None where there was no commit."""
         if not any(r.get("commit") for r in self.repositories):
@@ -338,14 +366,14 @@ class Run:
         """When it began, ISO 8601 with zone; from the file's time in older formats."""
         return text(self.facts.get("started"))
 
-    @cached_property
+    @told
     def start(self) -> float:
         """When it began, seconds since 1970; 0.0 if the record does not say."""
         return seconds(self.started)
 
-    @cached_property
+    @told
     def status(self) -> str:
-        """finished, failed, interrupted, exited, running, died, or unknown (from here).
+        """finished, failed, interrupted, exited, running, died, did not start, or unknown (from here).
 
         finished: with exit status 0; exited: with another one; failed: by an exception; unknown: it ended, or may have
         ended, and nobody knows how. "running" is said only while the recorded process, by its pid and creation time
@@ -358,6 +386,8 @@ class Run:
             return "failed"  # one of the ranks has, which the maker of the record was not
         if said in (*OUTCOMES, "unknown"):
             return str(said)
+        if not self.facts and did_not_start(self.directory):
+            return "did not start"
         lives = is_alive(self.last_facts)
         if lives is False and any(goes_on(line) for line in self.log):
             return "running"
@@ -377,7 +407,7 @@ class Run:
 
         return max(0.0, time.time() - self.start)
 
-    @cached_property
+    @told
     def diff(self) -> bytes:
         """The uncommitted changes as a patch, as git gave it; b"" if there were none."""
         if self.kind == "lite_tracer" or (self.kind == "arguments" and self.patch_file):
@@ -385,7 +415,7 @@ class Run:
         whole = read_bytes(os.path.join(self.record, DIFF), self.damage)
         return whole or info_sections(os.path.join(self.directory, INFO), self.damage)[4]
 
-    @cached_property
+    @told
     def patch_file(self) -> str:
         """The path of LiteTracer's diff.patch, or "" where there is none."""
         path = os.path.join(self.directory, "diff.patch")
@@ -413,6 +443,19 @@ def session_of(facts: Mapping[str, Any], outcome: Mapping[str, Any]) -> dict[str
 # ---------------------------------------------------------------------------------------------
 # Is it still alive?
 # ---------------------------------------------------------------------------------------------
+
+
+def did_not_start(directory: str) -> bool:
+    """Whether a run's directory was made, and no record came into it within a minute: it was killed meanwhile."""
+    import time
+
+    record = os.path.join(directory, RECORD)
+    try:
+        began = os.stat(record).st_mtime
+    except OSError:
+        return False
+    named = any(os.path.lexists(path) for path in (os.path.join(record, RUN_JSON), os.path.join(directory, INFO)))
+    return not named and time.time() - began > STARTING
 
 
 def is_alive(facts: Mapping[str, Any]) -> bool | None:
@@ -452,7 +495,7 @@ def same_process(pid: int, process: Mapping[str, Any]) -> bool:
     """Whether the process with this pid is the recorded one and not a later one with its number."""
     ticks = process.get("ticks")
     if ticks is not None and sys.platform == "linux":  # unlike created, not moved by the clock
-        return start_ticks(pid) == int(ticks) if isinstance(ticks, (int, float)) else False
+        return bool(start_ticks(pid) == ticks)
     import psutil
 
     try:

@@ -17,7 +17,7 @@ import os
 
 from footsteps.reader import search
 from footsteps.reader.compare import artifacts_of
-from footsteps.reader.formats import kind_of, sha256_of
+from footsteps.reader.formats import kind_of, plain_file, sha256_of
 from footsteps.reader.runs import Run
 from footsteps.recorder.format import FootstepsError, quote
 
@@ -162,6 +162,7 @@ def without_manifest(found: Trace, roots: Sequence[str] | None) -> Iterator[tupl
 # By what the file itself tells
 # ---------------------------------------------------------------------------------------------
 
+MOST_FOUND = 1000  # places in a file where a run may be named that are looked at
 ID = r"\d{8}T\d{6}Z-[0-9a-f]{8}"
 ORIGIN = (
     rf"footsteps:? run (?P<name>[^\0\r\n]{{1,1000}}?), id (?P<id>{ID})"
@@ -171,7 +172,7 @@ ORIGIN = (
 
 def run_from_metadata(path: str) -> dict[str, str]:
     """The run that a figure names: {"name", "id", "code_id"}; {} if it names none."""
-    with open(path, "rb") as file:
+    with plain_file(path) as file:
         data = file.read(LARGEST_READ)
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
         return run_from_png(data)
@@ -185,10 +186,12 @@ def run_from_metadata(path: str) -> dict[str, str]:
 def run_from_png(data: bytes) -> dict[str, str]:
     """The same of a PNG file, out of its texts; an id that is none of ours is no word about a run."""
     import re
+    from itertools import islice
 
     from footsteps.reader.measure import chunks
 
-    texts = dict(text_chunk(kind, content) for kind, content in chunks(data) if kind in TEXTS)
+    ours = ((kind, content) for kind, content in chunks(data) if kind in TEXTS and content.startswith(b"footsteps:"))
+    texts = dict(text_chunk(kind, content) for kind, content in islice(ours, MOST_FOUND))
     tags = {"name": "run", "id": "id", "code_id": "code_id"}
     told = {key: texts.get(f"footsteps:{tag}", "") for key, tag in tags.items()}
     return told if re.fullmatch(ID, told["id"]) else {}
@@ -235,9 +238,11 @@ def run_from_text(data: bytes) -> dict[str, str]:
     """
     import re
     from html import unescape
+    from itertools import islice
 
     for words in (data.decode("utf-8", "surrogateescape"), data.replace(b"\0", b"").decode("latin-1")):
-        found = re.search(ORIGIN, words)
+        starts = islice(re.finditer("footsteps:? run ", words), MOST_FOUND)  # each is looked at for 1,000 characters
+        found = next(filter(None, (re.compile(ORIGIN).match(words, start.start()) for start in starts)), None)
         if found:
             return {**found.groupdict(""), "name": unescape(re.sub(r"\\([()\\])", r"\1", found["name"]))}
     return {}

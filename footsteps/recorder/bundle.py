@@ -12,21 +12,26 @@ from footsteps.recorder.format import (
     BUNDLE_REF,
     BUNDLES_JSON,
     FORMAT,
+    INFO,
     MIB,
     RECORD,
+    append,
     as_json,
     bytes_of,
+    content_of,
     encoded,
     from_json,
     paths_in,
     printable,
     remove,
+    replace,
+    say,
     sha256,
     text_of,
     write,
 )
 from footsteps.recorder.git import OFFLINE, Child, GitError, alternates_line, git, parse_rev, read_ref
-from footsteps.recorder.secrets import looks_secret
+from footsteps.recorder.secrets import PEM, looks_secret
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +39,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 MAX_BUNDLE = 100 * MIB
+MAX_COMPARED = 5  # bundles of other runs that are read to see whether one is ours
+MAX_NAMES = 100  # files among the commits that are looked at, as their names are those of secrets
+NOT_KEPT = "Commits that are not kept"  # a section of info.txt, added when it is known
 PACKAGE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 CHILD = f"import sys; sys.path.append({PACKAGE!r}); from footsteps.recorder.bundle import main; main()"
 
@@ -92,36 +100,67 @@ def main() -> None:
 def finish(job: Mapping[str, Any]) -> None:
     """Make the bundles of a job {record, root, bundles}."""
     rows = [_bundled(job, row) for row in job["bundles"]]
-    _replace(os.path.join(job["record"], BUNDLES_JSON), as_json({"format": FORMAT, "bundles": rows}))
+    replace(os.path.join(job["record"], BUNDLES_JSON), as_json({"format": FORMAT, "bundles": rows}))
+    told = "".join(printable(f"{row['repository']}: {row['left_out']}") + "\n" for row in rows if row.get("left_out"))
+    if told and os.path.exists(os.path.join(job["record"], os.pardir, INFO)):  # a record of arguments has none
+        append(os.path.join(job["record"], os.pardir, INFO), encoded(f"{NOT_KEPT}:\n{told}"), new=False)
 
 
-def _replace(path: str, data: bytes) -> None:
-    """Put the bytes there, complete or not at all."""
-    part = f"{path}.{os.getpid()}"
-    write(part, data)
-    os.replace(part, path)
+def say_what_is_left_out(record: str) -> None:
+    """One line on stderr for commits that could not be kept, where that is known by now."""
+    for row in from_json(text_of(os.path.join(record, BUNDLES_JSON)) or "{}").get("bundles", []):
+        if row.get("left_out"):
+            say(f"the commits of {row['repository']} are not kept: {row['left_out']}; see {INFO}")
 
 
 def _bundled(job: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
     """What became of one repository's commits: a row of bundles.json."""
     try:
-        return _linked_bundle(job, row) or Bundle(job["record"], row).made()
+        made = Bundle(job["record"], row).made()
     except (OSError, GitError, ValueError) as error:
         return {"repository": row["repository"], "commit": row["commit"], "left_out": printable(str(error))}
+    if made.get("file"):
+        _share(job, made)
+    return made
 
 
-def _linked_bundle(job: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The bundle of an earlier run beside this one that holds the same commit, as a hard link."""
+def _share(job: Mapping[str, Any], made: Mapping[str, Any]) -> None:
+    """Have one copy on disk for our bundle and that of an earlier run beside it, where the bytes are the same.
+
+    Nothing is believed of what lies there: a file is linked and read first, and only takes our own one's
+    place if it is plain, of our user, and has our size and hash.
+    """
+    ours, compared = os.path.join(job["record"], made["file"]), 0
+    part = f"{ours}.{os.getpid()}"
     for folder in _runs_near(job):
-        record = os.path.join(folder, RECORD)
+        theirs = os.path.join(folder, RECORD, made["file"])
         try:
-            rows = from_json(text_of(os.path.join(record, BUNDLES_JSON)))["bundles"]
-            same = next(r for r in rows if r.get("commit") == row["commit"] and r.get("file") == row["file"])
-            os.link(os.path.join(record, row["file"]), os.path.join(job["record"], row["file"]))
-        except (OSError, ValueError, KeyError, TypeError, StopIteration):
-            continue
-        return {**same, "repository": row["repository"]}
+            if not _may_be_same(os.lstat(theirs), os.lstat(ours)):
+                continue
+            compared += 1
+            os.link(theirs, part, follow_symlinks=False)
+            if sha256(content_of(part, made["size"])) == made["sha256"]:
+                return os.replace(part, ours)
+        except (OSError, NotImplementedError):
+            pass
+        finally:
+            _unlink(part)
+        if compared >= MAX_COMPARED:
+            break
     return None
+
+
+def _may_be_same(theirs: os.stat_result, ours: os.stat_result) -> bool:
+    """Whether another run's file may be ours: plain, as large, of the same user, and not the same one already."""
+    plain = theirs.st_mode & 0o170000 == 0o100000
+    return plain and (theirs.st_size, theirs.st_uid) == (ours.st_size, ours.st_uid) and theirs.st_ino != ours.st_ino
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass
 
 
 def _runs_near(job: Mapping[str, Any]) -> list[str]:
@@ -187,12 +226,12 @@ class Bundle:
         oldest = self.oldest(bases)
         shallow = os.path.join(self.bare, "shallow")
         before = text_of(shallow)
-        _replace(shallow, encoded(before + "".join(f"{commit}\n" for commit in oldest)))
+        replace(shallow, encoded(before + "".join(f"{commit}\n" for commit in oldest)))
         why = self.refusal(())
         if not why:
             return self.bundle("whole", (), [*before.split(), *oldest])
         if bases and before:
-            _replace(shallow, encoded(before))
+            replace(shallow, encoded(before))
         elif bases:
             os.unlink(shallow)
         why = self.refusal(bases) if bases else why
@@ -234,8 +273,9 @@ class Bundle:
         """Why such a bundle is not kept, "" if it is."""
         wanted = ["--objects", self.commit, *(f"^{base}" for base in bases)]
         lines = self.git("rev-list", *wanted).decode("utf-8", "surrogateescape").splitlines()
-        names = (line.partition(" ")[2] for line in lines)
-        secret = next((name for name in names if looks_secret(name)), None)
+        named = [(line[: line.find(" ")], line.partition(" ")[2]) for line in lines if " " in line]
+        suspects = [row for row in named if looks_secret(row[1])]
+        secret = next((name for at, (blob, name) in enumerate(suspects) if self.is_secret(blob, name, at)), None)
         if secret:
             return f"its commits hold {printable(secret)}, whose name looks like a secret's"
         try:
@@ -244,11 +284,19 @@ class Bundle:
             size = 0
         return f"larger than {MAX_BUNDLE // MIB} MiB" if size > MAX_BUNDLE else ""
 
+    def is_secret(self, blob: str, name: str, at: int) -> bool:
+        """Whether a file among the commits is a secret: of certificates and public keys the content tells."""
+        if not name.lower().endswith(PEM) or at >= MAX_NAMES:
+            return True
+        return looks_secret(name, self.git("cat-file", "blob", blob)[:MIB])
+
     def bundle(self, kind: str, bases: Sequence[str], shallow: Sequence[str]) -> dict[str, Any]:
         """Write the bundle; its row of bundles.json."""
-        self.git("bundle", "create", "--quiet", "made.bundle", BUNDLE_REF, *(f"^{base}" for base in bases))
+        one_thread = ("-c", "pack.threads=1")  # so that the same commits are the same bytes, which runs can share
+        wanted = (BUNDLE_REF, *(f"^{base}" for base in bases))
+        self.git(*one_thread, "bundle", "create", "--quiet", "made.bundle", *wanted)
         data = bytes_of(os.path.join(self.bare, "made.bundle"))
-        _replace(os.path.join(self.record, self.row["file"]), data)
+        replace(os.path.join(self.record, self.row["file"]), data)
         return {
             "repository": self.row["repository"],
             "commit": self.commit,

@@ -431,7 +431,7 @@ def changed_since_loaded() -> list[str]:
 def _was_touched_after(path: str, seconds: float) -> bool:
     """Whether the file was changed after that time; ctime, as no program can set it."""
     try:
-        return os.stat(path).st_ctime > seconds
+        return seconds < os.stat(path).st_ctime <= time.time()  # later than now: the clock tells nothing
     except (OSError, ValueError):
         return False
 

@@ -1,6 +1,10 @@
 """What all of a record's files have in common: their names, JSON, text on one line, writing once, hashes, time.
 
-Nothing here imports another module of ours, and nothing that costs milliseconds: it is on the way to ``output_dir``.
+Of our modules this imports secrets.py alone, which every text passes on its way into a record, and nothing that costs
+milliseconds: it is on the way to ``output_dir``.
+
+`plain_file` opens what may be a stranger's, and `write`, `append` and `replace` are what writes into a record: none
+follows a link there, waits for a pipe, or reads a device.
 """
 
 from __future__ import annotations
@@ -9,6 +13,8 @@ import os
 import sys
 import time
 from types import SimpleNamespace
+
+from footsteps.recorder.secrets import mask, masked
 
 try:
     from _json import encode_basestring_ascii as _json_string
@@ -41,6 +47,7 @@ RUN_VARIABLE = "FOOTSTEPS_RUN"
 OUTPUT_ROOT = "results/"
 NAME_VARIABLE = "FOOTSTEPS_NAME"
 MIB = 2**20
+LARGEST = 64 * MIB  # a file of a record, or of a repository's .git, that is read whole is no larger
 
 imported_at = time.time()
 started_argv = [str(word) for word in getattr(sys, "argv", [])]  # the program may change both before a run begins
@@ -67,13 +74,62 @@ class FootstepsError(Exception):
         return f"{self.message}\nhint: {self.hint}" if self.hint else self.message
 
 
-def text_of(path: str) -> str:
-    """The file as text, "" if it can't be read."""
+_NO_WAITING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+
+
+def plain_file(path: str | bytes, flags: int = os.O_RDONLY, *, links: bool = False) -> int:
+    """The descriptor of a plain file; nothing else is waited for, read for ever, or written through.
+
+    Args:
+        flags: as of os.open.
+        links: whether the last part of the path may be a link.
+
+    Raises:
+        OSError: it is no plain file, or can't be opened.
+    """
+    if not links and not _NO_LINK and os.path.islink(path):  # Windows
+        raise OSError(40, LINKED)
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            return file.read()
+        descriptor = os.open(path, flags | _NO_WAITING | (0 if links else _NO_LINK), 0o666)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        if not links and os.path.islink(path):
+            raise OSError(error.errno, LINKED) from None
+        raise
+    if os.fstat(descriptor).st_mode & 0o170000 != 0o100000:
+        os.close(descriptor)
+        raise OSError(22, "no plain file")
+    return descriptor
+
+
+LINKED = "a link, which is not followed"
+TOO_LARGE = 27  # EFBIG, of which errno would be imported
+
+
+def content_of(path: str | bytes, most: int = LARGEST, *, links: bool = False) -> bytes:
+    """The bytes of a plain file. Raises OSError: it is none, can't be read, or holds more than ``most`` bytes."""
+    pieces: list[bytes] = []
+    descriptor, left = plain_file(path, links=links), most + 1
+    try:
+        while left > 0 and (piece := os.read(descriptor, min(left, MIB if pieces else 1 << 15))):
+            pieces.append(piece)
+            left -= len(piece)
+    finally:
+        os.close(descriptor)
+    if left <= 0:
+        raise OSError(TOO_LARGE, f"larger than {most // MIB} MiB" if most >= MIB else f"larger than {most} bytes")
+    return b"".join(pieces)
+
+
+def text_of(path: str) -> str:
+    """The file as text, "" if it is no plain file, can't be read, or is too large."""
+    try:
+        text = content_of(path, links=True).decode("utf-8", "surrogateescape")
     except OSError:
         return ""
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
 def bytes_of(path: str | bytes) -> bytes:
@@ -149,24 +205,46 @@ def printable(text: str) -> str:
 
 def write(path: str, data: bytes) -> None:
     """Create a file that is not there yet, under its final name, with the folders above it."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    _refuse_linked_record(path)
     try:
-        descriptor = os.open(path, flags, 0o666)
+        descriptor = plain_file(path, flags)
     except FileNotFoundError:
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        descriptor = os.open(path, flags, 0o666)
+        descriptor = plain_file(path, flags)
     _write_all(descriptor, data)
 
 
-def append(path: str, data: bytes) -> None:
-    """Add to the end in one write, as other processes do."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
-    _write_all(os.open(path, flags, 0o666), data)
+def append(path: str, data: bytes, *, new: bool = True) -> None:
+    """Add to the end in one write, as other processes do; ``new``: also to a file that is not there yet."""
+    _refuse_linked_record(path)
+    _write_all(plain_file(path, os.O_WRONLY | os.O_APPEND | (os.O_CREAT if new else 0)), data)
+
+
+def replace(path: str, data: bytes) -> None:
+    """Put the bytes there, complete or not at all."""
+    part = f"{path}.{os.getpid()}"
+    try:
+        write(part, data)
+        os.replace(part, path)
+    except BaseException:
+        try:
+            os.unlink(part)
+        except OSError:
+            pass
+        raise
+
+
+def _refuse_linked_record(path: str) -> None:
+    """Raises OSError where the folder .footsteps has become a link to somewhere else."""
+    folder = os.path.dirname(path)
+    if folder.endswith(RECORD) and os.path.islink(folder):
+        raise OSError(40, f"{folder} is {LINKED}")
 
 
 def append_line(record: str, kind: str, values: Mapping[str, object]) -> None:
     """Add a line to recorded.jsonl in this record; what can't be written is lost with a line on stderr."""
-    line = {"time": iso(time.time()), "kind": kind, "pid": os.getpid(), "values": dict(values)}
+    line = {"time": iso(time.time()), "kind": kind, "pid": os.getpid(), "values": masked(dict(values))}
     try:
         append(os.path.join(record, RECORDED), (json_text(line) + "\n").encode("ascii"))
     except (OSError, ValueError, TypeError, RecursionError) as error:
@@ -182,8 +260,8 @@ def _write_all(descriptor: int, data: bytes) -> None:
 
 
 def say(line: str) -> None:
-    """One line on stderr, if there is one."""
-    _put(sys.stderr, f"footsteps: {printable(line)}\n")
+    """One line on stderr, if there is one; without secrets, as it may tell what an exception says."""
+    _put(sys.stderr, f"footsteps: {printable(mask(line))}\n")
 
 
 def _put(stream: Any, text: str) -> None:
@@ -278,7 +356,7 @@ def collected(name: str, function: Callable[[], Any], problems: list[str]) -> An
     except Exception as error:
         if is_full(error):
             raise
-        problems.append(f"{name}: {type(error).__name__}: {error}")
+        problems.append(mask(f"{name}: {type(error).__name__}: {error}"))
         return None
 
 
@@ -315,7 +393,7 @@ def json_text(value: object) -> str:
         return "{" + ", ".join([f"{json_text(str(key))}: {json_text(inner)}" for key, inner in value.items()]) + "}"
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join([json_text(inner) for inner in value]) + "]"
-    return json_text(repr(value))
+    return json_text(mask(repr(value)))
 
 
 def from_json(text: str) -> Any:

@@ -6,7 +6,7 @@ import os
 import time
 
 from footsteps.recorder.format import FootstepsError, printable, text_of
-from footsteps.recorder.secrets import mask
+from footsteps.recorder.secrets import mask, mask_arguments
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 GIT_TIMEOUT = 20.0  # seconds; git is slow on a cold network disk
+LONGEST = 600.0  # seconds for a command of which nothing else is said
 
 
 class GitError(FootstepsError):
@@ -22,7 +23,7 @@ class GitError(FootstepsError):
 
     def __init__(self, argv: Sequence[str], returncode: int | None, stderr: str, hint: str = "") -> None:
         super().__init__(stderr or f"git {argv[0]} ended with {returncode}", hint)
-        self.argv = list(argv)
+        self.argv = mask_arguments(argv)
         self.returncode = returncode
         self.stderr = stderr
 
@@ -60,19 +61,25 @@ def git(
     cwd: str | os.PathLike[str],
     stdin: bytes | None = None,
     env: Mapping[str, str] | None = None,
-    timeout: float | None = None,
+    timeout: float = LONGEST,
+    most: int | None = None,
 ) -> bytes:
     """What ``git ARGS`` prints, run in ``cwd``.
 
     Args:
         stdin: what it reads; None: nothing.
         env: environment variables to add.
-        timeout: seconds; None: as long as it takes.
+        timeout: seconds.
+        most: bytes that it may print.
 
     Raises:
-        GitError: it ended with another status than 0, took too long, or is not there.
+        GitError: it ended with another status than 0, took too long, printed too much, or is not there.
     """
-    return start_git(*args, cwd=cwd, stdin=stdin, env=env).result(timeout)
+    started = start_git(*args, cwd=cwd, stdin=stdin, env=env)
+    out, whole = started.result_within(most, timeout)
+    if not whole:
+        raise GitError(started.args, None, f"git {started.args[0]} printed more than {most} bytes")
+    return out
 
 
 def start_git(
@@ -327,7 +334,7 @@ def config_of(path: str) -> list[tuple[str, str]]:
 def remotes_of(common: str) -> list[dict[str, str]]:
     """Name and URL of each remote, without credentials; origin first."""
     found = [
-        {"name": key[len("remote.") : -len(".url")], "url": mask(value)}
+        {"name": mask(key[len("remote.") : -len(".url")]), "url": mask(value)}
         for key, value in config_of(os.path.join(common, "config"))
         if key.startswith("remote.") and key.endswith(".url")
     ]

@@ -22,7 +22,7 @@ from _weakref import ref
 from time import monotonic, time
 
 from footsteps.recorder import ending
-from footsteps.recorder.format import RECORD, RUN_JSON, append, append_line, from_json, json_text, say
+from footsteps.recorder.format import RECORD, RUN_JSON, append, append_line, content_of, from_json, json_text, say
 from footsteps.recorder.libraries import (
     CHANGED,
     READ,
@@ -639,6 +639,9 @@ class InputTracker:
         return found
 
 
+LARGEST_FACTS = 16 << 20  # bytes of a run.json that a program waits for when it opens a file beside it
+
+
 def absolute(name: str) -> str:
     """The name from the root on; as it is where the working directory has been removed."""
     with own_errors_dropped:
@@ -674,10 +677,7 @@ def facts_of(directory: str) -> dict[str, Any]:
     """The run.json of a run's directory; empty where it can't be read."""
     name = os.path.join(directory, RECORD, RUN_JSON)
     try:
-        if stat_kind(os.stat(name)) != REGULAR:  # a pipe would be waited for
-            return {}
-        with _open(name, "rb") as file:
-            return dict(from_json(file.read().decode()))
+        return dict(from_json(content_of(name, LARGEST_FACTS).decode()))
     except (OSError, ValueError, TypeError, RecursionError):
         return {}
 

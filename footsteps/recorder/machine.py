@@ -9,7 +9,7 @@ import os
 import sys
 
 from footsteps.recorder.format import after_colon, from_json, paths_in, printable, start_of, text_of
-from footsteps.recorder.secrets import mask
+from footsteps.recorder.secrets import masked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -196,13 +196,13 @@ def _origin(path: str) -> dict[str, Any]:
     if not text:
         return {}
     try:
-        origin = from_json(text)
-        url = mask(str(origin["url"]))
+        origin = masked(from_json(text))
+        url = str(origin["url"])
         editable = bool(origin.get("dir_info", {}).get("editable")) and url.startswith("file://")
         place = {"editable": True, "location": _path_of_url(url)} if editable else {}
     except (ValueError, KeyError, TypeError, AttributeError):
         return {}
-    return {"direct_url": {**origin, "url": url}, **place}
+    return {"direct_url": origin, **place}
 
 
 def _path_of_url(url: str) -> str:

@@ -20,19 +20,25 @@ from footsteps.recorder.format import (
     PACKAGES,
     RECORD,
     RUN_JSON,
+    append,
     append_line,
     as_json,
+    content_of,
     hasher,
     iso,
+    plain_file,
     printable,
+    replace,
     run_directory,
     say,
+    write,
 )
 from footsteps.recorder.processes import run_of
 from footsteps.recorder.program import notebook_path, shell
 from footsteps.recorder.ranks import is_head_ending_it
+from footsteps.recorder.secrets import mask
 
-from .inputs import _open, _os_open, facts_of, inputs_file, tracker
+from .inputs import _open, facts_of, inputs_file, tracker
 from .places import LINK, REGULAR, files_below, is_of_python, stat_kind
 from .summary import closing_lines
 from .values import figure_metadata
@@ -52,6 +58,7 @@ ARTIFACTS_LISTED = 100_000  # files of the run's directory listed at the end
 HASH_SECONDS = 1.0  # spent on hashes at the end of a run, artifacts and inputs together
 CONSOLE = False  # keep what is written to stdout and stderr in console.txt
 
+LONG_LINE = 1 << 16  # characters of a line that are kept back for its end at most
 CONSOLE_TXT = "console.txt"
 CELLS = "executed_cells.py"
 
@@ -155,7 +162,7 @@ class RunMonitor:
         try:
             return step()
         except (Exception, KeyboardInterrupt) as error:  # Ctrl-C again and again costs a part, not the outcome
-            self.problems.append(f"{what}: {type(error).__name__}: {error}")
+            self.problems.append(mask(f"{what}: {type(error).__name__}: {error}"))
             return None
 
     # what may tell the outcome
@@ -293,8 +300,7 @@ class RunMonitor:
         """Write the cells that a notebook or IPython has run so far."""
         cells = executed_cells()
         if cells:
-            with _open(os.path.join(self.run.directory, CELLS), "xb") as file:
-                file.write(cells.encode("utf-8", "backslashreplace"))
+            write(os.path.join(self.run.directory, CELLS), cells.encode("utf-8", "backslashreplace"))
 
     def write(self, facts: dict[str, Any]) -> None:
         """Write outcome.json, shorter where the disk is full, and the section in info.txt."""
@@ -307,7 +313,8 @@ class RunMonitor:
                 self.problems.append(f"files: not listed: {error}")
                 write_once(target, as_json(short))
             target = os.path.join(self.run.directory, INFO)
-            append_to(target, closing_section(facts, self.attempt("summary", lambda: closing_lines(self.run)) or []))
+            more = self.attempt("summary", lambda: closing_lines(self.run)) or []
+            append(target, closing_section(facts, more), new=False)
         except OSError as error:
             self.problems[:] = [f"the outcome could not be written to {target}: {error.strerror or error}"]
 
@@ -335,28 +342,8 @@ def mark_of_record(directory: str) -> tuple[int, int] | None:
 
 def write_once(target: str, content: bytes) -> None:
     """Write a file that was not there, whole or not at all."""
-    if os.path.lexists(target):
-        return
-    beside = f"{target}.{os.getpid()}"
-    try:
-        with _open(beside, "wb") as file:
-            file.write(content)
-        os.rename(beside, target)
-    except BaseException:
-        try:
-            os.unlink(beside)
-        except OSError:
-            pass
-        raise
-
-
-def append_to(target: str, content: bytes) -> None:
-    """Add to a file in one go; one that the program has removed is not made again."""
-    descriptor = _os_open(target, os.O_WRONLY | os.O_APPEND | getattr(os, "O_CLOEXEC", 0))
-    try:
-        os.write(descriptor, content)
-    finally:
-        os.close(descriptor)
+    if not os.path.lexists(target):
+        replace(target, content)
 
 
 # --- how it ended ---------------------------------------------------------------------------------
@@ -380,7 +367,8 @@ def described(error: BaseException) -> dict[str, Any]:
         message = "<its message could not be had>"
     module = "" if kind.__module__ in ("builtins", "__main__") else kind.__module__ + "."
     file, line = place_of(error.__traceback__)
-    said = message if len(message) <= 2000 else message[:2000] + "..."
+    said = mask(message[:20_000])
+    said = said if len(said) <= 2000 else said[:2000] + "..."
     return {"type": module + kind.__qualname__, "message": said, "file": file, "line": line}
 
 
@@ -511,15 +499,19 @@ def noted_by_others(run: Any, deadline: float) -> tuple[list[dict[str, Any]], bo
     for name in other_inputs_files(run):
         import json
 
-        with _open(name, "rb") as file:
-            for line in file:
-                if monotonic() > deadline:
-                    return list(entries.values()), False, apart
-                entry = json.loads(line)
-                complete = complete and "path" in entry
-                apart.update(entry.get("not_followed", ()))
-                if "path" in entry:
-                    entries[entry["path"]] = {**entry, "sha256": None}
+        try:
+            lines = content_of(name).splitlines()
+        except OSError:  # no plain file any more, or too large
+            complete = False
+            continue
+        for line in lines:
+            if monotonic() > deadline:
+                return list(entries.values()), False, apart
+            entry = json.loads(line)
+            complete = complete and "path" in entry
+            apart.update(entry.get("not_followed", ()))
+            if "path" in entry:
+                entries[entry["path"]] = {**entry, "sha256": None}
     return list(entries.values()), complete, apart
 
 
@@ -565,8 +557,7 @@ class ConsoleFile:
     """console.txt: a line is on its way to the disk when write() returns, so a kill loses the last."""
 
     def __init__(self, name: str) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
-        self.descriptor = _os_open(name, flags, 0o666)
+        self.descriptor = plain_file(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         self.identity = self.identity_now()
         self.pieces: list[str] = []
 
@@ -587,20 +578,21 @@ class ConsoleFile:
         if "\n" in self.pieces[-1] or "\r" in self.pieces[-1] or len(self.pieces) > 100:
             self.flush()
 
-    def flush(self) -> None:
-        """Write what is there; at the first trouble (a full disk) stop for good."""
+    def flush(self, *, last: bool = False) -> None:
+        """Write the whole lines, in which a secret shows; at the first trouble (a full disk) stop for good."""
         text = "".join(self.pieces)
-        self.pieces.clear()
+        end = max(text.rfind("\n"), text.rfind("\r")) + 1 if not last and len(text) < LONG_LINE else len(text)
+        self.pieces[:] = [text[end:]] if text[end:] else []
         written = -1
         with own_errors_dropped:
             if self.is_ours():
-                written = os.write(self.descriptor, text.encode("utf-8", "backslashreplace"))
+                written = os.write(self.descriptor, mask(text[:end]).encode("utf-8", "backslashreplace"))
         if written < 0:
             self.descriptor = -1
 
     def close(self) -> None:
         """Stop."""
-        self.flush()
+        self.flush(last=True)
         if self.is_ours():
             os.close(self.descriptor)
         self.descriptor = -1
@@ -642,4 +634,4 @@ def executed_cells() -> str:
     """The cells that IPython has run so far, in order, as Python."""
     here = shell()
     cells = here.user_ns.get("_ih", [])[1:] if here is not None else []
-    return "".join(f"# In[{n}]:\n{cell.rstrip()}\n\n" for n, cell in enumerate(cells, 1))
+    return "".join(f"# In[{n}]:\n{mask(cell.rstrip())}\n\n" for n, cell in enumerate(cells, 1))

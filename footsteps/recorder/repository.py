@@ -40,7 +40,7 @@ from footsteps.recorder.git import (
     start_git,
 )
 from footsteps.recorder.git_index import Index, OddIndex
-from footsteps.recorder.secrets import looks_secret
+from footsteps.recorder.secrets import looks_secret, why_secret
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -90,10 +90,10 @@ class Budget:
         self.bytes, self.files = MAX_TOTAL, MAX_FILES
         self.streams = _files_of_streams()
 
-    def refusal(self, path: str, size: int) -> str:
-        """Why a file of this name and size is not kept; "" if it is (and then it counts)."""
-        if looks_secret(path):
-            return "its name looks like a secret's"
+    def refusal(self, path: str, size: int, data: bytes | None) -> str:
+        """Why a file of this name, size and content is not kept; "" if it is (and then it counts)."""
+        if why := why_secret(path, data):
+            return why
         if size > MAX_FILE:
             return f"larger than {MAX_FILE // MIB} MiB"
         if size > self.bytes:
@@ -134,6 +134,7 @@ class Tree:
         self.real = os.path.join(os.path.realpath(root), "")
         self.files: list[dict[str, Any]] = []
         self.left_out: list[dict[str, Any]] = []
+        self.not_kept: set[str] = set()  # the paths of left_out, which `group_left_out` shortens
         self.problems: list[str] = []
         self.kept: list[tuple[str, bytes]] = []  # (stored name, bytes), written by Code.keep
         self.identity: list[str] = []  # what enters the code id
@@ -183,11 +184,12 @@ class Tree:
                 if self.is_crlf_of(data, head[1]):
                     self.note(path, state, "crlf", executable=executable, size=size, sha256=sha256(data))
                     return
-            refusal = self.budget.refusal(name, size)
-            if refusal:
-                self.leave_out(path, size, refusal, bytes_of(full) if size <= MAX_SECRET else None)
+            found_data = bytes_of(full) if size <= MAX_FILE else None
+            refusal = self.budget.refusal(name, size, found_data)
+            if refusal or found_data is None:
+                self.leave_out(path, size, refusal, found_data if size <= MAX_SECRET else None)
                 return
-            data = bytes_of(full)
+            data = found_data
         except OSError as error:
             self.leave_out(path, size, f"unreadable: {error.strerror}")
             return
@@ -228,6 +230,7 @@ class Tree:
         """A row of ``left_out``; enters the code id by its hash if it was read, else by its size."""
         name = decoded(path)
         self.left_out.append({"path": name, "size": size, "reason": reason})
+        self.not_kept.add(name)
         self.identity.append(f"{name}\0left out\0{sha256(data) if data is not None else size}")
 
     def give_up(self, stored: str, error: OSError) -> None:
@@ -702,8 +705,7 @@ class _Patch:
     """
 
     def __init__(self, tree: Repository, deadline: float) -> None:
-        left = {row["path"] for row in tree.left_out}
-        self.shown = [p for p in tree.changed if decoded(p) not in left and not looks_secret(decoded(p))]
+        self.shown = [p for p in tree.changed if decoded(p) not in tree.not_kept and not looks_secret(decoded(p))]
         self.not_in_diff = [f"{p} (left out)" for p in sorted(map(decoded, set(tree.changed) - set(self.shown)))]
         self.diff, self.deadline, self.scratch = b"", deadline, tree.scratch
         self.few = [os.fsdecode(p) for p in self.shown] if sum(map(len, self.shown)) < 50_000 else []
@@ -733,12 +735,14 @@ def _plain_sections(text: bytes, whole: bool, wanted: set[str]) -> tuple[bytes, 
     parts = (b"\n" + text).split(b"\ndiff --git ")[1:]
     kept, others = [], []
     for n, part in enumerate(parts):
-        cut = not whole and n == len(parts) - 1
+        cut, secret = not whole and n == len(parts) - 1, why_secret("", part)
         lines = part.split(b"\n")
         name = next((decoded(p) for p in [lines[0].rpartition(b" b/")[2]]), "")
         binary = any(line.startswith((b"Binary files ", b"GIT binary patch")) for line in lines[1:8])
         if cut or binary:
             others.append(f"{name} ({'binary' if binary else 'the diff ends here, it is too long'})")
+        elif secret:
+            others.append(f"{name} ({secret.partition(' (')[0].replace('line', 'line of its changes', 1)})")
         elif not wanted or name in wanted:  # a name that git has quoted is not shown among very many
             body = [line for line in part.rstrip(b"\n").split(b"\n") if not line.startswith(b"* Unmerged path")]
             kept.append(b"diff --git " + b"\n".join(body) + b"\n")

@@ -7,6 +7,7 @@
     mask_arguments(argv)    the command line with *** in it
     looks_secret(path)      whether a file is never copied because of its name
     secret_line(data)       the line of a file's content that holds a token or a private key
+    why_secret(path, data)  why a file is left out, by its name or its content
 
 Everything takes time linear in its input. A text that holds no hint of a secret costs a few
 searches in C and does not import re: this runs at the start of every program.
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 MASK = "***"
+KEEP_VARIABLE = "FOOTSTEPS_KEEP_SECRETS"
 
 
 def _set(*lines: str) -> frozenset[str]:
@@ -157,12 +159,13 @@ def _is_number(value: object) -> bool:
 # Tokens that are known by their form
 # ---------------------------------------------------------------------------
 
+GITLAB = tuple(f"gl{kind}-" for kind in _set("pat dt rt rtr ptt ft imt agent oas soat cbt ffct"))
 # What a text must hold, and a pattern; of its group 1, where there is one, the text is kept.
 # Linear: a fixed beginning, then a class that is cut nowhere, or counts that are bounded.
 FORMS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("ghp_", "gho_", "ghu_", "ghs_", "ghr_"), r"gh[pousr]_[A-Za-z0-9]{16,}"),
     (("github_pat_",), r"github_pat_\w{16,}"),
-    (("gl",), r"gl(?:pat|dt|rt|rtr|ptt|ft|imt|agent|oas|soat|cbt|ffct)-[\w-]{16,}"),
+    (GITLAB, r"gl(?:pat|dt|rt|rtr|ptt|ft|imt|agent|oas|soat|cbt|ffct)-[\w-]{16,}"),
     (("hf_", "api_org_"), r"(?:hf_|api_org_)[A-Za-z0-9]{17,}"),
     (("sk-",), r"sk-(?:proj|svcacct|admin|ant|or|lf)-[\w-]{16,}|(?<![A-Za-z0-9])sk-[A-Za-z0-9]{17,}[\w-]*"),
     (("gsk_", "r8_", "xai-", "pplx-", "nvapi-", "KGAT_"), r"(?:gsk_|r8_|xai-|pplx-|nvapi-|KGAT_)[\w-]{20,}"),
@@ -209,8 +212,32 @@ def secret_line(data: bytes) -> int | None:
     """
     text = data.decode("latin-1")
     rows = [*FORMS, (("PRIVATE KEY", "PuTTY-User-Key-File-"), KEY_IN_FILE)]
-    found = [at for hints, pattern in rows if any(hint in text for hint in hints) for at in _places(pattern, text)]
+    found = [at for hints, pattern in rows if _may_hold(text, hints) for at in _places(pattern, text)]
     return text.count("\n", 0, min(found)) + 1 if found else None
+
+
+def _may_hold(text: str, hints: Iterable[str]) -> bool:
+    """Whether a pattern that begins with one of the hints is worth an import of re, which costs milliseconds."""
+    return any(_goes_on(text, hint) if hint in _OF_FORMS else hint in text for hint in hints)
+
+
+def _goes_on(text: str, hint: str) -> bool:
+    """Whether a token may go on where a text has its beginning: not in ``hf_hub``, ``task-``, ``a: b``."""
+    if hint == ":":
+        return _may_be_telegram(text)
+    at = text.find(hint)
+    while at >= 0:
+        rest = text[at + len(hint) : at + len(hint) + 8]
+        fits = rest.isalnum() if hint in PLAIN else not any(map(str.isspace, rest))
+        if fits and (hint != "sk-" or not text[at - 1 : at].isalnum() or rest.startswith(KINDS_OF_SK)):
+            return True
+        at = text.find(hint, at + 1)
+    return False
+
+
+PLAIN = _set("ghp_ gho_ ghu_ ghs_ ghr_ hf_ api_org_ npm_ k_live_ k_test_ whsec_")  # of letters and digits only
+KINDS_OF_SK = ("proj-", "svcacct", "admin-", "ant-", "or-", "lf-")
+_OF_FORMS = frozenset(hint for hints, _ in FORMS for hint in hints)
 
 
 def _places(pattern: str, text: str) -> Iterator[int]:
@@ -240,7 +267,7 @@ def mask(text: str) -> str:
 def _mask_once(text: str) -> str:
     if len(text) > 10 and (_may_be_telegram(text) or any(hint in text for hint in _BEGINNINGS)):
         for hints, pattern in (*FORMS, *IN_TEXTS):
-            if any(hint in text for hint in hints):
+            if _may_hold(text, hints):
                 text = _without(pattern, text)
     if "@" in text and ":" in text[: text.rindex("@")]:
         text = _without_logins(text)
@@ -254,7 +281,7 @@ def _without(pattern: str, text: str) -> str:
 
 
 def _may_be_telegram(text: str) -> bool:
-    return len(text) > 40 and ":" in text and any(end[-1:].isdigit() for end in text.split(":")[:-1])
+    return len(text) > 40 and ":" in text and any(end[-8:].isdigit() and len(end) > 7 for end in text.split(":")[:-1])
 
 
 def _without_logins(text: str) -> str:
@@ -512,7 +539,7 @@ def _masked_parts(value: Any, seen: dict[int, tuple[Any, Any]], depth: int) -> A
 
 def _pairs_of(value: Any) -> list[tuple[Any, Any]] | None:
     """The named values of a mapping, namespace, named tuple or data class; None of others."""
-    from collections.abc import Mapping
+    from _collections_abc import Mapping  # collections itself takes a millisecond to import
 
     kind = type(value)
     if isinstance(value, Mapping):
@@ -617,6 +644,19 @@ def looks_secret(path: str, data: bytes | None = None) -> bool:
         return True
     ends = "/".join([*folders[-1:], name])
     return any(_fits(ends if "/" in p else name, p) for p in SECRET_NAMES) or _says_secret(name)
+
+
+def why_secret(path: str, data: bytes | None = None) -> str:
+    """Why a file of this name and content is left out of a record, "" if it is not.
+
+    Of a text's content the first mebibyte is looked at; FOOTSTEPS_KEEP_SECRETS=1 keeps files whatever they hold.
+    """
+    if looks_secret(path, data):
+        return "its name looks like a secret's"
+    if data is None or os.environ.get(KEEP_VARIABLE, "0") not in ("", "0") or b"\0" in data[:8000]:
+        return ""
+    line = secret_line(data[: 1 << 20])
+    return f"line {line} holds a token or a private key ({KEEP_VARIABLE}=1 would keep it)" if line else ""
 
 
 def _says_secret(name: str) -> bool:

@@ -38,6 +38,7 @@ from footsteps.recorder.format import (
     printable,
     quietly,
     quote,
+    replace,
     say,
     sha256,
     shared,
@@ -68,7 +69,7 @@ from footsteps.recorder.program import (
 )
 from footsteps.recorder.repository import MAX_FILE, UncommittedFiles
 from footsteps.recorder.resume import is_wanted, resume_or
-from footsteps.recorder.secrets import looks_secret, mask, mask_arguments
+from footsteps.recorder.secrets import mask_arguments, masked, why_secret
 from footsteps.recorder.settings import in_repository, root_or_configured, wants_gitignore
 from footsteps.recorder.summary import DIFF, is_long, short_form
 
@@ -98,7 +99,7 @@ COLLECTORS: list[tuple[str, Callable[[], Any]]] = [
     ("python", python_facts),
     ("platform", platform_facts),
     ("hardware", hardware_facts),
-    ("environment", lambda: {name: mask(os.environ[name]) for name in recorded_variables()}),
+    ("environment", lambda: masked({name: os.environ[name] for name in recorded_variables()})),
     ("packages", known_packages),
     ("parsed_argv", inputs.given_arguments),
 ]
@@ -116,7 +117,7 @@ def note_arguments(values: Mapping[str, object], **facts: object) -> None:
 
     Before a run has begun they wait for it and enter run.json; afterwards they are appended.
     """
-    _arguments[:] = [(dict(values), dict(facts))]
+    _arguments[:] = [(masked(dict(values)), masked(dict(facts)))]
     run = getattr(shared(), "run", None)  # there is none where the core module is not loaded yet
     if run is not None and hasattr(run, "record"):
         append_line(run.record, "arguments", {"arguments": dict(values), **facts})
@@ -214,7 +215,7 @@ def fill(run: Any) -> None:
     facts["cost"] = {"code": round(code.seconds, 4), "all": round(time.monotonic() - run.capture.began, 4)}
     facts["problems"] = [printable(p) for p in dict.fromkeys([*problems, *code.problems, *stale])]  # said once
     run.facts, run.code = facts, code
-    write(os.path.join(run.record, RUN_JSON), as_json(facts))
+    replace(os.path.join(run.record, RUN_JSON), as_json(facts))
     run.announced = announced(run)
     run.sections.pop("Not recorded:", None)  # what the core module says where we are not
     run.sections.update(_sections(facts, code))
@@ -247,7 +248,10 @@ def _facts(run: Any, problems: list[str]) -> dict[str, Any]:
         facts.update(collected("main process", lambda: ranks.facts_of_head(run), problems) or {})
     if run.hydra is not None:
         facts["arguments"] = collected("arguments", lambda: ranks.hydra_overrides(run.hydra), problems)
-    facts["script"] = collected("script", lambda: _copied_script(run, facts["main"]), problems)
+    facts["arguments"] = masked(facts["arguments"])  # whoever told them
+    facts["script"] = script = collected("script", lambda: _copied_script(run, facts["main"]), problems)
+    if script and script.get("reason"):
+        problems.append(f"{script['path']} is not copied: {script['reason']}")
     return facts
 
 
@@ -297,6 +301,9 @@ def _wait_for_bundles(run: Any) -> None:
                 )
             return
         time.sleep(0.01)
+    from footsteps.recorder.bundle import say_what_is_left_out
+
+    say_what_is_left_out(run.record)
 
 
 def _copied_script(run: Any, main: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -306,9 +313,11 @@ def _copied_script(run: Any, main: Mapping[str, Any]) -> dict[str, Any] | None:
         if main["kind"] == "script" and not os.path.exists(path) and not hasattr(sys, "frozen"):
             raise FileNotFoundError(f"{path} is not there any more")
         return None
-    if looks_secret(path) or os.path.getsize(path) > MAX_FILE:
+    if os.path.getsize(path) > MAX_FILE:
         return {"path": path, "real": os.path.realpath(path), "stored": None, "sha256": None}
     data, name = bytes_of(path), os.path.basename(path)
+    if reason := why_secret(path, data):
+        return {"path": path, "real": os.path.realpath(path), "stored": None, "sha256": None, "reason": reason}
     stored = f"script-{name}" if name.lower() in (INFO, PACKAGES, RECORD) else name
     write(os.path.join(run.place, stored), data)
     return {"path": path, "real": os.path.realpath(path), "stored": stored, "sha256": sha256(data)}
@@ -323,7 +332,7 @@ def _say_what_is_missing(facts: Mapping[str, Any]) -> None:
     left_out = [row for repository in facts["repositories"] for row in repository["left_out"]]
     if left_out:
         count = sum(row.get("count", 1) for row in left_out)
-        why = "too large, unreadable, or named like a secret"
+        why = "too large, unreadable, or confidential"
         say(f"{count} file{'s'[: count != 1]} left out of the record ({why}); see {INFO}")
 
 

@@ -7,7 +7,7 @@ import os
 from footsteps.recorder.format import append_line, current, json_text, printable, run_directory, say
 from footsteps.recorder.processes import is_multiprocessing_child
 from footsteps.recorder.program import in_notebook, main_frame, notebook_parameters, start_argv
-from footsteps.recorder.secrets import is_secret_name, mask, mask_arguments
+from footsteps.recorder.secrets import MASK, hides, mask, mask_arguments, masked
 
 from .inputs import follow, tracker, waiting
 
@@ -49,7 +49,7 @@ def record(*things: Any, **values: Any) -> None:
 
 def right_form(name: str, value: Any, *_: Any) -> str:
     """How `record(name, value)` is said here."""
-    said = "..." if is_secret_name(name) else json_text(plain(value))[:60]
+    said = "..." if hides(name, value) else json_text(plain(value))[:60]
     return f"footsteps.record({name}={said})" if name.isidentifier() else f"footsteps.record({{{name!r}: {said}}})"
 
 
@@ -76,7 +76,7 @@ def fields_of(thing: Any) -> dict[str, Any]:
     names = getattr(type(thing), "__dataclass_fields__", None) or getattr(type(thing), "_fields", None)
     own = {} if hasattr(type(thing), "shape") else getattr(thing, "__dict__", {})  # a table is a value
     names = names or [name for name in own if name[0] != "_"]
-    return {name: named(name, getattr(thing, name)) for name in names} or {"value": plain(thing)}
+    return {name: named(name, getattr(thing, name)) for name in names} or {"value": plain(masked(thing))}
 
 
 def items_of(thing: Any) -> list[tuple[str, Any]] | None:
@@ -89,10 +89,14 @@ def items_of(thing: Any) -> list[tuple[str, Any]] | None:
     return [(str(key), thing[key]) for key in keys]
 
 
-def named(name: Any, value: Any, above: tuple[int, ...] = ()) -> Any:
+def named(name: Any, value: Any) -> Any:
     """The value of a name, without secrets: record(vars(args)) holds what was given as --token."""
-    hidden = isinstance(value, (str, bytes)) and value and is_secret_name(str(name))
-    return "***" if hidden else plain(value, above)
+    return plain(masked(value, str(name)))
+
+
+def inner(name: Any, value: Any, above: tuple[int, ...]) -> Any:
+    """The same of a value within another one, which was masked as a whole, tables aside."""
+    return MASK if hides(str(name), value) else plain(value, above)
 
 
 def plain(value: Any, above: tuple[int, ...] = ()) -> Any:
@@ -107,7 +111,7 @@ def plain(value: Any, above: tuple[int, ...] = ()) -> Any:
         return float(value) if value - value == 0 else repr(float(value))  # inf and nan are no JSON
     try:
         whole = len(above) < 20 and id(value) not in above  # each turn around a cycle would be written out
-        return said_of(value, (*above, id(value))) if whole else repr(value)[:2000]
+        return said_of(value, (*above, id(value))) if whole else mask(repr(value)[:20_000])[:2000]
     except Exception:
         return f"<{type(value).__name__} without a repr>"
 
@@ -118,15 +122,12 @@ def said_of(value: Any, above: tuple[int, ...]) -> Any:
         return [plain(one, above) for one in value]
     pairs = items_of(value)
     if pairs is not None:
-        return {key: named(key, one, above) for key, one in pairs}
-    if hasattr(type(value), "__dataclass_fields__"):
-        names = type(value).__dataclass_fields__
-        return {name: named(name, getattr(value, name), above) for name in names}
+        return {key: inner(key, one, above) for key, one in pairs}
     if hasattr(value, "item") and getattr(value, "shape", None) == ():  # numpy and torch
         return plain(value.item(), above)
     if isinstance(value, os.PathLike):
         return os.fsdecode(value)
-    return repr(value)[:2000]
+    return mask(repr(value)[:20_000])[:2000]
 
 
 def given_arguments() -> dict[str, Any]:

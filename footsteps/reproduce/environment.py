@@ -7,7 +7,8 @@
     ([], [["uv", "venv", ...], ["uv", "pip", "install", ...]])
 
 A record is a stranger's, and to build a package is to run it: before `make` is called the index is
-only asked, for wheels.
+only asked, for wheels. So may be the folder that the command is given in: whatever is started here works
+in an empty folder of its own, and takes neither modules nor settings from where we are.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class Environment:
 
     def __init__(self, run: Run, directory: str, moved: Mapping[str, str], base: str = "") -> None:
         self.run, self.moved = run, moved
-        self.path = environment_beside(directory)
+        self.path = os.path.abspath(environment_beside(directory))
         self.python = os.path.join(self.path, *(("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")))
         self.uv = found_on_path("uv")
         self.missing: list[str] = []
@@ -129,11 +130,11 @@ class Environment:
         """The commands that make it."""
         listed = os.path.join(self.path, "requirements.txt")
         if self.uv:
-            made = [[self.uv, "venv", "--python", self.base, self.path]]
-            install = [self.uv, "pip", "install", "--python", self.python, "--no-deps", "-r", listed]
+            made = [[self.uv, "venv", "--python", self.base, self.path, "--no-config"]]
+            install = [self.uv, "pip", "install", "--no-config", "--python", self.python, "--no-deps", "-r", listed]
         else:
-            made = [[self.base, "-m", "venv", self.path]]
-            install = [self.python, "-m", "pip", "install", "--no-deps", "-r", listed]
+            made = [[self.base, "-I", "-m", "venv", self.path]]
+            install = [self.python, "-I", "-m", "pip", "install", "--no-deps", "-r", listed]
         return [*made, install] if self.requirements else made
 
     def make(self, say: Say) -> None:
@@ -221,8 +222,8 @@ def installed(name: str) -> str:
 
 VERSIONS = """\
 import sys
+del sys.path[0]
 from importlib import metadata
-sys.path.pop(0)
 for name in sys.argv[1:]:
     try:
         print(metadata.version(name))
@@ -233,44 +234,38 @@ for name in sys.argv[1:]:
 
 def versions_in(python: str, names: Sequence[str]) -> dict[str, str]:
     """The versions that an interpreter has of some packages, "" of those that it lacks; {} if it does not tell."""
-    import subprocess
-
     if is_ours(python):
         return {name: installed(name) for name in names}
-    asked = [python, "-E", "-c", VERSIONS, *names]
-    try:
-        said = subprocess.run(asked, capture_output=True, text=True, timeout=30, check=True).stdout
-    except (OSError, subprocess.SubprocessError):
-        return {}
-    return dict(zip(names, said.splitlines(), strict=False))
+    # -E and not -I, by which packages of the user would be away; the first line takes the working directory away.
+    status, said = ran([python, "-E", "-c", VERSIONS, *names], timeout=30, errors=False)
+    return {} if status else dict(zip(names, said.splitlines(), strict=False))
 
 
 def version_of(python: str) -> str:
     """The version of an interpreter, "" if it does not answer."""
     import platform
-    import subprocess
 
     if os.path.exists(python) and os.path.samefile(python, sys.executable):
         return platform.python_version()
     asked = [python, "-I", "-c", "import platform; print(platform.python_version())"]
-    try:
-        return subprocess.run(asked, capture_output=True, text=True, timeout=30, check=True).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return ""
+    status, said = ran(asked, timeout=30, errors=False)
+    return "" if status else said.strip()
 
 
 # ---------------------------------------------------------------------------------------------
 # Packages and installers
 # ---------------------------------------------------------------------------------------------
 
+ANSWER = 60.0  # seconds in which an installer answers a question
 OWN = ("pip", "footsteps", "lite-tracer", "lite_tracer")
 
 
 def found_on_path(name: str) -> str:
-    """Where a program is, or ""."""
+    """Where a program is, absolute, as it is started from elsewhere; or ""."""
     import shutil
 
-    return shutil.which(name) or ""
+    found = shutil.which(name)
+    return os.path.abspath(found) if found else ""
 
 
 def best_python(wanted: str) -> str:
@@ -304,7 +299,9 @@ def base_of(python: str) -> str:
 
 def uv_has_python(uv: str, wanted: str) -> bool:
     """Whether uv has this version of Python, or may download it."""
-    return ran([uv, "python", "find", wanted])[0] == 0 or bool(ran([uv, "python", "list", wanted])[1].strip())
+    found, _ = ran([uv, "python", "find", wanted, "--no-config"], ANSWER)
+    status, listed = (0, "") if found == 0 else ran([uv, "python", "list", wanted, "--no-config"], ANSWER)
+    return found == 0 or (status == 0 and bool(listed.strip()))
 
 
 def address_of(origin: Mapping[str, Any], name: str) -> str:
@@ -360,7 +357,7 @@ def refused_by_index(environment: Environment, lines: list[str]) -> tuple[list[s
         while len(refused) < len(lines):
             with open(listed, "w", encoding="utf-8") as file:
                 file.writelines(line + "\n" for line in lines if line not in refused)
-            status, output = ran(dry_run(environment, listed, folder))
+            status, output = ran(dry_run(environment, listed, folder), 10 * ANSWER)
             if status and "connection broken by" in output:  # to which pip adds that there is no such package
                 return refused, "no connection to the index"
             named = [line for line in lines if line not in refused and names(output, line)] if status else []
@@ -374,9 +371,9 @@ def dry_run(environment: Environment, listed: str, folder: str) -> list[str]:
     """The command that asks the index for wheels of all requirements without installing one."""
     if environment.uv:
         options = ["--dry-run", "--no-deps", "--no-build", "--target", folder, *python_of_uv(environment.base)]
-        return [environment.uv, "pip", "install", *options, "-r", listed]
+        return [environment.uv, "pip", "install", "--no-config", *options, "-r", listed]
     options = ["--dry-run", "--ignore-installed", "--no-deps", "--only-binary", ":all:", "--disable-pip-version-check"]
-    return [environment.base, "-m", "pip", "install", *options, "-r", listed]
+    return [environment.base, "-I", "-m", "pip", "install", *options, "-r", listed]
 
 
 def python_of_uv(base: str) -> list[str]:
@@ -399,18 +396,28 @@ def own_environment() -> dict[str, str]:
     return {name: os.environ[name] for name in os.environ.keys() - {*others, *NOR_THESE}}
 
 
-def ran(words: Sequence[str]) -> tuple[int, str]:
-    """Exit status and output of a program that makes environments."""
+def ran(words: Sequence[str], timeout: float | None = None, *, errors: bool = True) -> tuple[int, str]:
+    """Exit status and output of a program that tells of environments or makes them, started in an empty folder.
+
+    Args:
+        timeout: seconds; None: as long as it takes.
+        errors: whether its stderr is a part of the output.
+    """
     import subprocess
+    import tempfile
 
     kept = {name: value for name, value in own_environment().items() if name != "PYTHONPATH"}
     try:
-        done = subprocess.run(
-            words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=kept,
-            encoding="utf-8", errors="replace", check=False,
-        )  # fmt: skip
+        with tempfile.TemporaryDirectory(prefix="footsteps-") as empty:
+            done = subprocess.run(
+                words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=kept, cwd=empty, timeout=timeout,
+                stderr=subprocess.STDOUT if errors else subprocess.DEVNULL,
+                encoding="utf-8", errors="replace", check=False,
+            )  # fmt: skip
     except OSError as error:
         return 127, f"{words[0]}: {error.strerror}"
+    except subprocess.TimeoutExpired:
+        return 124, f"{words[0]} did not answer within {timeout:.0f} s"
     return done.returncode, done.stdout
 
 

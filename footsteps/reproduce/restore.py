@@ -21,6 +21,8 @@ import os
 from footsteps.reader import formats
 from footsteps.reader.commits import (
     ALL_BRANCHES,
+    PROTOCOLS,
+    SAFE,
     CommitFetcher,
     Unobtainable,
     blocks_of,
@@ -31,14 +33,15 @@ from footsteps.reader.repositories import (
     OLDER,
     Repositories,
     as_bytes,
+    code_id_of,
     holder_of,
     link_on,
     refuse,
     urls_of,
     why_unsafe,
 )
-from footsteps.recorder.format import RECORD, FootstepsError, quote
-from footsteps.recorder.git import GitError
+from footsteps.recorder.format import LATE_JSON, MIB, RECORD, RUN_JSON, FootstepsError, content_of, quote
+from footsteps.recorder.git import LONGEST, GitError, start_git
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
@@ -49,6 +52,13 @@ if TYPE_CHECKING:
 
     Entries = dict[bytes, tuple[str, str]]  # a commit's: path -> (mode, id)
     Say = Callable[[str], object]
+
+
+MAKING = ".footsteps-restore-"  # begins the name of the folder in which a tree is made
+MOVING = "moving"  # a file there that tells which folder is being put beside the destination
+YOUNG = 5.0  # seconds in which another restore may have made such a folder and not yet locked it
+MAX_PARTS = 200  # of a patch that are tried one by one, a git for each
+LARGEST_LISTING = 128 * MIB  # bytes of git's list of a commit's files
 
 
 class Restored:
@@ -120,6 +130,7 @@ def restore(
         FootstepsError: the destination is not empty, or a commit is nowhere to be had.
     """
     place = destination or default_destination(run)
+    clear_after_killed(os.path.dirname(os.path.abspath(place)), place)
     for path in (place, beside(place)):
         require_free(path, run)
     return built(Plan(run, sources), place, keep=True, say=say)
@@ -171,9 +182,12 @@ def built(plan: Plan, place: str, *, keep: bool, say: Say, clones: bool = True) 
 
     parent = os.path.dirname(os.path.abspath(place)) if keep else tempfile.gettempdir()
     plan.require_room(parent)
+    if not keep:
+        clear_after_killed(parent, "")
     new = missing_folders(parent)
     os.makedirs(parent, exist_ok=True)
-    own = tempfile.mkdtemp(prefix=".footsteps-", dir=parent)
+    own = tempfile.mkdtemp(prefix=MAKING, dir=parent)
+    held = lock_of(own)
     try:
         done = made_in(own, plan, place, keep=keep, say=say, clones=clones)
         if keep:
@@ -182,8 +196,61 @@ def built(plan: Plan, place: str, *, keep: bool, say: Say, clones: bool = True) 
         return done
     finally:
         shutil.rmtree(own, ignore_errors=True)
+        if held is not None:
+            os.close(held)
         for folder in new:
             os.rmdir(folder)
+
+
+def lock_of(folder: str) -> int | None:
+    """A lock on a folder that is held until its descriptor is closed; None if another process holds it, or none can."""
+    try:
+        import fcntl
+
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except (ImportError, OSError):
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def clear_after_killed(parent: str, place: str) -> None:
+    """Remove what a restore that was killed has left here: its folder, and what it had put beside this place."""
+    import shutil
+    import time
+
+    for name in os.listdir(parent) if os.path.isdir(parent) else ():
+        folder = os.path.join(parent, name)
+        if not name.startswith(MAKING) or os.path.islink(folder) or time.time() - os.lstat(folder).st_mtime < YOUNG:
+            continue
+        held = lock_of(folder)
+        if held is not None:
+            put = identity(beside(place)) if place and not os.path.lexists(place) else ""
+            if put and told_in(folder) == put:
+                shutil.rmtree(beside(place))
+            shutil.rmtree(folder, ignore_errors=True)
+            os.close(held)
+
+
+def identity(path: str) -> str:
+    """What a folder is known by under another name, "" if it is not there."""
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return ""
+    return f"{found.st_dev} {found.st_ino}"
+
+
+def told_in(folder: str) -> str:
+    """The identity of the folder that `move` was about to put beside the destination; one that nothing has if none."""
+    try:
+        return content_of(os.path.join(folder, MOVING), 100).decode("ascii", "replace")
+    except OSError:
+        return "none"
 
 
 def missing_folders(path: str) -> list[str]:
@@ -216,6 +283,7 @@ def move(own: str, place: str) -> None:
     umask = os.umask(0o022)
     os.umask(umask)
     os.makedirs(os.path.join(own, "tree"), exist_ok=True)  # of a run that had no code at all
+    write(os.fsencode(os.path.join(own, MOVING)), [identity(os.path.join(own, "beside")).encode("ascii")])
     for name, target in (("beside", beside(place)), ("tree", place)):
         made = os.path.join(own, name)
         if os.path.isdir(made):
@@ -262,6 +330,7 @@ class Plan(Repositories):
     def describe(self, trees: list[Tree], done: Restored, own: str, place: str) -> None:
         """Add the command, where to run it, and what a person should know."""
         done.notes += OLDER.get(self.run.kind, [])
+        self.doubt_the_record(done)
         done.proven = self.run.kind not in OLDER
         self.repeat_problems(done)
         folders = {text(tree.row.get("path")): tree.folder for tree in trees}
@@ -277,6 +346,15 @@ class Plan(Repositories):
         done.command = f"cd {quote([done.cwd])} && {shown}" if done.cwd else shown
         if not done.cwd and was:
             done.notes.append(f"it ran in {was!r}, which is part of no recorded repository")
+
+    def doubt_the_record(self, done: Restored) -> None:
+        """Name what speaks against run.json itself: its code id is not that of its files, or late.json is no use."""
+        told, found = text(self.run.facts.get("code_id")), code_id_of(self.run.facts)
+        if found and told != found:
+            reason = f"its commits and files have the code id {found}, and it says {told or 'none'}"
+            done.differing.append({"path": RUN_JSON, "reason": reason})
+        late = os.path.join(self.run.record, LATE_JSON)
+        done.missing += [{"path": LATE_JSON, "reason": p.detail or p.kind} for p in self.run.damage if p.path == late]
 
     def repeat_problems(self, done: Restored) -> None:
         """What the recorder said of the code as a whole: not looked at to the end, or not what had been loaded."""
@@ -383,7 +461,12 @@ class Tree(CommitFetcher):
     def listed(self) -> Entries:
         """The commit's files, links and submodules; refuses names that git itself would refuse."""
         found: Entries = {}
-        for line in self.git("ls-tree", "-r", "-z", "--full-tree", self.commit).split(b"\0"):
+        words = (*SAFE, "ls-tree", "-r", "-z", "--full-tree", self.commit)
+        listed = start_git(*words, cwd=os.fsdecode(self.folder), env=PROTOCOLS)
+        out, whole = listed.result_within(LARGEST_LISTING, LONGEST)
+        if not whole:  # a bundle of a kilobyte can hold a tree of trees with more files than there are disks
+            raise refuse(self.run, "its commit lists more files than any project has")
+        for line in out.split(b"\0"):
             facts, _, path = line.partition(b"\t")
             if facts:
                 mode, _, name = facts.decode("ascii").split(" ")
@@ -452,12 +535,21 @@ class Overlay:
     def apply(self) -> None:
         """All of it; what this machine's file system can't hold is named as missing."""
         rows = self.tree.row["files"]
+        self.refuse_repository_of_files([text(row.get("path")) for row in rows if row["kind"] not in GONE])
         for row in [r for r in rows if r["kind"] in GONE] + [r for r in rows if r["kind"] not in GONE]:
             try:
                 self.put(row, self.place(row["path"]))
             except (OSError, ValueError) as error:
                 reason = getattr(error, "strerror", None) or str(error)
                 self.done.missing.append({"path": f"{self.tree.name}: {row['path']}", "reason": reason})
+
+    def refuse_repository_of_files(self, paths: list[str]) -> None:
+        """Files that git would take for a repository, whose configuration names programs, are not laid out."""
+        there = {*paths, *(path.decode("utf-8", "surrogateescape") for path in self.tree.entries)}
+        folders = {folder_with("HEAD", path) for path in there} & {folder_with("objects", path) for path in there}
+        for folder in folders & {folder_with("refs", path) for path in there} - {None}:
+            if any(path.startswith(folder or "") for path in paths):
+                raise refuse(self.tree.run, f"git would take its files in {folder or './'!r} for a repository")
 
     def place(self, path: str) -> bytes:
         """Where a recorded path lies, reached through folders only."""
@@ -481,6 +573,8 @@ class Overlay:
         elif data is not None:
             write(path, [data], executable=row.get("executable") is True)
         else:
+            if type(row.get("size")) is not int:
+                raise OSError(22, "the record does not say how large its copy is")
             stored = os.path.join(os.fsencode(self.tree.run.record), as_bytes(row["stored"]))
             write(path, blocks_of(stored, row.get("size")), executable=row.get("executable") is True)
         return None
@@ -506,6 +600,14 @@ class Overlay:
         while folder != self.tree.folder and os.path.isdir(folder) and not os.listdir(folder):
             os.rmdir(folder)
             folder = os.path.dirname(folder)
+
+
+def folder_with(name: str, path: str) -> str | None:
+    """Of a path with a part of that name (as a folder, HEAD as a file), what stands before it; else None."""
+    parts = path.lower().split("/")
+    at = parts.index(name.lower()) if name.lower() in parts else -1
+    fits = at >= 0 and (at == len(parts) - 1) == (name == "HEAD")
+    return "".join(part + "/" for part in path.split("/")[:at]) if fits else None
 
 
 def write(path: bytes, blocks: Iterable[bytes], *, executable: bool = False) -> None:
@@ -728,14 +830,16 @@ def apply_older(tree: Tree, done: Restored) -> None:
     patch = tree.run.diff
     if patch.strip() and not applies(tree, patch):
         parts = (b"\n" + patch).split(b"\ndiff --git ")[1:]
-        for part in parts:
+        if len(parts) > MAX_PARTS:
+            reason = f"it does not apply as a whole, and has more than {MAX_PARTS} parts"
+            done.missing.append({"path": "the recorded patch", "reason": reason})
+        for part in parts if len(parts) <= MAX_PARTS else ():
             if not applies(tree, b"diff --git " + part + b"\n"):
                 name = part.partition(b"\n")[0].decode("utf-8", "surrogateescape")
                 done.missing.append({"path": name, "reason": "its recorded changes do not apply"})
-    untracked = os.path.join(tree.run.directory, "untracked")
     if tree.run.kind == "lite_tracer":
-        for path, _ in formats.files_below(untracked):
-            copy_untracked(tree, path, os.path.join(untracked, path))
+        for path, copy in formats.untracked_in(tree.run.directory):
+            copy_untracked(tree, path, copy)
 
 
 def applies(tree: Tree, patch: bytes) -> bool:

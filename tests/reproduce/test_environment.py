@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
+import pytest
+
 from footsteps.reproduce import environment
 
 
@@ -22,3 +28,69 @@ def test_a_package_is_known_by_any_spelling_of_its_name():
     said = "Because foo-bar-baz was not found and you require foo-bar-baz==1.0, we can conclude"
     assert environment.names(said, "Foo_Bar.Baz==1.0")
     assert not any(environment.names(said, other) for other in ("bar.baz==1.0", "foo-bar-baz==1", "foo-bar-baz==1.0.1"))
+
+
+PLANTED = """\
+import os
+with open(os.environ["PLANTED"], "a") as file:
+    file.write(__file__ + "\\n")
+"""
+
+
+@pytest.fixture
+def hostile_folder(tmp_path, monkeypatch):
+    """The working directory, with modules that note that they were run, and settings of uv; the note's path."""
+    folder = tmp_path / "a stranger's"
+    (folder / "pip").mkdir(parents=True)
+    for name in ("csv.py", "email.py", "zipfile.py", "platform.py", "sysconfig.py", "venv.py", "pip/__main__.py"):
+        (folder / name).write_text(PLANTED)
+    (folder / "pip/__init__.py").write_text(PLANTED)
+    (folder / "uv.toml").write_text('[[index]]\nurl = "https://index.invalid/simple"\ndefault = true\n')
+    monkeypatch.setenv("PLANTED", str(tmp_path / "planted"))
+    monkeypatch.chdir(folder)
+    return tmp_path / "planted"
+
+
+@pytest.mark.parametrize("words", [["-m", "pip", "--version"], ["-c", "import csv, email"]], ids=" ".join)
+def test_a_module_planted_where_we_are_would_run(hostile_folder, words):
+    """Without this the tests below would hold whatever is done."""
+    subprocess.run([sys.executable, *words], capture_output=True)
+    assert hostile_folder.exists()
+
+
+def test_what_an_interpreter_is_asked_runs_nothing_of_the_working_directory(hostile_folder):
+    """Its version, those of its packages, and where footsteps would be put."""
+    python = os.path.realpath(sys.executable)  # of which ours is a virtual environment: another one
+    assert environment.version_of(python) == ".".join(map(str, sys.version_info[:3]))
+    assert environment.versions_in(python, ["no such package"]) == {"no such package": ""}
+    assert environment.ran([python, "-I", "-c", environment.SITE])[0] == 0
+    assert not hostile_folder.exists()
+
+
+@pytest.mark.parametrize("uv", ["", "uv"], ids=["pip", "uv"])
+def test_what_makes_an_environment_runs_and_reads_nothing_of_the_working_directory(hostile_folder, uv):
+    """Each command that is given to pip, venv and uv is isolated, and started in an empty folder."""
+    made = environment.Environment.__new__(environment.Environment)
+    made.uv, made.base, made.path, made.python = uv, sys.executable, "/x/e", "/x/e/bin/python"
+    made.requirements = ["numpy==1.0"]
+    for words in [*made.commands(), environment.dry_run(made, "list.txt", "/x")]:
+        assert "--no-config" in words if uv else words[1] == "-I"
+    status, seen = environment.ran([sys.executable, "-c", "import os; print(os.getcwd(), os.listdir())"])
+    assert status == 0
+    assert seen.split()[-1] == "[]"
+    environment.ran([sys.executable, "-I", "-m", "pip", "--version"])
+    assert not hostile_folder.exists()
+
+
+def test_a_helper_that_does_not_answer_is_not_waited_for():
+    """An interpreter of a stranger's may sleep for ever."""
+    status, said = environment.ran([sys.executable, "-c", "import time; time.sleep(600)"], timeout=0.5)
+    assert status
+    assert "did not answer" in said
+
+
+def test_the_command_runs_nothing_of_the_working_directory(hostile_folder):
+    """`python -m footsteps` has it first on sys.path, until we take it away."""
+    done = subprocess.run([sys.executable, "-m", "footsteps", "list", "--json"], capture_output=True, text=True)
+    assert done.returncode == 1, done.stderr
+    assert not hostile_folder.exists()

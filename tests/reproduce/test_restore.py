@@ -694,7 +694,7 @@ def test_a_record_of_footsteps_0_1_comes_back_as_far_as_it_goes(repo, remote, ca
     (old / "info.txt").write_text("\n".join((*parts, *more)))
     assert main(["restore", str(old), "again"]) == 0
     said = capsys.readouterr()
-    assert "restored unverified: again" in said.out
+    assert "restored as recorded, with nothing to check it by: again" in said.out
     assert "cd again && python train.py --lr 1" in said.out
     assert "recorded no untracked files" in said.err
     assert Path("again/a b.txt").read_text() == "two\n"

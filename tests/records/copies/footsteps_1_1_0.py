@@ -81,24 +81,17 @@ class DirectoryError(FootstepsError, OSError):
 
 
 def initialize(
-    run_name: str | None = None, output_root: str | os.PathLike[str] = OUTPUT_ROOT, *, console: bool | None = None
+    run_name: str | None = None, output_root: str | os.PathLike[str] = OUTPUT_ROOT, **options: bool | None
 ) -> None:
     """Begin the run now, with this name, instead of asking when ``output_dir`` is first used.
-
-    Args:
-        run_name: directory below the root; groups are made with a slash (``"exp/OAI"``). None: as for ``output_dir``.
-        output_root: where the runs are.
-        console: keep stdout and stderr in ``console.txt`` too (with the installed package).
-
-    Raises:
-        InvalidName (a ValueError), DirectoryError (an OSError): such a directory can't be, or can't be made or written.
-        FootstepsError: this process already has another run; ``finish()`` ends it.
+    With the installed package console=True keeps the output in console.txt, resume=True goes on in a run that died.
+    Raises InvalidName (a ValueError), DirectoryError (an OSError), or FootstepsError where this process has a run.
     """
     with _lock():
         if (run := current()) is not None and run.over(run_name):
             finish()
         if (run := current()) is None:
-            _begin(run_name, output_root, {} if console is None else {"console": console})
+            _begin(run_name, output_root, {name: value for name, value in options.items() if value is not None})
         elif run.process == os.getpid() and not run.again(run_name):
             said = f"this run already writes to {run.shown!r}{run.begun_at}"
             raise FootstepsError(said, "footsteps.finish() ends it, then initialize() may begin another")
@@ -119,17 +112,28 @@ def current() -> Run | None:
     return _shared.run if _shared.initialized else None
 
 
-def plot(name: str = "") -> None:
-    """Save matplotlib's current figure as ``NNN_name.png`` in the run's directory, and clear it."""
+def plot(name: str = "", figure: Any = None, **options: Any) -> str:
+    """Save matplotlib's current figure, or the given one, as ``NNN_name.png`` in the run's directory; its path.
+    It is cleared then (not in notebooks, which show it). ``"loss.pdf"`` is saved as PDF; options are savefig's: dpi.
+    """
     from matplotlib import pyplot as plt
 
-    folder, run = run_directory(), current()
-    starts = [file.partition(".")[0].partition("_")[0] for file in os.listdir(folder) if file.endswith(".png")]
+    if figure is None and not plt.get_fignums():
+        say("plot() found no figure: nothing was saved")
+        return ""
+    figure, folder, run = figure or plt.gcf(), run_directory(), current()
+    title, ending = os.path.splitext(str(name))
+    kind = options.setdefault("format", ending[1:] if ending[1:] in figure.canvas.get_supported_filetypes() else "png")
+    starts = [f.partition(".")[0].partition("_")[0] for f in os.listdir(folder) if f.endswith((".png", f".{kind}"))]
     number = max([0, *(int(start) + 1 for start in starts if start.isascii() and start.isdigit())])
-    safe = "".join(c if c.isalnum() or c in "-_.+=, " else "_" for c in str(name)).strip()[:50]
-    file = f"{number:03d}{'_' * bool(safe)}{safe}.png"
-    plt.savefig(os.path.join(folder, file), metadata=run.figure_metadata() if run else {})
-    plt.clf()
+    safe = "".join(
+        c if c.isalnum() or c in "-_.+=, " else "_" for c in (title if ending[1:] == kind else str(name))
+    ).strip()[:50]
+    path = os.path.join(folder, f"{number:03d}{'_' * bool(safe)}{safe}.{kind}")
+    figure.savefig(path, metadata=run.figure_metadata(kind) if run else {}, **options)
+    if not _in_notebook():
+        figure.clear()
+    return path
 
 
 def run_directory() -> str:
@@ -178,8 +182,8 @@ class Run:
         root, options: the output root, and the further arguments of ``initialize``.
         directory: absolute, ending in a slash; shown: as ``output_dir`` gives it from `cwd`; "" before it is made.
         sections: what info.txt will say: title -> text, bytes, or a function that gives them.
-        default_name, unattended, remark, announced, figure_metadata: by them extensions change what is asked and said.
-        over, again: whether ``initialize`` with this name (None: ``output_dir``) begins another run; means this one.
+        default_name, unattended, remark, earlier, announced, figure_metadata: by them extensions change what is asked
+            and said. over, again: whether ``initialize`` with a name (None: ``output_dir``) begins another; means it.
         process: pid of that which this object belongs to; made_here: it made the directory, else it joined a run.
         handle_lines: what extensions tell processes that this one starts, beyond `handle`.
     """
@@ -187,11 +191,11 @@ class Run:
     def __init__(self, name: str | None, root: str, options: dict[str, Any]) -> None:
         self.name, self.root, self.options = name, root, options
         self.directory, self.shown, self.cwd = "", "", _cwd() or ""
-        self.process, self.made_here, self.ended, self.begun_at = os.getpid(), False, False, ""
+        self.process, self.made_here, self.ended, self.begun_at, self.announced = os.getpid(), False, False, "", ""
         self.sections: dict[str, Any] = dict(SECTIONS)
-        self.default_name, self.remark, self.unattended, self.announced = script_name, str, bool, ""
+        self.default_name, self.unattended, self.earlier, self.remark = script_name, bool, list, "".strip
         self.handle_lines: list[str] = []
-        self.figure_metadata: Callable[[], dict[str, str]] = dict
+        self.figure_metadata: Callable[[str], dict[str, str]] = lambda _: {}
         self.over: Callable[[str | None], bool] = lambda of: self.process != os.getpid() and of not in (None, name)
         self.again: Callable[[str | None], bool] = lambda _: False
         self._extensions = list(_extensions())
@@ -244,10 +248,8 @@ class Run:
             self.shown, self.name = _made_directory(self.root, self.name)
             self.directory, self.made_here = os.path.join(os.path.abspath(self.shown), ""), True
             self.call("fill")
-            for file, text in (
-                (PACKAGES, package_list),
-                (INFO, lambda: b"".join(map(_section, self.sections.items()))),
-            ):
+            texts: Any = {PACKAGES: package_list, INFO: lambda: b"".join(map(_section, self.sections.items()))}
+            for file, text in texts.items():
                 if not os.path.exists(self.directory + file):
                     with open(self.directory + file, "xb") as opened:
                         opened.write(text())
@@ -435,7 +437,7 @@ def name_problem(name: str, root: str = OUTPUT_ROOT) -> str:
         (text.startswith(("/", "~/")), "leaves the output root", f"{better}, or output_root="),
         (text.endswith("/") and not root.endswith("/"), "looks like an output root", swapped),
         (any(set(part) <= {"."} for part in parts), "leaves the output root", better),
-        (any(part.lower() == ".footsteps" or part != part.strip() for part in parts), "can't be a run's name", better),
+        (any(part[0] == "." or part != part.strip() for part in parts), "can't be a run's name", better),
         (windows, "can't be a directory on Windows", "use letters, digits, - and _"),
         (not sizes, f"can't be written in {sys.getfilesystemencoding()}", "set PYTHONUTF8=1, or use ASCII"),
         (max(sizes, default=0) > 250, "is too long for a directory", "use a name of at most 250 bytes"),
@@ -502,7 +504,7 @@ def _terminal() -> Any:
 
 
 def _prompt_session(run: Run) -> Any:
-    from prompt_toolkit import PromptSession, completion, filters, output, validation
+    from prompt_toolkit import PromptSession, completion, filters, history, output, validation
 
     class Runs(completion.Completer):
         def get_completions(self, document: Any, _: object) -> Iterator[Any]:
@@ -510,22 +512,22 @@ def _prompt_session(run: Run) -> Any:
                 yield completion.Completion(name, start_position=-len(document.text_before_cursor))
 
     def below() -> str:
-        name = session.default_buffer.text.strip() or run.default_name()
+        name = (typed := session.default_buffer.text.strip()) or run.default_name()
         problem = name_problem(name, run.root)
         try:
             path = problem or _free(os.path.join(run.root, *filter(None, name.split("/"))))
         except OSError as error:
             problem = str(error)
-        return f" this name {problem}" if problem else f" {path}/{run.remark()}"
-
-    def fits(text: str) -> bool:
-        return not (text.strip() and name_problem(text, run.root))
+        return f" this name {problem}" if problem else f"{'' if typed else ' Enter takes'} {path}/{run.remark(name)}"
 
     session: Any = PromptSession(
         f"{QUESTION}\n",
         completer=Runs(),
         complete_while_typing=False,
-        validator=validation.Validator.from_callable(fits, "no name", move_cursor_to_end=True),
+        history=history.InMemoryHistory(run.earlier()),
+        validator=validation.Validator.from_callable(
+            lambda text: not (text.strip() and name_problem(text, run.root)), "no name", move_cursor_to_end=True
+        ),
         validate_while_typing=False,
         bottom_toolbar=below,
         refresh_interval=0.5,

@@ -1,0 +1,172 @@
+"""Our own run trusts nothing that lies beside it, nor what its own files have become meanwhile."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+
+import pytest
+
+from footsteps.recorder import bundle
+from footsteps.recorder.code import CodeCapture
+from footsteps.recorder.format import sha256
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="pipes and links")
+KEY = "-----BEGIN " + "OPENSSH PRIVATE KEY-----\nAAAA\n"
+
+
+def job_in(repo, name):
+    """The job of the finishing child for a new record in the project, as the recorder makes it."""
+    record = repo / "results" / name / ".footsteps"
+    record.mkdir(parents=True)
+    code = CodeCapture([str(repo.path)], exclude=[str(repo / "results")]).code()
+    rows = [row for row in code.bundles() if row["repository"] == "main"]
+    assert rows
+    return {"record": str(record), "root": str(repo / "results"), "bundles": rows}
+
+
+def sparse(path):
+    """3 GB that take no room."""
+    with open(path, "wb") as file:
+        file.truncate(3 << 30)
+
+
+def claim(record, row, data):
+    """A bundle that says of itself that it is ours."""
+    (record / "commits.bundle").write_bytes(data)
+    claimed = {**row, "size": len(data), "sha256": sha256(data)}
+    (record / "bundles.json").write_text(json.dumps({"format": 1, "bundles": [claimed]}))
+
+
+def claim_link(record, row):
+    """One that is a link to a private key."""
+    key = record.parent.parent / "id"
+    key.write_text(KEY)
+    claim(record, row, KEY.encode())
+    (record / "commits.bundle").unlink()
+    (record / "commits.bundle").symlink_to(key)
+
+
+NEIGHBOURS = {
+    "pipes": lambda record, _: [os.mkfifo(record / name) for name in ("bundles.json", "commits.bundle")],
+    "devices": lambda record, _: [
+        (record / name).symlink_to("/dev/zero") for name in ("bundles.json", "commits.bundle")
+    ],
+    "3 GB": lambda record, _: [sparse(record / name) for name in ("bundles.json", "commits.bundle")],
+    "junk": lambda record, row: claim(record, row, b"junk"),
+    "junk of our size": lambda record, row: claim(record, row, b"x" * row["size"]),
+    "a link to a key": claim_link,
+}
+
+
+@pytest.mark.parametrize("neighbour", NEIGHBOURS)
+def test_a_neighbours_record_hinders_no_bundle_of_ours(repo, neighbour):
+    """Ours is made, holds the commit, and is a file of our own."""
+    first = job_in(repo, "first")
+    bundle.finish(first)
+    (row,) = json.loads((repo / "results/first/.footsteps/bundles.json").read_text())["bundles"]
+    shutil.rmtree(repo / "results/first")
+    hostile = repo / "results/hostile/.footsteps"
+    hostile.mkdir(parents=True)
+    NEIGHBOURS[neighbour](hostile, row)
+    bundle.finish(job_in(repo, "ours"))
+    made = repo / "results/ours/.footsteps/commits.bundle"
+    assert not made.is_symlink()
+    assert made.read_bytes().startswith(b"# v")
+    repo("bundle", "verify", "--quiet", made)
+    (told,) = json.loads((made.parent / "bundles.json").read_text())["bundles"]
+    assert told["sha256"] == sha256(made.read_bytes())
+    assert sorted(os.listdir(made.parent)) == ["bundles.json", "commits.bundle"]
+
+
+def test_runs_of_the_same_commit_share_one_bundle_on_disk(repo):
+    """Where the bytes are the same."""
+    for name in ("one", "two"):
+        bundle.finish(job_in(repo, name))
+    one, two = (os.stat(repo / "results" / name / ".footsteps/commits.bundle") for name in ("one", "two"))
+    assert one.st_ino == two.st_ino
+
+
+PROGRAM = """\
+import os, footsteps
+footsteps.initialize("r")
+record, info = footsteps.output_dir + ".footsteps", footsteps.output_dir + "info.txt"
+{change}
+footsteps.record(loss=1)
+print("done")
+"""
+CHANGES = {
+    "info.txt is a link": "os.unlink(info); os.symlink('/{own}', info)",
+    "info.txt is a pipe": "os.unlink(info); os.mkfifo(info)",
+    "recorded.jsonl is a pipe": "os.mkfifo(record + '/recorded.jsonl')",
+    "recorded.jsonl is a link": "os.symlink('/{own}', record + '/recorded.jsonl')",
+    "outcome.json is a pipe": "os.mkfifo(record + '/outcome.json')",
+    "console.txt is a link": "os.symlink('/{own}', footsteps.output_dir + 'console.txt')",
+    "the record is a link": "os.rename(record, 'kept'); os.symlink('/{folder}', record)",
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_a_file_of_our_own_has_become_is_not_written_through(run_script, repo, tmp_path, change):
+    """The program ends with its own status, in time, and nothing elsewhere was changed."""
+    own, folder = tmp_path / "bashrc", tmp_path / "elsewhere"
+    own.write_text("mine\n")
+    folder.mkdir()
+    said = CHANGES[change].format(own=str(own).lstrip("/"), folder=str(folder).lstrip("/"))
+    done = run_script(PROGRAM.format(change=said), cwd=repo)
+    assert done.returncode == 0, done.stderr
+    assert "done" in done.stdout
+    assert own.read_text() == "mine\n"
+    assert not os.listdir(folder)
+
+
+@pytest.mark.parametrize("what", ["link", "pipe"])
+def test_a_parser_appends_to_no_stranger_s_file(run_script, repo, tmp_path, what):
+    """recorded.jsonl in an LTParser record that is a link to ~/.bashrc, or a pipe."""
+    program = (
+        "import footsteps\nfrom lite_tracer import LTParser\np = LTParser()\np.add_argument('--lr')\n"
+        "print(p.parse_args(['--lr', '1']).hash_code)\nfootsteps.initialize('r')\nfootsteps.output_dir\n"
+    )
+    repo.write("p.py", program)
+    first = run_script(repo / "p.py", cwd=repo)
+    assert first.returncode == 0, first.stderr
+    own = tmp_path / "bashrc"
+    own.write_text("mine\n")
+    log = next((repo / "lt_records").glob("LT_*/.footsteps/recorded.jsonl"))
+    log.unlink()
+    log.symlink_to(own) if what == "link" else os.mkfifo(log)
+    done = run_script(repo / "p.py", cwd=repo)
+    assert done.returncode == 0, done.stderr
+    assert own.read_text() == "mine\n"
+
+
+def test_an_artifact_beside_a_huge_run_json_is_opened_at_once(run_script, tmp_path):
+    """Of a run.json of 2 GB nothing is read: the process does not grow by it."""
+    record = tmp_path / "results/other/.footsteps"
+    record.mkdir(parents=True)
+    with open(record / "run.json", "wb") as file:
+        file.truncate(2 << 30)
+    (tmp_path / "results/other/a.csv").write_text("1")
+    program = (
+        "import resource, footsteps\nfootsteps.initialize('r')\nfootsteps.output_dir\n"
+        "open('results/other/a.csv').read()\nprint(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+    )
+    done = run_script(program)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.split()[-1]) < 400_000, "kilobytes"
+
+
+def test_a_clock_behind_makes_no_script_changed(repo):
+    """A file's time may be later than now, on another machine's disk: that tells nothing."""
+    from footsteps.recorder import code
+
+    assert not code._was_touched_after(str(repo / "train.py"), time.time())
+    assert code._was_touched_after(str(repo / "train.py"), 0.0)
+    later, now = os.stat(repo / "train.py").st_ctime - 100, time.time
+    try:
+        code.time.time = lambda: later
+        assert not code._was_touched_after(str(repo / "train.py"), later - 1)
+    finally:
+        code.time.time = now
