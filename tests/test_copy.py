@@ -14,7 +14,7 @@ from conftest import surroundings
 
 from footsteps import footsteps as core
 
-FROZEN = Path(__file__).parent / "records" / "copies"
+FROZEN = Path(__file__).parent / "copies"
 TITLES = ["Command:", "System:", "Python:", "Git Hash:", "Uncommitted changes:", "Current working dir:"]
 OURS = (
     "import sys\nprint([m for m in sys.modules if m.split('.')[0] in ('footsteps', 'lite_tracer', 'prompt_toolkit')])\n"

@@ -41,7 +41,7 @@ def test_a_run_that_was_killed_goes_on_as_one_run_with_two_sessions(tmp_path, ru
     assert refused.returncode == 1
     assert f"process {first.pid} still writes to it" in refused.stderr
     first.send_signal(signal.SIGKILL)
-    first.wait()
+    first.communicate()
     before = (tmp_path / "results/unet/.footsteps/run.json").read_bytes()
     done = run_script(tmp_path / "script.py", "go")
     assert (done.returncode, "going on in results/unet/ (session-2)" in done.stderr) == (0, True), done.stderr
