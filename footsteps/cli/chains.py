@@ -198,6 +198,7 @@ def print_chain_result(args: argparse.Namespace, again: ChainRerun) -> int:
         render.print_json([again.row()])
     else:
         render.print_table(columns, [step.row() for step in again.steps])
+    sys.stdout.flush()  # in a pipe, the verdict comes after its table
     if again.first_difference:
         render.talk(render.escaped(f"footsteps: the first difference arose in {again.first_difference}"))
     render.talk("footsteps: the same" if again.same else "footsteps: not the same")

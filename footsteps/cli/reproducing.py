@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from footsteps.cli import chains, render
-from footsteps.cli.parsers import DONE, NO, add_command, add_json, add_roots, add_run, add_source, chosen, complain
+from footsteps.cli.parsers import DONE, NO, add_command, add_json, add_roots, add_run, add_source, chosen, complain, roots_of
 from footsteps.recorder.format import FootstepsError, quote
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
@@ -162,13 +162,14 @@ Exits with 0 if the same was made, 1 if not or if the program failed.""",
 def rerun(args: argparse.Namespace) -> int:
     """`footsteps rerun`: 1 if other files were made, or if the program failed."""
     from footsteps.reproduce import rerun as rerunning
+    from footsteps.reproduce.result import run_that_names
 
     if args.chain:
         return chains.rerun(args)
     if args.script or args.reuse:
         hint = f"footsteps rerun --chain {quote([args.run])}"
         raise FootstepsError("--script and --reuse are for a chain", hint=hint)
-    run = chosen(args.run, args.root)
+    run = run_that_names(chosen(args.run, args.root), roots_of(args.root))
     dest = args.dest or rerunning.free_destination(run)
     with chains.unpacked(run, dest) as there:
         again = rerunning.Rerun(
@@ -266,19 +267,27 @@ def print_result(args: argparse.Namespace, result: rerunning.Result) -> int:
         render.print_json([result.row()])
     elif result.artifacts:
         render.print_table(columns, result.artifacts)
-    if result.again.status:
-        render.talk(f"footsteps: the program ended with exit status {result.again.status}")
+    sys.stdout.flush()  # in a pipe, the verdict comes after its table
+    if result.again.status or not result.ended_alike:
+        render.talk(render.escaped(f"footsteps: {said_of_status(result)}"))
     if result.new is None:
         render.talk("footsteps: the program made no run")
     else:
         render.talk(hint=render.escaped(f"the new run: {result.new.directory}"))
         render.talk(*map(render.escaped, said_of_nothing(result)))
-    render.talk("footsteps: the same" if result.same else "footsteps: not the same")
+    if result.same or not result.nothing_compared:
+        render.talk("footsteps: the same" if result.same else "footsteps: not the same")
     return DONE if result.same else NO
+
+
+def said_of_status(result: rerunning.Result) -> str:
+    """How the program ended, and whether it did so then."""
+    then = ", as it did then" if result.ended_alike else f"; then it was {result.expected_status}"
+    return f"the program ended with exit status {result.again.status}{then}"
 
 
 def said_of_nothing(result: rerunning.Result) -> list[str]:
     """What to know where there is no table of artifacts."""
     if result.other_id:
         return [f"footsteps: its code or arguments have another id: {result.other_id}"]
-    return [] if result.artifacts else ["footsteps: no artifacts were recorded, then or now, to be compared"]
+    return [f"footsteps: {result.nothing_compared}"] if result.nothing_compared else []

@@ -18,7 +18,7 @@ from __future__ import annotations
 import os
 import sys
 
-from footsteps.reader import compare, formats, measure, runs
+from footsteps.reader import formats
 from footsteps.reader.formats import mapping, text
 from footsteps.recorder.format import RUN_VARIABLE, FootstepsError, quote
 from footsteps.recorder.processes import handle_lines
@@ -33,6 +33,7 @@ from footsteps.reproduce.environment import (
     version_of,
     versions_in,
 )
+from footsteps.reproduce.result import Result, new_run
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
@@ -381,28 +382,6 @@ def parent_handle(run: Run) -> str:
     return "\n".join(lines)
 
 
-def new_run(again: Rerun) -> Run | None:
-    """The run that the command has made: the first that names the old one as its parent."""
-    old = again.run
-    root = os.path.join(again.cwd, text(old.facts.get("output_root")) or "results")
-    for place in dict.fromkeys((root, again.cwd, again.directory)):
-        if os.path.isdir(place):
-            made = [run for run in runs.find([place]) if is_child(run, old, again.began)]
-            if made:
-                return min(made, key=lambda run: (run.name != old.name, run.hash_code != old.hash_code, run.start))
-    return None
-
-
-def is_child(run: Run, parent: Run, began: float) -> bool:
-    """Whether a run began after the command did, as a repetition of its parent."""
-    if run == parent or run.start < began - 1:
-        return False
-    if parent.kind == "arguments":  # which names no parent; its id is another one where the code is
-        return run.kind == parent.kind
-    named = any(row.get("id") == parent.id for row in run.parents)
-    return run.kind == "run" and (named or not parent.id)
-
-
 # ---------------------------------------------------------------------------------------------
 # The command
 # ---------------------------------------------------------------------------------------------
@@ -525,71 +504,3 @@ def placeholder_name(words: Sequence[str], number: int, at: int) -> str:
     if option.startswith("-") and "=" not in option:
         return option.lstrip("-")
     return before.rpartition("=")[0].lstrip("-") or str(number)
-
-
-# ---------------------------------------------------------------------------------------------
-# The result
-# ---------------------------------------------------------------------------------------------
-
-
-class Result:
-    """Whether a rerun made the same.
-
-    again: the rerun; new: the run that it made, or None; artifacts: rows {path, verdict, note, largest}, verdict
-    "identical", "same" (but for what is written about the making), "different", "missing" or "new".
-    """
-
-    def __init__(self, again: Rerun, new: Run | None) -> None:
-        self.again, self.new = again, new
-        self.artifacts = [] if new is None else list(compared(again.run, new))
-
-    @property
-    def same(self) -> bool:
-        """Whether the program succeeded and every artifact is the same."""
-        good = all(row["verdict"] in ("identical", "same") for row in self.artifacts)
-        return self.again.status == 0 and self.new is not None and good and not self.other_id
-
-    @property
-    def other_id(self) -> str:
-        """The id of the new arguments if it is another one: all that a record of arguments can be compared by."""
-        if self.new is None or self.new.kind != "arguments" or self.new.hash_code == self.again.run.hash_code:
-            return ""
-        return self.new.hash_code
-
-    def row(self) -> dict[str, Any]:
-        """The same as an object for JSON."""
-        restored = self.again.restored
-        return {
-            "run": self.again.run.name, "same": self.same, "exit_status": self.again.status,
-            "directory": self.again.directory, "rerun": self.new.directory if self.new else None,
-            "restored_exactly": restored.exact if restored else None,
-            "command": self.again.command, "missing": self.again.missing, "inputs": self.again.inputs,
-            "artifacts": self.artifacts,
-        }  # fmt: skip
-
-
-def compared(old: Run, new: Run) -> Iterator[dict[str, Any]]:
-    """A row for each artifact of either run."""
-    left, right = compare.artifacts_of(old), compare.artifacts_of(new)
-    for path in dict.fromkeys([*left, *right]):
-        yield {"path": path, **artifact_verdict(old, new, left.get(path), right.get(path))}
-
-
-def artifact_verdict(
-    old: Run, new: Run, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
-) -> dict[str, Any]:
-    """How one artifact came out the second time."""
-    if before is None or after is None:
-        word = "new" if before is None else "missing"
-        return measure.verdict(word, "it was not made then" if before is None else "it was not made now")
-    places = [compare.present(run, entry) for run, entry in ((old, before), (new, after))]
-    if all(places) and compare.same_file(before, after) and before.get("target") is None:
-        return measure.verdict("identical", "identical", 0)  # also if the old one was changed since
-    if all(places):
-        return measure.measure(*places)
-    same = compare.same_file(before, after)
-    if any(entry.get("target") is not None for entry in (before, after)):
-        return measure.verdict("identical" if same else "different", "by where the link leads; it was not followed")
-    if same is None:
-        return measure.verdict("different", "the recorded one is gone, and has no hash")
-    return measure.verdict("identical" if same else "different", "by its recorded hash; the file is gone")

@@ -20,6 +20,7 @@ from footsteps.reader.compare import inside
 from footsteps.reader.formats import mapping, objects, sha256_of, text
 from footsteps.recorder.format import FootstepsError, quote
 from footsteps.reproduce import rerun, restore
+from footsteps.reproduce.result import SAME, Result
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Step:
     def __init__(self, stage: Stage, directory: str) -> None:
         self.stage, self.directory = stage, directory
         self.again: rerun.Rerun | None = None
-        self.result: rerun.Result | None = None
+        self.result: Result | None = None
         self.wanted: dict[str, Use] = {}
         self.made: dict[str, str] = {}
         self.verdict = self.note = ""
@@ -218,7 +219,11 @@ class ChainRerun:
         handed_on = [*self.other_files(step), *self.unread(step)]
         first = next((row for row in step.result.artifacts if row["verdict"] not in SAME), None)
         notes = [*([f"{first['path']}: {first['note'] or first['verdict']}"] if first else []), *handed_on]
-        step.verdict = "same" if step.result.same and not handed_on else "failed" if status else "different"
+        checked = step.result.artifacts or any(os.path.isabs(name) and use.sha256 for name, use in step.wanted.items())
+        if not checked:
+            notes.append(step.result.nothing_compared)
+        same = checked and step.result.alike and not handed_on
+        step.verdict = "same" if same else "failed" if status else "different"
         step.note = f"exit status {status}" if status else next(iter(notes), "")
 
     def note_files(self, step: Step) -> None:
@@ -307,9 +312,6 @@ def script_of(again: rerun.Rerun) -> list[str]:
         *(quote(["lay", again.directory, here, place]) for here, place in places if place),
         again.command.removesuffix(quote(again.words)) + quote(again.filled()), ")",
     ]  # fmt: skip
-
-
-SAME = ("identical", "same")
 
 
 def require_order(chain: Chain) -> None:

@@ -762,18 +762,74 @@ print(parser.parse_args().hash_code)
 
 
 def test_a_record_of_arguments_is_compared_by_its_id(project, run_script, tmp_path):
-    """It has no directory of results; of other code the id is another one, and that is told."""
+    """It has no directory of results: of the same code there is nothing to compare, of other code the id is another."""
     project.write("parsed.py", PARSED)
     project.write("lib.py", "")
     project.commit("Parse")
     project("push", "--quiet")
     code = run_script(project / "parsed.py", "--lr", "0.3", cwd=project.path).stdout.strip()
     done = command(project.path, code, tmp_path / "again", "--yes")
-    assert done.returncode == 0, done.stderr
-    assert "no artifacts were recorded" in done.stderr
+    assert (done.returncode, "nothing to compare" in done.stderr) == (1, True)
+    assert "the same" not in done.stderr
+    assert "another id" not in done.stderr
     done = command(project.path, code, tmp_path / "changed", "--yes")
     assert done.returncode == 1
     assert "its code or arguments have another id: LT_" in done.stderr
+
+
+def test_a_record_of_arguments_is_compared_by_the_run_that_names_it(project, run_script, tmp_path):
+    """Whose artifacts can be compared."""
+    project.write(
+        "both.py",
+        "import footsteps\nargs = footsteps.LTParser().parse_args()\n"
+        "open(footsteps.output_dir + 'o', 'w').write('1')\nprint(args.hash_code)\n",
+    )
+    project.commit("Parse and save")
+    done = run_script(project / "both.py", cwd=project.path, env={"FOOTSTEPS_NAME": "one"})
+    done = command(project.path, done.stdout.strip().splitlines()[-1], tmp_path / "again", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[1:] == ["identical\to\tidentical"]
+
+
+def test_where_nothing_was_made_nothing_is_called_the_same(project, run, tmp_path):
+    """A run without artifacts is not proven by having none again."""
+    project.write("none.py", "import footsteps\nfootsteps.output_dir\n")
+    run("one", script="none.py")
+    done = command(project.path, "one", tmp_path / "again", "--yes")
+    assert (done.returncode, "nothing to compare" in done.stderr, "the same" in done.stderr) == (1, True, False)
+
+
+def test_a_run_that_fails_as_it_did_then_with_the_same_files_is_the_same(project, run_script, tmp_path):
+    """What is asked is whether it does again what it did."""
+    project.write("fail.py", PROGRAM + "sys.exit(3)\n")
+    done = run_script(project / "fail.py", cwd=project.path, env={"FOOTSTEPS_NAME": "one"})
+    assert done.returncode == 3
+    done = command(project.path, "one", tmp_path / "again", "--yes")
+    assert (done.returncode, "exit status 3, as it did then" in done.stderr) == (0, True), done.stderr
+
+
+def test_files_in_the_project_outside_of_the_runs_directory_are_compared_too(project, run, tmp_path):
+    """As long as nobody has written them since."""
+    project.write(
+        "elsewhere.py",
+        "import footsteps, os\nfootsteps.output_dir\nopen('table.csv', 'w').write(os.environ.get('NUMBER', '1'))\n",
+    )
+    project.write(".gitignore", "results/\ntable.csv\n")
+    run("one", script="elsewhere.py")
+    for number, status in (("1", 0), ("2", 1)):
+        done = command(project.path, "one", tmp_path / f"again{number}", "--yes", env={"NUMBER": number})
+        assert done.returncode == status, done.stderr
+        assert str(project / "table.csv") in done.stdout
+
+
+def test_in_a_pipe_the_verdict_comes_after_its_table(project, run, tmp_path):
+    """Where both go to one place, as in a log."""
+    run("one")
+    words = [sys.executable, "-m", "footsteps", "rerun", "one", os.fspath(tmp_path / "again"), "--yes"]
+    done = subprocess.run(
+        words, cwd=project.path, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert done.stdout.index("identical\tweights.csv") < done.stdout.index("footsteps: the same")
 
 
 def test_whoever_interrupts_the_question_is_told_where_the_code_is(project, run, terminal, tmp_path):
