@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .lite_tracer.parser import LTParser
     from .recorder.git import GitError
     from .recorder.outcome import path
+    from .recorder.randomness import seed
     from .recorder.values import metadata, record
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "plot",
     "reads",
     "record",
+    "seed",
 ]
 
 _here = sys.modules[__name__]

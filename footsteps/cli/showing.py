@@ -86,11 +86,23 @@ def report(run: Run) -> list[tuple[str, Pairs]]:
         ("python", python_of(run)),
         ("machine", machine_of(run)),
         ("environment", [*formats.mapping(run.facts.get("environment")).items()]),
-        ("inputs", [(pair_of_file(i)) for i in run.inputs[:MANY]] + rest_of(run.inputs)),
+        ("inputs", inputs_of(run)),
         ("artifacts", [(pair_of_file(a)) for a in run.artifacts[:MANY]] + rest_of(run.artifacts)),
         ("written elsewhere", [(str(n), path) for n, path in enumerate(written_elsewhere(run), 1)]),
         ("seeds", [*formats.mapping(run.outcome.get("seeds")).items()]),
         ("not recorded", [(str(n), p) for n, p in enumerate(problems_of(run), 1)]),
+    ]
+
+
+def inputs_of(run: Run) -> Pairs:
+    """The files that it read, how stdin was one of them, and whether that is all."""
+    stdin = formats.mapping(run.facts.get("stdin"))
+    amiss = run.outcome.get("inputs_complete") is False
+    return [
+        *(pair_of_file(entry) for entry in run.inputs[:MANY]),
+        *rest_of(run.inputs),
+        ("stdin", "a pipe; what came through it is not recorded" if stdin.get("kind") == "pipe" else stdin.get("path")),
+        ("incomplete", formats.why_incomplete(run.outcome) if amiss else ""),
     ]
 
 
@@ -142,11 +154,16 @@ def code_of(repository: dict[str, Any]) -> Pairs:
         ("link", repository.get("commit_url")),
         ("bundle", ", ".join(made)),
         ("changed", "yes" if repository.get("differs") else ""),
+        ("untracked", UNTRACKED if repository.get("untracked_shown") is False else ""),
         *((what_of(file), file.get("path")) for file in files[:MANY]),
         *rest_of(files),
         *(("left out", words) for words in missing[:MANY]),
+        *((formats.what_became_of(file), file.get("path")) for file in repository.get("edited", [])[:MANY]),
         *rest_of(missing),
     ]
+
+
+UNTRACKED = "only what was imported is kept: status.showUntrackedFiles was no"
 
 
 def what_of(file: dict[str, Any]) -> str:

@@ -211,10 +211,26 @@ def merged_repositories(
         for key in ("files", "left_out"):
             listed = [item for part in [repository, *more] for item in objects(part.get(key))]
             entry[key] = unique(listed, "path")
+        entry["edited"] = unique([item for part in more for item in objects(part.get("edited"))], "path")
         made = objects(bundles.get("bundles"))
         entry["bundles"] = [bundle for bundle in made if bundle.get("repository") == name]
         merged.append(entry)
     return merged
+
+
+def why_incomplete(outcome: Mapping[str, Any]) -> str:
+    """What is said where an outcome tells that not all inputs are listed."""
+    names = outcome.get("inputs_not_followed")
+    libraries = ", ".join(map(str, names)) if isinstance(names, list) else ""
+    why = f": {libraries} may have opened more, unseen" if libraries else ""
+    return f"not all that it read is recorded one by one{why}"
+
+
+def what_became_of(file: Mapping[str, Any]) -> str:
+    """What is said of a file of the code that was edited while the run went on."""
+    return (
+        "edited during the run, and executed" if file.get("executed") else "edited during the run, after it was loaded"
+    )
 
 
 def merged_inputs(record: str, damage: list[Problem]) -> list[dict[str, Any]]:
@@ -229,7 +245,8 @@ def merged_inputs(record: str, damage: list[Problem]) -> list[dict[str, Any]]:
     for name in names:
         if name.startswith("inputs-") and name.endswith(".jsonl"):
             for line in read_lines(os.path.join(record, name), damage):
-                merge_input(merged, line)
+                if "not_followed" not in line:  # which the outcome tells
+                    merge_input(merged, line)
     return list(merged.values())
 
 

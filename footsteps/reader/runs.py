@@ -63,6 +63,7 @@ READ = (
     "name", "directory", "kind", "status", "started", "duration", "changed", "arguments",
     "argument_facts", "recorded", "repositories", "outcome", "inputs", "parents",
 )  # fmt: skip
+ENDING = 10.0  # seconds within which a program that has told its outcome writes what it has left open
 LOOP = "not followed, a link back to a folder above it"
 
 
@@ -176,8 +177,8 @@ class Run:
     def repositories(self) -> list[dict[str, Any]]:
         """The recorded repositories, with what late.json and bundles.json add.
 
-        Each as in run.json; `files` and `left_out` are always lists of objects, and `bundles`
-        holds the entries of bundles.json for that repository.
+        Each as in run.json; `files`, `left_out` and `edited` (files that were changed while the run
+        went on) are always lists of objects, and `bundles` holds the entries of bundles.json for it.
         """
         late = read_object(os.path.join(self.record, LATE_JSON), self.damage) or {}
         bundles = read_object(os.path.join(self.record, BUNDLES_JSON), self.damage) or {}
@@ -191,8 +192,26 @@ class Run:
 
     @cached_property
     def artifacts(self) -> list[dict[str, Any]]:
-        """The manifest at the end: {path (below the directory), size, mtime_ns, sha256 or None}."""
-        return [a for a in objects(self.outcome.get("artifacts")) if text(a.get("path"))]
+        """The files that it made: {path (below the directory), size, mtime_ns, sha256 or None}.
+
+        As its manifest says, which was written just before the program ended: a file that was still
+        open then has the size and time that the end of the program gave it, and no hash.
+        """
+        listed = [a for a in objects(self.outcome.get("artifacts")) if text(a.get("path"))]
+        ended = seconds(text(self.outcome.get("ended")))
+        return [self.as_left(entry, ended) for entry in listed] if ended else listed
+
+    def as_left(self, entry: dict[str, Any], ended: float) -> dict[str, Any]:
+        """An entry of the manifest, as the file lay there once the program had ended at about that time."""
+        try:
+            found = os.lstat(os.path.join(self.directory, entry["path"]))
+        except (OSError, ValueError):
+            return entry
+        as_listed = (found.st_size, found.st_mtime_ns) == (entry.get("size"), entry.get("mtime_ns"))
+        by_its_end = ended - ENDING < found.st_mtime < ended + ENDING
+        if as_listed or not by_its_end or "target" in entry or os.pardir in entry["path"].split("/"):
+            return entry
+        return {**entry, "size": found.st_size, "mtime_ns": found.st_mtime_ns, "sha256": None}
 
     @cached_property
     def inputs(self) -> list[dict[str, Any]]:

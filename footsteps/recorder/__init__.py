@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from footsteps.recorder import inputs  # noqa: F401 - first, so that what is read from now on is known
+from footsteps.recorder import inputs, randomness  # noqa: F401 - inputs first, so that what is read from now on is known
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +22,9 @@ OFFERED = {
     "path": "footsteps.recorder.outcome",
     "reads": "footsteps.recorder.inputs",
     "record": "footsteps.recorder.values",
+    "seed": "footsteps.recorder.randomness",
 }
+randomness.follow()
 _STEPS = ("meet", "start", "fill", "begin", "end")
 
 

@@ -5,27 +5,31 @@ from __future__ import annotations
 import os
 import sys
 import time
-from types import ModuleType
 
 from footsteps.recorder.format import (
+    CODE,
+    EDITED,
     as_name,
+    bytes_of,
     decoded,
     imported_at,
     is_full,
-    open,  # noqa: A004 - the one that notes nothing
     sha256,
     working_directory,
     write,
 )
 from footsteps.recorder.git import GIT_TIMEOUT, default_branch_refs, repository_root
 from footsteps.recorder.machine import editable_locations
+from footsteps.recorder.modules import executed, source_files, source_of
+from footsteps.recorder.places import generated_folders
 from footsteps.recorder.processes import created_at, process_facts
 from footsteps.recorder.program import script_folder
-from footsteps.recorder.repository import Budget, Repository, Tree, is_below
+from footsteps.recorder.repository import MAX_FILE, Budget, Repository, Tree, is_below, stored_name
+from footsteps.recorder.secrets import looks_secret
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
 
@@ -36,10 +40,10 @@ class Code:
         repositories: rows of run.json.
         code_id: 32 hex digits over the commits and all that differs from them.
         untracked: untracked files of the working directory's repository.
-        seconds: what the look cost.
+        seconds: what the look cost; looked: when it began, as time.time().
     """
 
-    def __init__(self, trees: list[Tree], seconds: float, deadline: float = 0.0, problems: Sequence[str] = ()) -> None:
+    def __init__(self, trees: list[Tree], began: float, deadline: float = 0.0, problems: Sequence[str] = ()) -> None:
         self._trees, self._deadline = trees, deadline
         first = next((t for t in trees if isinstance(t, Repository) and t.role in ("cwd", "script")), None)
         self._main = self._not_shown = first
@@ -47,7 +51,10 @@ class Code:
         self.untracked: list[str] = [decoded(p) for p in first.untracked] if first else []
         self.repositories: list[dict[str, Any]] = [tree.described() for tree in trees]
         self.code_id: str = _code_id(trees)
-        self.seconds = seconds
+        self.seconds = time.monotonic() - began if began else 0.0
+        self.looked = time.time() - (time.monotonic() - began)
+        self.read_again: dict[str, bytes] = {}  # sources read since they were touched after the look at them
+        self._late_problems: list[str] = []
 
     @property
     def problems(self) -> list[str]:
@@ -110,15 +117,71 @@ class Code:
             if isinstance(tree, Repository) and tree.facts.get("bundle")
         ]
 
-    def capture_late_imports(self) -> list[dict[str, Any]]:
-        """Modules imported since then that git ignores: rows of late.json (and their copies to be kept)."""
+    def watch(self, path: str) -> None:
+        """Keep the bytes of a source that Python reads now and that was touched after the look at the code.
+
+        It raises nothing.
+        """
+        try:
+            source = "" if _is_pythons(path) else _real(source_of(path))
+            if source and source not in self.read_again and self.is_touched(source):
+                self.read_again[source] = bytes_of(source)
+        except Exception as error:
+            self._late_problems.append(f"{path}: {type(error).__name__}: {error}")
+
+    def is_touched(self, path: str) -> bool:
+        """Whether a file of the program's code was changed after the look at it."""
+        return self.tree_of(path) is not None and not _is_pythons(path) and _was_touched_after(path, self.looked)
+
+    def tree_of(self, path: str) -> Tree | None:
+        """The innermost of the trees that a file lies in."""
+        return max(
+            (tree for tree in self._trees if path.startswith(tree.real)), key=lambda t: len(t.real), default=None
+        )
+
+    def capture_late(self) -> list[dict[str, Any]]:
+        """What the end adds: rows of late.json (and their copies to be kept).
+
+        These are modules that git ignores and that were imported since the look at the code, and files of the program
+        that are no longer what they were then: `executed` says whether Python has read them again since.
+        """
         modules, rows = _project_modules(), []
+        edited = {path: bytes_of(path) for path in modules if path not in self.read_again and self.is_touched(path)}
         for tree in self._trees:
+            known = {row["path"]: row for row in tree.files + tree.left_out}
             files, left_out = len(tree.files), len(tree.left_out)
-            add_ignored_modules(tree, modules, {row["path"] for row in tree.files + tree.left_out})
-            if len(tree.files) > files or len(tree.left_out) > left_out:
-                rows.append({"name": tree.name, "files": tree.files[files:], "left_out": tree.left_out[left_out:]})
+            apart = [
+                row
+                for found, executed in ((self.read_again, True), (edited, False))
+                for path, data in found.items()
+                if self.tree_of(path) is tree
+                for row in self.edited_row(tree, path, data, known, executed=executed)
+            ]
+            add_ignored_modules(tree, modules, {*known, *(row["path"] for row in apart)})
+            if apart or len(tree.files) > files or len(tree.left_out) > left_out:
+                late = {"name": tree.name, "files": tree.files[files:], "left_out": tree.left_out[left_out:]}
+                rows.append({**late, "edited": apart})
         return rows
+
+    def edited_row(
+        self, tree: Tree, path: str, data: bytes, known: Mapping[str, Any], *, executed: bool
+    ) -> Iterator[dict[str, Any]]:
+        """The row of a file whose bytes are not those that were captured; none if they are, or none were."""
+        name = path[len(tree.real) :].replace(os.sep, "/")
+        if name in known:
+            same = known[name].get("sha256") == sha256(data)
+        else:
+            blob = tree.blob_in_commit(name) if isinstance(tree, Repository) else None
+            if blob is None:  # imported since, and in no commit: one of the other rows
+                return
+            same = blob == tree.blob_id(data)
+        if not same:
+            stored = EDITED + stored_name(tree.name, name).removeprefix(CODE)
+            kept = len(data) <= MAX_FILE and not looks_secret(name)
+            if kept:
+                tree.kept.append((stored, data))
+            row = {"path": name, "executed": executed, "size": len(data), "sha256": sha256(data)}
+            yield {**row, "stored": stored if kept else None}
 
 
 def capture_code(start: Sequence[str] | None = None, exclude: Sequence[str] = ()) -> Code:
@@ -136,12 +199,21 @@ class CodeCapture:
 
     Args:
         shown: whether the code is kept for certain, so that git may begin with the patch at once.
+        made: absolute paths of files that the program itself has made, which are no code unless it imports them.
     """
 
-    def __init__(self, start: Sequence[str] | None = None, exclude: Sequence[str] = (), *, shown: bool = False) -> None:
+    def __init__(
+        self,
+        start: Sequence[str] | None = None,
+        exclude: Sequence[str] = (),
+        *,
+        shown: bool = False,
+        made: Iterable[str] = (),
+    ) -> None:
         self.began, self.shown = time.monotonic(), shown
         self.budget = Budget()
         self.exclude = [os.path.realpath(path) for path in exclude]
+        self.made = [os.path.realpath(path) for path in made]
         self.queue: list[Repository] = []
         self.trees: list[Tree] = []
         self.failed: list[str] = []
@@ -194,17 +266,21 @@ class CodeCapture:
     def code(self) -> Code:
         """All of it, within GIT_TIMEOUT."""
         deadline = self.began + GIT_TIMEOUT
+        self.attempt(self.look_at_modules)
         self.collect(deadline)
         for step in (self.add_modules, self.add_installs):
             self.attempt(step)
         self.collect(deadline)
         for step in (self.add_ignored_modules, self.add_loose):
             self.attempt(step)
-        return Code(self.trees, time.monotonic() - self.began, deadline, self.problems)
+        return Code(self.trees, self.began, deadline, self.problems)
+
+    def look_at_modules(self) -> None:
+        """The program's modules: what is imported is kept first."""
+        self.modules = _project_modules()
 
     def add_modules(self) -> None:
         """The repositories that the program's modules come from."""
-        self.modules = _project_modules()
         for path in self.modules:
             root = repository_root(os.path.dirname(path))
             if root is not None and root not in self.failed:
@@ -218,7 +294,11 @@ class CodeCapture:
     def add_ignored_modules(self) -> None:
         """The modules that git ignores."""
         for tree in self.trees:
-            add_ignored_modules(tree, self.modules, {row["path"] for row in tree.files + tree.left_out})
+            self.add_ignored_modules_of(tree)
+
+    def add_ignored_modules_of(self, tree: Tree) -> None:
+        """Those in one tree."""
+        add_ignored_modules(tree, self.modules, {row["path"] for row in tree.files + tree.left_out})
 
     def collect(self, deadline: float) -> None:
         """Read what git says of each repository, and begin with those that lie in it."""
@@ -230,7 +310,8 @@ class CodeCapture:
 
     def collect_one(self, tree: Repository, deadline: float) -> None:
         """Read what git says of this one."""
-        if tree.collect(deadline, self.skipper(tree.real), patch=self.shown and tree is self.trees[0]):
+        patch, first = self.shown and tree is self.trees[0], lambda: self.add_ignored_modules_of(tree)
+        if tree.collect(deadline, self.skipper(tree.real), first, patch=patch):
             self.failed.remove(tree.root)
         for role, path in tree.nested:
             where = {"repository": tree.name, "path": decoded(path)}
@@ -238,10 +319,13 @@ class CodeCapture:
             self.add(os.path.join(tree.root, os.fsdecode(path)), role, name, where)
 
     def skipper(self, root: str) -> Callable[[bytes], bool]:
-        """Whether a path is in an output root that lies strictly inside this repository."""
-        below = [path[len(root) :] for path in self.exclude if path.startswith(root)]
-        starts = tuple(os.fsencode(path.replace(os.sep, "/")) + b"/" for path in below)
-        return lambda path: bool(starts) and path.startswith(starts)
+        """Whether a path is in an output root that lies strictly inside this repository, or one the program made."""
+        outputs, made = (
+            [path[len(root) :] for path in of if path.startswith(root)] for of in (self.exclude, self.made)
+        )
+        starts = tuple(os.fsencode(path.replace(os.sep, "/")) + b"/" for path in outputs)
+        names = {os.fsencode(path.replace(os.sep, "/")) for path in made}
+        return lambda path: path in names or (bool(starts) and path.startswith(starts))
 
     def add_loose(self) -> None:
         """Script and modules that no readable repository holds, whole."""
@@ -264,6 +348,7 @@ def add_ignored_modules(tree: Tree, modules: list[str], known: set[str]) -> None
     if isinstance(tree, Repository) and not tree.tracked and not tree.untracked:
         return  # git did not answer
     tracked, inner = (tree.tracked, {p for _, p in tree.nested}) if isinstance(tree, Repository) else (set(), set())
+    shown = set(tree.untracked) if isinstance(tree, Repository) else set()
     for path in modules:
         name = os.fsencode(path[len(tree.real) :].replace(os.sep, "/"))
         if (
@@ -272,22 +357,53 @@ def add_ignored_modules(tree: Tree, modules: list[str], known: set[str]) -> None
             and decoded(name) not in known
             and not is_below(name, inner)
         ):
-            tree.add_if_changed(name, "imported")
+            tree.add_if_changed(name, "untracked" if name in shown else "imported")
 
 
 def _project_modules() -> list[str]:
-    """Source files of the modules loaded now that are no part of Python or of what pip installs."""
-    folders = [os.path.dirname(os.__file__), *([sys.prefix] if sys.prefix != sys.base_prefix else [])]
-    python = tuple(os.path.join(f, "") for folder in folders for f in {folder, os.path.realpath(folder)})
-    found = set()
-    for module in list(sys.modules.values()):
-        if isinstance(module, ModuleType):  # its attribute, without waking a lazy one
-            file = ModuleType.__getattribute__(module, "__dict__").get("__file__")
-            if isinstance(file, str) and not file.startswith(python):
-                real = _real(file)
-                if not real.startswith(python) and not _is_installed(real) and os.path.isfile(real):
-                    found.add(real)
-    return sorted(found)
+    """Source files of loaded modules, and other executed ones, that are no part of Python or of what pip installs."""
+    files = {file for _, file, _ in source_files()} | {source_of(path) for path in list(executed)}
+    found = {_real(file) for file in files if not _is_pythons(file)}
+    roots = [os.path.join(root, "") for root in map(os.path.realpath, filter(None, (script_folder(), _root_here())))]
+    return sorted(path for path in found if not _is_pythons(path) and not is_generated(path, roots) and _is_file(path))
+
+
+def _root_here() -> str | None:
+    """The repository of the working directory, else that directory."""
+    cwd = working_directory()
+    return repository_root(cwd) or cwd
+
+
+def is_generated(path: str, roots: Sequence[str]) -> bool:
+    """Whether a file lies in a temporary or cache folder, deeper than the folder of the program (if that is in one)."""
+    deepest = max((len(root) for root in roots if path.startswith(root)), default=0)
+    return any(len(folder) > deepest and path.startswith(folder) for folder in generated_folders())
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return os.path.isfile(path)
+    except ValueError:
+        return False
+
+
+def _is_pythons(path: str) -> bool:
+    """Whether a source is the standard library's, or lies where pip or a virtual environment puts files."""
+    return path.startswith(("<", *_python_folders())) or _is_installed(path)
+
+
+def _python_folders() -> tuple[str, ...]:
+    """Where Python's own sources are; of an environment, which may be the project's own folder, only certain ones."""
+    if sys.prefix in _kept:
+        return _kept[sys.prefix]
+    names = ("bin", "Scripts", os.path.join("lib", f"python{sys.version_info[0]}.{sys.version_info[1]}"))
+    inside = [os.path.join(sys.prefix, name) for name in names] if sys.prefix != sys.base_prefix else []
+    folders = [os.path.dirname(os.__file__), *inside]
+    _kept[sys.prefix] = tuple(os.path.join(f, "") for folder in folders for f in {folder, os.path.realpath(folder)})
+    return _kept[sys.prefix]
+
+
+_kept: dict[str, tuple[str, ...]] = {}  # what is asked for each file and does not change
 
 
 def _real(path: str) -> str:
@@ -308,16 +424,12 @@ def changed_since_loaded() -> list[str]:
     facts = process_facts(os.getpid())
     born = (created_at(facts["start"]) if facts else None) or imported_at
     changed = []
-    for module in list(sys.modules.values()):
-        if not isinstance(module, ModuleType):
+    for name, file, cached in source_files():
+        if _is_installed(file):
             continue
-        names = ModuleType.__getattribute__(module, "__dict__")
-        file, cached = names.get("__file__"), names.get("__cached__")
-        if not isinstance(file, str) or _is_installed(file):
-            continue
-        if isinstance(cached, str) and _was_touched_after(file, born) and not _is_compiled_from(cached, file):
+        if cached is not None and _was_touched_after(file, born) and not _is_compiled_from(cached, file):
             changed.append(file)
-        elif module is sys.modules.get("__main__") and _was_touched_after(file, imported_at):
+        elif name == "__main__" and _was_touched_after(file, imported_at):
             changed.append(file)  # the script has no bytecode, but it was read before it imported us
     return changed
 
@@ -333,8 +445,7 @@ def _was_touched_after(path: str, seconds: float) -> bool:
 def _is_compiled_from(cached: str, source: str) -> bool:
     """Whether the .pyc (its header keeps mtime and size of the source; PEP 552) is of this source."""
     try:
-        with open(cached, "rb") as file:
-            header = file.read(16)
+        header = bytes_of(cached)[:16]
         found = os.stat(source)
     except OSError:
         return True  # nothing to compare with

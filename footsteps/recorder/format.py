@@ -17,7 +17,7 @@ except ImportError:  # PyPy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any
 
 
@@ -28,6 +28,7 @@ PACKAGES = "package_versions.txt"
 RECORD = ".footsteps"
 RUN_JSON = "run.json"
 CODE = "code"
+EDITED = "edited"  # what was edited while the run went on, laid out as in CODE
 BUNDLE = "commits.bundle"
 BUNDLES_JSON = "bundles.json"
 OUTCOME_JSON = "outcome.json"
@@ -73,6 +74,13 @@ def bytes_of(path: str | bytes) -> bytes:
     """The whole file. Raises OSError."""
     with open(path, "rb") as file:
         return file.read()
+
+
+def pieces_of(path: str | bytes) -> Iterator[bytes]:
+    """A file's bytes, a mebibyte at a time."""
+    with open(path, "rb") as file:
+        while piece := file.read(MIB):
+            yield piece
 
 
 def seconds_left(deadline: float) -> float:

@@ -3,10 +3,10 @@
 ``InputTracker.begin(run)`` takes the list to the run's directory. Nothing here raises into the
 program, starts a thread or a process, or handles a signal.
 
-What is not seen: files that a library opens for itself (sqlite3, HDF5, pyarrow, cv2, safetensors,
-ITK), by io.FileIO or with a dir_fd, and files that child programs open; `reads(path)` adds one by
-hand. The calls are followed by wrappers of ``open`` and the like: an audit hook would see more, and
-would slow copy.deepcopy by 60 %.
+The calls are followed by wrappers of ``open`` and the like, and of functions of libraries that open
+files for themselves (libraries.py): an audit hook would see more, and would slow copy.deepcopy by
+60 %. What is not seen: files that child programs open, and those of a library that libraries.py
+can't follow; the outcome names these libraries. `reads(path)` adds a file by hand.
 
 Imported with the package, so it imports nothing that costs time: the core module, and what tells
 how a run ended (outcome.py), come when there is a run.
@@ -15,19 +15,47 @@ how a run ended (outcome.py), come when there is a run.
 from __future__ import annotations
 
 import atexit
-import builtins
 import io
 import os
 import sys
+from _weakref import ref
 from time import monotonic, time
-from types import BuiltinFunctionType
 
 from footsteps.recorder.format import RECORD, RUN_JSON, append, append_line, from_json, json_text, say
+from footsteps.recorder.libraries import (
+    CHANGED,
+    READ,
+    class_standing_for,
+    follow_all,
+    not_followed,
+    opened_by,
+    replace_in_modules,
+)
+from footsteps.recorder.modules import executed, source_files, source_of, watchers
+from footsteps.recorder.places import (
+    REGULAR,
+    files_below,
+    is_of_system,
+    is_plain,
+    is_run,
+    name_text,
+    path_of,
+    stat_kind,
+    temporary_folders,
+)
+from footsteps.recorder.wrappers import (
+    PACKAGE_FOLDER,
+    around,
+    is_wrapper,
+    original_of,
+    own_errors_dropped,
+    without_ours,
+    wrapper,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from types import TracebackType
+    from collections.abc import Callable, Iterable
     from typing import Any, TypeVar
 
     Method = TypeVar("Method", bound=Callable[..., Any])
@@ -44,10 +72,6 @@ SHARE = 0.003  # earned again as a share of the time; the rest is looked at when
 BATCH = 500  # names that are only collected once the credit is spent
 CHUNK = 200  # files looked at in one go
 
-PACKAGE = "footsteps"
-RECORDER_FOLDER = os.path.join(os.path.dirname(__file__), "")
-PACKAGE_FOLDER = os.path.join(os.path.dirname(os.path.dirname(__file__)), "")
-
 
 def reads(path: Any) -> Any:
     """Note a file, or every file below a directory, as an input of the run; returns `path`.
@@ -61,117 +85,7 @@ def reads(path: Any) -> Any:
     return path
 
 
-# --- wrappers for builtin functions --------------------------------------------------------------
-
-
-class Place:
-    """A module, by name: pickled it is that module elsewhere."""
-
-    def __init__(self, module: str) -> None:
-        self.module = module
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return __import__, (self.module,)
-
-
-class Wrapper:
-    """What stands where a builtin function stood, and calls it. To whoever asks it is a builtin.
-
-    pyfakefs patches whatever inspect.isbuiltin says is one, classes don't bind it (`opener = open`
-    in a class body), and pickled it is whatever stands there elsewhere.
-    """
-
-    is_wrapper = True
-
-    def __init__(self, module: str, original: Any) -> None:
-        self.place, self.original = Place(module), original
-        for name in ("__name__", "__qualname__", "__doc__", "__module__", "__self__", "__text_signature__"):
-            setattr(self, name, getattr(original, name, None))  # a __getattr__ would be felt in each open()
-
-    @property  # type: ignore[misc]
-    def __class__(self) -> Any:
-        return BuiltinFunctionType
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return getattr, (self.place, self.original.__name__)
-
-    def __copy__(self) -> Wrapper:
-        return self
-
-    def __deepcopy__(self, _: object) -> Wrapper:
-        return self
-
-    def __repr__(self) -> str:
-        return repr(self.original)
-
-
-def wrapper(calling: Any, module: str, original: Any) -> Any:
-    """A wrapper for `original`; a call of it is one of `calling(original)`, without so much as a `self` to pass."""
-    called = calling(original)
-    called.__qualname__ = original.__name__  # a TypeError for a wrong call names it
-    made = type(original.__name__, (Wrapper,), {"__call__": staticmethod(called)})(module, original)
-    for names in ("dir_fd", "effective_ids", "fd", "follow_symlinks"):
-        able: set[Any] = getattr(os, f"supports_{names}", set())
-        if original in able:  # shutil.rmtree asks whether os.open is in there
-            able.add(made)
-    return made
-
-
-def original_of(function: Any) -> Any:
-    """The builtin function, also where an earlier import of this module has put its own there."""
-    return function.original if getattr(type(function), "is_wrapper", False) else function
-
-
-def without_ours(trace: TracebackType | None) -> TracebackType | None:
-    """A traceback without the frames of the recorder that it begins with, and of what these have called.
-
-    Set in an except block that ends with a bare `raise`: that one adds no frame of its own.
-    """
-    recorders = []  # which frames are
-    while trace is not None:
-        file = trace.tb_frame.f_code.co_filename
-        recorders.append(file.startswith(RECORDER_FOLDER))
-        if not recorders[-1] and not (recorders[:2] == [True, True] and is_ours(file)):
-            return trace
-        trace = trace.tb_next
-    return trace
-
-
-class OwnErrorsDropped:
-    """`with own_errors_dropped:` ends a block at what our code raises; a signal handler's goes through.
-
-    Around all that runs in the program's own calls: there is no error of ours that it should see,
-    and none of its own, as a time limit's, that it should not.
-    """
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
-        return isinstance(error, Exception) and not is_foreign(error)
-
-
-own_errors_dropped = OwnErrorsDropped()
-
-
-def is_foreign(error: BaseException) -> bool:
-    """Whether a signal handler or another thread has raised it in our code: the program waits for it."""
-    trace, frames = error.__traceback__, []
-    while trace is not None and is_ours(trace.tb_frame.f_code.co_filename):
-        frames.append(trace.tb_frame)
-        trace = trace.tb_next
-    if trace is None:  # from another thread it has no frame
-        return type(error).__module__.partition(".")[0] not in (PACKAGE, *sys.stdlib_module_names)
-    # A handler is given the frame that it interrupts; a fake os.stat, which may raise too, is not.
-    given = trace.tb_frame.f_locals.values()
-    return any(one in frames for value in given for one in (value if type(value) is tuple else (value,)))
-
-
-def is_ours(file: str) -> bool:
-    """Whether a source is this package's, or one of the standard library's that it calls."""
-    library = os.path.join(os.path.dirname(os.__file__), "")
-    of_python = file.startswith(("<frozen ", library)) and "/site-packages/" not in file
-    return of_python or file.startswith(PACKAGE_FOLDER)
-
+# --- functions that are followed ------------------------------------------------------------------
 
 _open = original_of(io.open)
 _os_open = original_of(os.open)
@@ -211,6 +125,7 @@ def wrap_open(original: Any) -> Any:
             opened = original(file, mode, buffering, encoding, errors, newline, closefd, opener)
             if opener is None:  # tempfile gives a folder and an opener, which calls os.open
                 note.opened(file, "r" in mode)
+                note.keep_in_sight(opened, file)
             return opened
         except BaseException as error:
             error.__traceback__ = without_ours(error.__traceback__)
@@ -225,7 +140,9 @@ def wrap_os_open(original: Any) -> Any:
     def open(path: Any, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:  # noqa: A001
         try:
             if dir_fd is not None:
-                return original(path, flags, mode, dir_fd=dir_fd)  # type: ignore[no-any-return]
+                opened_below: int = original(path, flags, mode, dir_fd=dir_fd)
+                tracker.opened_below(opened_below, flags)
+                return opened_below
             if sys._getframe(1).f_code.co_filename.startswith(PACKAGE_FOLDER):  # noqa: SLF001 - no input of the program's
                 return original(path, flags, mode)  # type: ignore[no-any-return]
             if flags & _WRITES:
@@ -247,23 +164,6 @@ def wrap_os_open(original: Any) -> Any:
     return open
 
 
-def around(original: Any, before: Callable[..., Any], after: Callable[..., Any] | None = None) -> Any:
-    """What stands for a function that is not called by the thousand: `original`, with something done around it."""
-
-    def called(*given: Any, **named: Any) -> Any:
-        try:
-            before(*given, **named)
-            result = original(*given, **named)
-            if after is not None:
-                after(*given, **named)
-            return result
-        except BaseException as error:
-            error.__traceback__ = without_ours(error.__traceback__)
-            raise
-
-    return called
-
-
 def wrap_rename(original: Any) -> Any:
     """What stands for `os.rename` and `os.replace`: what is written under one name is often kept under another."""
 
@@ -280,6 +180,24 @@ def wrap_rename(original: Any) -> Any:
             tracker.renamed(*both)
 
     return around(original, before, after)
+
+
+def wrap_open_code(original: Any) -> Any:
+    """What stands for `io.open_code`, by which Python reads what it is going to execute."""
+    collect = executed.append
+
+    def open_code(path: str) -> Any:
+        try:
+            opened = original(path)
+            collect(path)
+            for watch in watchers:
+                watch(path)
+            return opened
+        except BaseException as error:
+            error.__traceback__ = without_ours(error.__traceback__)
+            raise
+
+    return open_code
 
 
 def wrap_chdir(original: Any) -> Any:
@@ -299,6 +217,7 @@ def wrap_exit(original: Any) -> Any:
 
 # --- what it read ---------------------------------------------------------------------------------
 
+PIPES = (0o010000, 0o140000)  # a socket is one to a program, too
 CODE = (".py", ".pyc", ".pyi", ".so", ".pyd", ".dll", ".dylib")
 
 
@@ -326,13 +245,16 @@ class InputTracker:
         self.remaining: list[None] = []  # as long as the names that may still be collected before they are gone through
         self.at_once, self.paid, self.credit = AT_ONCE, monotonic(), CREDIT
         self.known: set[str] = set()  # names, as given, that need no second look
-        self.pending: dict[str, None] = {}  # names not yet looked at, as given, in this order
+        self.pending: dict[str, str] = {}  # names not yet looked at, in this order, and as they were given
         self.inputs: dict[str, tuple[int, int]] = {}  # path -> size, mtime_ns: of this run
         self.early: dict[str, tuple[int, int]] = {}  # of before the first run: inputs of each run
         self.unsaved: list[str] = []
         self.counts: dict[str, int] = {}  # directory -> opens of files that are not listed
         self.wrote: set[str] = set()  # absolute paths
         self.wrote_more = False  # than are kept there
+        self.given: dict[str, str] = {}  # path -> the relative name that the program gave
+        self.unnamed = 0  # files that were opened and could not be named
+        self.writing: list[ref[Any]] = []  # files below the run's directory that were opened to be written
         self.run: Any | None = None
         self.monitor: Any = None  # of how the run ends, in the process that made it: outcome.RunMonitor
         self.begun = 0  # runs
@@ -356,6 +278,50 @@ class InputTracker:
         if file.__class__ is not int:
             self.written(os.path.abspath(name_text(file)))
         self.flush()
+
+    @silent
+    def keep_in_sight(self, opened: Any, file: Any) -> None:
+        """Remember what writes to the run's directory for as long as the program does; see flush_written."""
+        path = os.path.abspath(name_text(file)) if self.run is not None and file.__class__ is not int else ""
+        if path and path.startswith(self.run.directory):  # type: ignore[union-attr]
+            if len(self.writing) >= BATCH:
+                self.writing = [one for one in self.writing if one() is not None]
+            self.writing.append(ref(opened))
+
+    def flush_written(self) -> None:
+        """Have what the program has left open below the run's directory on disk, before that is listed."""
+        writing, self.writing = self.writing, []
+        for opened in (one() for one in writing):
+            if opened is not None and not opened.closed:
+                with own_errors_dropped:  # a full disk: the program hears of it when it closes the file
+                    opened.flush()
+
+    @silent
+    def opened_below(self, descriptor: int, flags: int) -> None:
+        """Note what was opened with a dir_fd, which only the system can name."""
+        kind = stat_kind(os.fstat(descriptor))
+        if kind == REGULAR:
+            path = path_of(descriptor)
+            if path is None:
+                self.unnamed += 1
+            elif flags & _WRITES:
+                self.written(path)
+            else:
+                self.names.append(path)
+
+    @silent
+    def opened_by_library(self, row: Any, given: Any, named: Any) -> None:
+        """Note the files that a library is about to open for itself."""
+        files, how = opened_by(row, given, named)
+        if how in (READ, CHANGED):
+            self.names.extend(files)
+        if how != READ:
+            self.collect()
+            self.check(len(self.pending))
+            for file in files:
+                self.written(os.path.abspath(file))
+        elif files:
+            self.flush()
 
     def written(self, path: str) -> None:
         """Note a file that the program wrote outside the run's directory."""
@@ -408,7 +374,7 @@ class InputTracker:
         if names and len(self.inputs) + len(self.pending) >= INPUTS_LISTED:
             self.count(names)
         else:
-            self.pending.update(dict.fromkeys(names))
+            self.pending.update(zip(names, names, strict=True))
             for name in self.known.intersection(names):
                 self.pending.pop(name, None)
 
@@ -428,7 +394,7 @@ class InputTracker:
     def before_chdir(self) -> None:
         """Give relative names their absolute ones while the working directory is the old one."""
         self.collect()
-        self.pending = dict.fromkeys(map(absolute, self.pending))
+        self.pending = {absolute(name): given for name, given in self.pending.items()}
         for folder in [folder for folder in self.counts if not os.path.isabs(folder)]:
             whole = absolute(folder)
             self.counts[whole] = self.counts.get(whole, 0) + self.counts.pop(folder)
@@ -439,10 +405,14 @@ class InputTracker:
     def check(self, most: int) -> None:
         """Take some names from the pending ones: leave out what is no input, note the rest."""
         for name in list(self.pending)[:most]:
-            if self.pending.pop(name, "gone") is None:  # not taken by another thread
+            given = self.pending.pop(name, None)
+            if given is not None:  # not taken by another thread
                 if len(self.known) < 4 * INPUTS_LISTED:  # of a program that opens millions, not all
                     self.known.add(name)
-                self.add_if_input(os.path.normpath(absolute(name)))
+                path = os.path.normpath(absolute(name))
+                self.add_if_input(path)
+                if not os.path.isabs(given) and path in self.inputs:
+                    self.given.setdefault(path, given)
         self.save()
 
     def add_if_input(self, path: str) -> None:
@@ -483,6 +453,9 @@ class InputTracker:
         """Take to a run what was noted; what was read before the first run is each run's input."""
         if not INPUTS:
             uninstall()
+        stdin = stdin_facts()
+        if not self.begun and stdin.get("path"):
+            self.names.append(stdin["path"])
         self.collect()
         self.check(CHUNK)
         if not self.begun:
@@ -498,23 +471,28 @@ class InputTracker:
     def end(self) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         """Look at all that is left: the inputs, without hashes, and what else the outcome tells of this process."""
         self.close()
+        apart = not_followed() if self.noting else []
         told = {
             "written_elsewhere": self.written_elsewhere(),
             "written_complete": self.noting and not self.wrote_more,
-            "inputs_complete": self.noting and not self.counts,
+            "inputs_complete": self.noting and not (self.counts or self.unnamed or apart),
+            "inputs_not_followed": apart,
         }
-        return [entry_of(path, seen) for path, seen in self.inputs.items() if self.is_input(path)], told
+        return [self.entry_of(path) for path in self.inputs if self.is_input(path)], told
 
     def forget(self) -> None:
         """Be ready for another run."""
         self.run, self.closed, self.wrote_more, self.since = None, False, False, time()
+        self.writing, self.unnamed = [], 0
         for memory in (self.unsaved, self.inputs, self.counts, self.wrote, self.known, self.parents, self.named):
             memory.clear()
+        self.given.clear()
 
     def forked(self) -> None:
         """In a forked child: the parent writes what it has noted; the child has its own file."""
         for memory in (self.names, self.remaining, self.inputs, self.counts, self.wrote, self.pending, self.unsaved):
             memory.clear()
+        self.writing, self.unnamed = [], 0  # what the parent has written and not flushed is the parent's
         self.child, self.closed, self.at_once = True, False, AT_ONCE
 
     def in_pool(self) -> None:
@@ -535,9 +513,14 @@ class InputTracker:
             return
         self.closed = True
         self.before_chdir()
+        self.names.extend(source for source in map(source_of, executed) if not is_of_system(source))
+        self.collect()
         self.check(len(self.pending))
         self.counts = {folder: n for folder, n in self.counts.items() if self.is_input(folder)}
         self.append({"directory": folder, "count": n} for folder, n in self.counts.items())
+        elsewhere = getattr(self.run, "maker", None) != os.getpid()  # the maker tells it with the outcome
+        apart = not_followed() if self.noting and elsewhere else []
+        self.append([{"not_followed": apart}] if apart or (elsewhere and self.unnamed) else [])
 
     def join(self) -> Any | None:
         """The run of the process that started this pool worker, which has not asked for it itself."""
@@ -556,7 +539,13 @@ class InputTracker:
         kept = [path for path in paths if path in self.inputs and self.is_input(path)]
         for path in kept:
             self.name_parent(self.run_of(path))
-        self.append(entry_of(path, self.inputs[path]) for path in kept)
+        self.append(self.entry_of(path) for path in kept)
+
+    def entry_of(self, path: str) -> dict[str, Any]:
+        """A line of the inputs file; `given` is the relative name by which the program knew it."""
+        size, mtime_ns = self.inputs[path]
+        given = {"given": self.given[path]} if path in self.given else {}
+        return {"path": path, "size": size, "mtime_ns": mtime_ns, "sha256": None, **given}
 
     def is_input(self, path: str) -> bool:
         """Whether it lies neither in the run's own directory nor in a record, and is no code."""
@@ -569,7 +558,10 @@ class InputTracker:
             return False  # by another way to it: results/ is often a link to a larger disk
         if not path.endswith(CODE):
             return not is_of_system(path)
-        return not is_code(run, path)
+        if is_code(run, path):
+            executed.append(path)  # by exec(open(...).read()), maybe; then it is code, also where git ignores it
+            return False
+        return True
 
     def append(self, entries: Iterable[dict[str, Any]]) -> None:
         """Add lines to this process's own file in the run's record."""
@@ -581,7 +573,16 @@ class InputTracker:
 
     def written_elsewhere(self) -> list[str]:
         """Files outside the run's directory that the program wrote and that are still there."""
-        return sorted(path for path in self.wrote if self.is_input(path) and os.path.isfile(path))
+        return sorted(path for path in self.wrote if self.is_input(path) and self.was_changed(path))
+
+    def was_changed(self, path: str) -> bool:
+        """Whether a file that was opened to be changed, as any database is, is there and not as it was read."""
+        try:
+            status = os.stat(path)
+        except OSError:
+            return False
+        now = status.st_size, status.st_mtime_ns
+        return stat_kind(status) == REGULAR and self.inputs.get(path) != now
 
     # lineage
 
@@ -632,35 +633,6 @@ class InputTracker:
         return found
 
 
-SYSTEM = (
-    "/proc/", "/dev/", "/sys/", "/etc/", "/usr/share/zoneinfo/", "/usr/share/fonts/", "/usr/local/share/fonts/",
-    "/usr/share/texmf", "/usr/share/texlive/", "/System/Library/", "/Library/Fonts/",
-)  # fmt: skip
-INSTALLED = (
-    "lib", "lib64", "libexec", "bin", "include", "share", "etc", "ssl", "pkgs", "conda-meta",
-    "Lib", "DLLs", "Scripts", "Library", "Resources",
-)  # fmt: skip
-FONTS = (".fonts", ".local/share/fonts", "Library/Fonts")  # below the user's home
-KEPT_BY_TOOLS = ("/.git/", "/__pycache__/", "/matplotlib/fontlist-", "/matplotlib/tex.cache/")
-REGULAR, LINK = 0o100000, 0o120000
-
-
-def name_text(name: Any) -> str:
-    """A file's name as text; of what has none (a descriptor), that of a file that is no input."""
-    if isinstance(name, (str, bytes)):
-        return str.__str__(os.fsdecode(name))  # not of a subclass, which may have no hash
-    try:
-        return os.devnull if isinstance(name, int) else os.fsdecode(name)
-    except Exception:
-        return os.devnull
-
-
-def is_plain(name: Any) -> bool:
-    """Whether asking for a file's name changes nothing: a __fspath__ may count, or answer only once."""
-    pathlib = sys.modules.get("pathlib")
-    return isinstance(name, (str, bytes, *((pathlib.PurePath,) if pathlib is not None else ())))
-
-
 def absolute(name: str) -> str:
     """The name from the root on; as it is where the working directory has been removed."""
     with own_errors_dropped:
@@ -668,14 +640,20 @@ def absolute(name: str) -> str:
     return name
 
 
-def stat_kind(status: os.stat_result) -> int:
-    """The kind of file (the `stat` module's S_IFMT)."""
-    return status.st_mode & 0o170000
-
-
-def entry_of(path: str, seen: tuple[int, int]) -> dict[str, Any]:
-    """A line of the inputs file."""
-    return {"path": path, "size": seen[0], "mtime_ns": seen[1], "sha256": None}
+def stdin_facts() -> dict[str, Any]:
+    """The kind of the program's stdin ("file", "terminal", "pipe", "null", "other", "closed"); a file's path."""
+    try:
+        status = os.fstat(0)
+        if os.isatty(0):
+            return {"kind": "terminal"}
+        null = os.stat(os.devnull)
+    except OSError:
+        return {"kind": "closed"}
+    if stat_kind(status) == REGULAR:
+        return {"kind": "file", "path": path_of(0)}
+    if (status.st_dev, status.st_ino) == (null.st_dev, null.st_ino):
+        return {"kind": "null"}
+    return {"kind": "pipe" if stat_kind(status) in PIPES else "other"}
 
 
 def inputs_file(run: Any) -> str:
@@ -710,76 +688,12 @@ def loaded_files() -> frozenset[str]:
     """The files of the modules that are loaded, looked up again when there are more of them."""
     count = len(sys.modules)
     if _loaded.get("count") != count:
-        files = frozenset(str(getattr(module, "__file__", "")) for module in list(sys.modules.values()))
+        files = frozenset(file for _, file, _ in source_files())
         _loaded.update(count=count, files=files)
     return frozenset(_loaded["files"])
 
 
 _loaded: dict[str, Any] = {}  # for how many modules, and their files
-_kept: dict[str, tuple[str, ...]] = {}  # what is asked for each file and does not change
-
-
-def python_folders() -> tuple[str, ...]:
-    """Where the interpreter and its library lie: certain folders of a prefix, which may be /usr or a project's own."""
-    if "python" not in _kept:
-        prefixes = {sys.prefix, sys.base_prefix, sys.exec_prefix}
-        folders = {os.path.join(prefix, name) for prefix in prefixes for name in INSTALLED}
-        _kept["python"] = tuple(os.path.join(folder, "") for folder in (os.path.dirname(os.__file__), *folders))
-    return _kept["python"]
-
-
-def system_folders() -> tuple[str, ...]:
-    """Where files are the system's; among them the fonts, of which matplotlib reads each once for its list."""
-    if "system" not in _kept:
-        home = os.path.expanduser("~")
-        _kept["system"] = (*SYSTEM, *(os.path.join(home, folder, "") for folder in FONTS))
-    return _kept["system"]
-
-
-def temporary_folders() -> tuple[str, ...]:
-    """Where temporary files are made (tempfile would have to try it)."""
-    named = [os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP")]
-    folders = [*filter(None, named), "/tmp", "/var/tmp", "/dev/shm"]  # noqa: S108 - only compared
-    return tuple(os.path.join(os.path.abspath(folder), "") for folder in folders)
-
-
-def is_of_python(path: str) -> bool:
-    """Whether a file is the interpreter's, its library's or an installed package's."""
-    installed = any(part in path for part in ("/site-packages/", "/dist-packages/", ".egg-info/", ".dist-info/"))
-    return installed or path.startswith(("<frozen ", *python_folders()))
-
-
-def is_of_system(path: str) -> bool:
-    """Whether a file is no data of anybody's: Python's, the system's, a font, or what git and the like keep."""
-    no_data = path.startswith(system_folders()) or any(part in path for part in KEPT_BY_TOOLS)
-    return no_data or is_of_python(path)
-
-
-def files_below(top: str) -> Iterator[tuple[str, os.stat_result]]:
-    """Files and links below a directory, with their lstat; neither records nor other runs."""
-    waiting = [top]
-    while waiting:
-        try:
-            with os.scandir(waiting.pop()) as entries:
-                here = list(entries)
-        except OSError:
-            continue
-        for entry in here:
-            if entry.is_dir(follow_symlinks=False):
-                if entry.name != RECORD and not is_run(entry.path):
-                    waiting.append(entry.path)
-            elif entry.is_file() or entry.is_symlink():
-                try:
-                    yield entry.path, entry.stat(follow_symlinks=False)
-                except OSError:
-                    continue
-
-
-def is_run(directory: str) -> bool:
-    """Whether a directory is a run's own."""
-    return os.path.lexists(os.path.join(directory, RECORD))
-
-
 # --- from the import on ---------------------------------------------------------------------------
 
 
@@ -788,12 +702,28 @@ def install() -> None:
     if not INPUTS or sys.flags.warn_default_encoding:
         return
     made = {id(original): wrapper(calling, module, original) for calling, module, original in followed()}
+    replace(made)
+    if type(io.FileIO) is type:  # else one of ours stands there already
+        made_class = class_standing_for(io.FileIO, lambda given, named: tracker.opened_by_library(FILE, given, named))
+        replace_in_modules({id(io.FileIO): made_class})
+    tracker.noting = True
+    follow_all(tracker.opened_by_library)
+    tracker.in_pool()
+
+
+FILE = (0, "file", "mode")  # io.FileIO, as a row of libraries.TABLE
+
+
+def replace(stands: dict[int, Any]) -> None:
+    """Put wrappers (or originals) where others, given by their id, stand, whoever has taken them before we came."""
+    replace_in_modules(stands)
     for holder, name in holders():
-        stand = made.get(id(original_of(getattr(holder, name, None))))  # none: somebody has put another one there
+        stand = stands.get(id(getattr(holder, name, None)))
         if stand is not None:
             setattr(holder, name, stand)
-    tracker.noting = True
-    tracker.in_pool()
+    openers = getattr(sys.modules.get("numpy.lib._datasource"), "_file_openers", None)
+    kept: dict[Any, Any] = getattr(openers, "_file_openers", {})
+    kept.update({key: stands[id(value)] for key, value in kept.items() if id(value) in stands})
 
 
 def follow_exit() -> None:
@@ -803,9 +733,8 @@ def follow_exit() -> None:
 
 def uninstall() -> None:
     """Put the originals back where our wrappers still stand, and forget what was noted."""
-    for holder, name in holders():
-        if hasattr(holder, name):
-            setattr(holder, name, original_of(getattr(holder, name)))
+    ours = [getattr(holder, name, None) for holder, name in (*followed_names(), *holders())]
+    replace({id(one): original_of(one) for one in ours if is_wrapper(one)})
     tracker.noting = False
     tracker.forget()
     for memory in (_names, tracker.pending):
@@ -816,16 +745,19 @@ def followed() -> list[tuple[Any, str, Any]]:
     """The functions whose calls are followed: what makes the call of the wrapper, their module, they themselves."""
     of_os = {"rename": wrap_rename, "replace": wrap_rename, "chdir": wrap_chdir, "fchdir": wrap_chdir}
     others = [(calling, "os", original_of(getattr(os, name, None))) for name, calling in of_os.items()]
+    others += [(wrap_open_code, "io", original_of(io.open_code))]
     return [(wrap_open, "io", _open), (wrap_os_open, "os", _os_open), *(row for row in others if row[2])]
 
 
+def followed_names() -> list[tuple[Any, str]]:
+    """Where they belong."""
+    return [(io, "open"), *((os, name) for name in ("open", "rename", "replace", "chdir", "fchdir"))]
+
+
 def holders() -> list[tuple[Any, str]]:
-    """Where these stand; some libraries, IPython and pathlib of Python 3.10 may have taken them before we came."""
+    """Where else than in a module's names they stand: import reads code by _io's; pathlib of Python 3.10."""
     accessor = getattr(sys.modules.get("pathlib"), "_NormalAccessor", None)
-    early = [(sys.modules.get("IPython.core.interactiveshell"), "io_open"), (accessor, "open")]
-    early += [(sys.modules.get("bz2"), "_builtin_open"), (sys.modules.get("tarfile"), "bltn_open")]
-    early += [(holder, name) for holder in (os, accessor) for name in ("rename", "replace")]
-    return [(builtins, "open"), (io, "open"), (os, "open"), (os, "chdir"), (os, "fchdir"), *early]
+    return [(sys.modules.get("_io"), "open_code"), *((accessor, name) for name in ("open", "rename", "replace"))]
 
 
 def leave() -> None:
@@ -833,7 +765,8 @@ def leave() -> None:
     try:
         tracker.close()
         if waiting:
-            say("recorded values are lost, as no run was begun; footsteps.initialize() begins one")
+            hint = "call footsteps.initialize() at the top of the program, and they are kept however it ends"
+            say(f"recorded values are lost, as no run was begun; {hint}")
     except Exception as error:  # maybe its import: who has given up privileges may not read it any more
         if sys.stderr is not None:
             sys.stderr.write(f"footsteps: not recorded: {error!r}\n")

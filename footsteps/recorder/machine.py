@@ -27,7 +27,17 @@ ENVIRONMENT = (
     "SLURM_JOB_ID", "SLURM_JOB_NAME", "SLURM_STEP_ID", "SLURM_PROCID", "SLURM_NTASKS", "SLURM_NNODES",
     "SLURM_JOB_PARTITION", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_CPUS_PER_TASK",
     "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "PMI_RANK", "PMI_SIZE", "PBS_JOBID", "LSB_JOBID", "JOB_ID",
+    "OPENBLAS_CORETYPE", "MKL_CBWR", "SOURCE_DATE_EPOCH", "MPLBACKEND", "MASTER_ADDR", "MASTER_PORT",
+    "LOCAL_WORLD_SIZE", "GROUP_RANK", "GROUP_WORLD_SIZE", "TORCHELASTIC_RUN_ID", "TORCHELASTIC_RESTART_COUNT",
 )  # fmt: skip
+# By which launchers, and those who call them, tell ranks how to speak to each other.
+PREFIXES = ("NCCL_", "GLOO_", "OMPI_MCA_", "I_MPI_", "UCX_", "FI_")
+
+
+def recorded_variables() -> list[str]:
+    """The environment variables that move results, as far as they are set: those listed, then those of launchers."""
+    listed = [name for name in ENVIRONMENT if name in os.environ]
+    return listed + sorted(name for name in os.environ if name.startswith(PREFIXES))
 
 
 def host_name() -> str:

@@ -29,22 +29,10 @@ from footsteps.recorder.format import (
 )
 from footsteps.recorder.program import notebook_path
 
-from .inputs import (
-    LINK,
-    RECORDER_FOLDER,
-    REGULAR,
-    _open,
-    _os_open,
-    facts_of,
-    files_below,
-    inputs_file,
-    is_of_python,
-    own_errors_dropped,
-    stat_kind,
-    tracker,
-    without_ours,
-)
+from .inputs import _open, _os_open, facts_of, inputs_file, tracker
+from .places import LINK, REGULAR, files_below, is_of_python, stat_kind
 from .values import figure_metadata, shell
+from .wrappers import RECORDER_FOLDER, own_errors_dropped, without_ours
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -218,6 +206,7 @@ class RunMonitor:
     def finish(self, facts: dict[str, Any]) -> None:
         """Look at the files, which may take its time, and write what is known."""
         self.attempt("cells", self.keep_cells)
+        self.attempt("open files", tracker.flush_written)
         facts.update(self.attempt("files", self.files) or {})
         self.write(facts)
         if self.problems:
@@ -237,6 +226,7 @@ class RunMonitor:
             "cpu": round(processor_seconds() - self.used, 3),
             **(self.attempt("memory", memory_peaks) or {}),
             "seeds": self.attempt("seeds", seeds) or {},
+            "thread_pools": self.attempt("thread pools", thread_pools) or [],
             "notebook": self.attempt("notebook", notebook_path) if shell() else None,
         }
 
@@ -266,9 +256,10 @@ class RunMonitor:
         found, all_listed = artifacts_of(self.run)
         hash_files(found, self.run.directory, monotonic() + HASH_SECONDS / 2)
         read, told = tracker.end()
-        others, complete = noted_by_others(self.run, deadline)
+        others, complete, apart = noted_by_others(self.run, deadline)
         read += [entry for entry in others if entry["path"] not in tracker.inputs]
         told["inputs_complete"] = told["inputs_complete"] and complete
+        told["inputs_not_followed"] = sorted({*told["inputs_not_followed"], *apart})
         hash_files(read, "/", deadline)
         tracker.append(entry for entry in read if entry["sha256"])
         tracker.forget()
@@ -466,6 +457,18 @@ def seeds() -> dict[str, Any]:
     return found
 
 
+def thread_pools() -> list[dict[str, Any]]:
+    """Threads in effect, and which BLAS with the kernels of which processor, as threadpoolctl tells if it is loaded."""
+    found: list[dict[str, Any]] = []
+    threadpoolctl, torch = sys.modules.get("threadpoolctl"), sys.modules.get("torch")
+    if threadpoolctl is not None and hasattr(threadpoolctl, "threadpool_info"):
+        told = ("user_api", "internal_api", "version", "num_threads", "threading_layer", "architecture")
+        found += [{name: row[name] for name in told if name in row} for row in threadpoolctl.threadpool_info()]
+    if torch is not None and hasattr(torch, "get_num_threads"):
+        found.append({"internal_api": "torch", "num_threads": int(torch.get_num_threads())})
+    return found
+
+
 def closing_section(facts: Mapping[str, Any]) -> bytes:
     """The outcome as the last section of info.txt; each line is one line, whatever it holds."""
     lines = [outcome_line(facts)]
@@ -512,22 +515,23 @@ def artifacts_of(run: Any) -> tuple[list[dict[str, Any]], bool]:
     return sorted(found, key=lambda entry: str(entry["path"])), True
 
 
-def noted_by_others(run: Any, deadline: float) -> tuple[list[dict[str, Any]], bool]:
-    """The inputs that the run's other processes have noted, and whether that is one by one and all."""
+def noted_by_others(run: Any, deadline: float) -> tuple[list[dict[str, Any]], bool, set[str]]:
+    """The inputs that the run's other processes have noted, whether that is all, and libraries not followed there."""
     entries: dict[str, dict[str, Any]] = {}
-    complete = True
+    complete, apart = True, set[str]()
     for name in other_inputs_files(run):
         import json
 
         with _open(name, "rb") as file:
             for line in file:
                 if monotonic() > deadline:
-                    return list(entries.values()), False
+                    return list(entries.values()), False, apart
                 entry = json.loads(line)
                 complete = complete and "path" in entry
+                apart.update(entry.get("not_followed", ()))
                 if "path" in entry:
                     entries[entry["path"]] = {**entry, "sha256": None}
-    return list(entries.values()), complete
+    return list(entries.values()), complete, apart
 
 
 def other_inputs_files(run: Any) -> list[str]:

@@ -15,7 +15,7 @@ from footsteps.recorder.format import (
     decoded,
     encoded,
     hasher,
-    open,  # noqa: A004 - the one that notes nothing
+    pieces_of,
     remove,
     seconds_left,
     sha256,
@@ -23,6 +23,7 @@ from footsteps.recorder.format import (
     working_directory,
 )
 from footsteps.recorder.git import (
+    GIT_TIMEOUT,
     OFFLINE,
     GitError,
     GitProcess,
@@ -87,6 +88,7 @@ class Budget:
 
     def __init__(self) -> None:
         self.bytes, self.files = MAX_TOTAL, MAX_FILES
+        self.streams = _files_of_streams()
 
     def refusal(self, path: str, size: int) -> str:
         """Why a file of this name and size is not kept; "" if it is (and then it counts)."""
@@ -101,6 +103,19 @@ class Budget:
         self.bytes -= size
         self.files -= 1
         return ""
+
+
+def _files_of_streams() -> set[tuple[int, int]]:
+    """Device and inode of the files that a shell has this program's stdout and stderr go to."""
+    found = set()
+    for descriptor in (1, 2):
+        try:
+            status = os.fstat(descriptor)
+        except OSError:
+            continue
+        if status.st_mode & 0o170000 == 0o100000:
+            found.add((status.st_dev, status.st_ino))
+    return found
 
 
 def is_bytecode(path: str) -> bool:
@@ -136,6 +151,8 @@ class Tree:
         except OSError as error:
             self.leave_out(path, 0, f"unreadable: {error.strerror}")
             return
+        if found is not None and (found.st_dev, found.st_ino) in self.budget.streams:
+            return  # the program's own log
         if found is None or (found.st_mode & 0o170000) == 0o040000:
             if head is not None:
                 self.note(path, state, "absent" if state == "hidden" else "deleted")
@@ -174,16 +191,15 @@ class Tree:
         except OSError as error:
             self.leave_out(path, size, f"unreadable: {error.strerror}")
             return
-        stored = _stored_name(self.name, name)
+        stored = stored_name(self.name, name)
         self.kept.append((stored, data))
         self.note(path, state, "file", executable=executable, size=len(data), sha256=sha256(data), stored=stored)
 
     def is_blob(self, full: bytes, size: int, blob: bytes) -> bool:
         """Whether the file's bytes are that blob's; read in pieces, as it may be of any size."""
         digest = self.new_hash(b"blob %d\0" % size)
-        with open(full, "rb") as file:
-            while piece := file.read(MIB):
-                digest.update(piece)
+        for piece in pieces_of(full):
+            digest.update(piece)
         return bool(digest.digest() == blob)
 
     def is_crlf_of(self, data: bytes, blob: bytes) -> bool:
@@ -227,7 +243,7 @@ class Tree:
             "name": self.name, "role": self.role, "path": decoded(os.fsencode(self.root)), "inside": self.inside,
             "commit": None, "tree": None, "describe": None, "branch": None, "object_format": "sha1", "remotes": [],
             "remote": None, "commit_url": None, "pushed": None, "bundle": None, "config": {}, "converted": False,
-            "clean_bytes": None, **self.facts,
+            "clean_bytes": None, "untracked_shown": True, **self.facts,
             "files": self.files, "left_out": self.left_out, "problems": self.problems,
         }  # fmt: skip
 
@@ -248,10 +264,13 @@ class Repository(Tree):
         self.patch: _Patch | None = None
         self.untracked: list[bytes] = []
         self.started: list[GitProcess] = []
+        self.has_own_log = False  # one of its files is where the program's stdout goes
         self.symlink_parents: dict[bytes, bool] = {}  # folder -> whether it, or one above it, is a link
         self.scratch = ""
+        self.facts["untracked_shown"] = _shows_untracked(self.config)
+        shown = () if self.facts["untracked_shown"] else ("--untracked-files=no",)
         try:
-            self.started.append(self.start("status", *_STATUS))
+            self.started.append(self.start("status", *_STATUS, *shown))
             self.started.append(self.start("log", *_LOG, f"--format={self.head_format()}", "HEAD"))
         except GitError as error:
             self.problems.append(error.message)
@@ -266,19 +285,34 @@ class Repository(Tree):
         more = {**(elsewhere if self.scratch else {}), **(env or {})}
         return start_git(*self.here, *args, cwd=self.root, env={**OFFLINE, **more})
 
+    def blob_in_commit(self, path: str) -> bytes | None:
+        """The id of what the recorded commit has at a path; None if it has nothing there. Raises GitError."""
+        if not self.facts.get("commit"):
+            return None
+        out = self.start("ls-tree", "-z", "--full-tree", self.facts["commit"], "--", path).result(GIT_TIMEOUT)
+        words = out.partition(b"\t")[0].split()
+        return bytes.fromhex(words[2].decode()) if len(words) == 3 and words[1] == b"blob" else None
+
     def head_format(self) -> str:
         """What git log shall tell of the commit."""
         return "%H%x00%T%x00%h%x00" + ("%(describe)" if may_have_tags(self.common) else "")
 
-    def collect(self, deadline: float, skipped: Callable[[bytes], bool], *, patch: bool) -> bool:
-        """Read what git says, and have it make the patch; False (and a problem) if it would not answer."""
+    def collect(
+        self, deadline: float, skipped: Callable[[bytes], bool], first: Callable[[], object], *, patch: bool
+    ) -> bool:
+        """Read what git says, and have it make the patch; False (and a problem) if it would not answer.
+
+        skipped: whether an untracked path is no code; first: adds what is to be kept before untracked files.
+        """
         try:
-            return self.collected(deadline, skipped, patch=patch)
+            return self.collected(deadline, skipped, first, patch=patch)
         finally:
             if self.scratch and self.patch is None:
                 remove(self.scratch)
 
-    def collected(self, deadline: float, skipped: Callable[[bytes], bool], *, patch: bool) -> bool:
+    def collected(
+        self, deadline: float, skipped: Callable[[bytes], bool], first: Callable[[], object], *, patch: bool
+    ) -> bool:
         """What `collect` does, while the scratch folder is there."""
         try:
             index = self.index(deadline)  # read while git is at work
@@ -296,7 +330,7 @@ class Repository(Tree):
         self.add_changed_rows(rows, skipped)
         if patch:
             self.begin_patch(deadline)  # git is at work on it while we read on
-        self.add_untracked()
+        self.add_untracked(first)
         self.add_unseen(rows, index, deadline)
         return True
 
@@ -382,20 +416,33 @@ class Repository(Tree):
     def add_changed_rows(self, rows: list[list[bytes]], skipped: Callable[[bytes], bool]) -> None:
         """Every path that differs from the commit, staged or not."""
         untracked = [row[1] for row in rows if row[0] == b"?"]
-        runs = _run_directories(self.root, untracked)
-        self.untracked = [p for p in untracked if not skipped(p) and not (runs and is_below(p, runs))]
-        changed = {row[-1]: row for row in rows if row[0] in (b"1", b"u")}
+        apart = _run_directories(self.root, untracked) | _environments(self.root, untracked)
+        left = [p for p in untracked if not skipped(p) and not (apart and (p in apart or is_below(p, apart)))]
+        self.untracked = [path for path in left if not self.is_own_log(path)]
+        changed = {row[-1]: row for row in rows if row[0] in (b"1", b"u") and not self.is_own_log(row[-1])}
         self.changed, both = list(changed), changed.keys() & {*self.untracked}
         for path, row in changed.items():
             self.add_changed(path, row, path in both)
 
-    def add_untracked(self) -> None:
+    def is_own_log(self, path: bytes) -> bool:
+        """Whether what the program prints goes to this file."""
+        if not self.budget.streams:
+            return False
+        try:
+            found = os.stat(os.path.join(os.fsencode(self.root), path))
+        except (OSError, ValueError):
+            return False
+        own = (found.st_dev, found.st_ino) in self.budget.streams
+        self.has_own_log = self.has_own_log or own
+        return own
+
+    def add_untracked(self, first: Callable[[], object]) -> None:
         """Every path that git does not know."""
-        changed = set(self.changed)
+        self.nested += [("nested", path.rstrip(b"/")) for path in self.untracked if path.endswith(b"/")]
+        first()
+        known = {*self.changed, *(encoded(row["path"]) for row in (*self.files, *self.left_out))}
         for path in sorted(self.untracked, key=lambda p: not p.endswith(b".py")):  # data may use up the room, not code
-            if path.endswith(b"/"):
-                self.nested.append(("nested", path.rstrip(b"/")))
-            elif path not in changed:
+            if not path.endswith(b"/") and path not in known:
                 self.add_if_changed(path, "untracked")
         self.group_left_out()
 
@@ -476,7 +523,7 @@ class Repository(Tree):
         It tells a restore of files that git calls clean though an eol setting, gone since, had made them other ones.
         """
         sizes = index.sizes
-        if sizes is None or any("count" in row for row in self.left_out):
+        if sizes is None or self.has_own_log or any("count" in row for row in self.left_out):
             return None
         noted = {encoded(row["path"]) for row in (*self.files, *self.left_out)}
         unsure = {*seen, *(entry[0] for entry in index.odd)} - noted  # their size there may be another one's
@@ -590,6 +637,38 @@ def _run_directories(root: str, untracked: Iterable[bytes]) -> set[bytes]:
     return found
 
 
+def _environments(root: str, untracked: Iterable[bytes]) -> set[bytes]:
+    """The folders of virtual environments among untracked files: all of one below the root, Python's of the root's."""
+    folders = {path[:at] for path in untracked for at, byte in enumerate(path) if byte == ord("/")}
+    top = os.fsencode(root)
+    found = {folder for folder in folders if _is_environment(os.path.join(top, folder))}
+    if _is_environment(top):
+        own = {b"bin", b"Scripts", b"include", b"Include", b"Lib/site-packages", b"lib64", b"share/man", b"pyvenv.cfg"}
+        found |= own | {folder for folder in folders if folder.startswith(b"lib/python") and folder.count(b"/") == 1}
+    return found
+
+
+def _is_environment(folder: bytes) -> bool:
+    return any(os.path.lexists(os.path.join(folder, name)) for name in (b"pyvenv.cfg", b"conda-meta"))
+
+
+def _shows_untracked(config: Iterable[tuple[str, str]]) -> bool:
+    """Whether git is to list untracked files: of a home that is a repository it often is not."""
+    name = "status.showuntrackedfiles"
+    for pairs in (config, *(config_of(path) for path in _own_configs())):
+        said = [value.lower() for key, value in pairs if key == name]
+        if said:
+            return said[-1] not in _OFF
+    return True
+
+
+def _own_configs() -> list[str]:
+    """The user's own config files of git, the first that says something counts."""
+    home = os.path.expanduser("~")
+    xdg = os.environ.get("XDG_CONFIG_HOME") or os.path.join(home, ".config")
+    return [os.path.join(home, ".gitconfig"), os.path.join(xdg, "git", "config")]
+
+
 def is_below(path: bytes, folders: set[bytes]) -> bool:
     """Whether a path is in one of these folders."""
     at = path.find(b"/")
@@ -685,7 +764,7 @@ def is_reserved(part: str) -> bool:
     return part.split(".", maxsplit=1)[0].strip().lower() in _RESERVED or part[-1:] in (".", " ")
 
 
-def _stored_name(repository: str, path: str) -> str:
+def stored_name(repository: str, path: str) -> str:
     """Where the copy lies below .footsteps; another name if this one would act there or can't be stored everywhere."""
     parts = path.split("/")
     plain = all(

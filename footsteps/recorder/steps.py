@@ -17,7 +17,7 @@ import os
 import sys
 import time
 
-from footsteps.recorder import inputs
+from footsteps.recorder import inputs, randomness
 from footsteps.recorder.code import Code, CodeCapture, changed_since_loaded
 from footsteps.recorder.format import (
     CODE,
@@ -44,7 +44,6 @@ from footsteps.recorder.format import (
     write,
 )
 from footsteps.recorder.machine import (
-    ENVIRONMENT,
     forget_packages,
     hardware_facts,
     host_name,
@@ -52,8 +51,10 @@ from footsteps.recorder.machine import (
     package_table,
     platform_facts,
     python_facts,
+    recorded_variables,
     user_name,
 )
+from footsteps.recorder.modules import watchers
 from footsteps.recorder.processes import (
     handle_lines,
     inherited_run,
@@ -80,12 +81,13 @@ COLLECTORS: list[tuple[str, Callable[[], Any]]] = [
     ("command", lambda: quote(mask_arguments(getattr(sys, "argv", [])))),
     ("main", main_program),
     ("cwd", working_directory),
+    ("stdin", inputs.stdin_facts),
     ("host", host_name),
     ("user", user_name),
     ("python", python_facts),
     ("platform", platform_facts),
     ("hardware", hardware_facts),
-    ("environment", lambda: {name: mask(os.environ[name]) for name in ENVIRONMENT if name in os.environ}),
+    ("environment", lambda: {name: mask(os.environ[name]) for name in recorded_variables()}),
     ("packages", known_packages),
     ("parsed_argv", inputs.given_arguments),
 ]
@@ -162,7 +164,7 @@ def start(run: Any) -> None:
     """Have git look at the code while the directory is made."""
     forget_packages()
     run.started = time.time()
-    run.capture = CodeCapture(exclude=[run.root], shown=True)
+    run.capture = CodeCapture(exclude=[run.root], shown=True, made=list(inputs.tracker.wrote))
     run.endings.append(run.capture.stop)  # if the directory can't be made
 
 
@@ -205,9 +207,12 @@ def _facts(run: Any, problems: list[str]) -> dict[str, Any]:
 def begin(run: Any) -> None:
     """Say what is missing, have the bundles made, and follow what the program does."""
     if run.made_here:
-        run.endings.append(lambda: record_late_imports(run))
+        watchers.append(run.code.watch)
+        run.endings.append(lambda: record_late_code(run))
         _say_what_is_missing(run.facts)
         quietly(_make_bundles, run)
+        quietly(randomness.begin, run.record)
+        run.endings.append(randomness.end)
     inputs.begin(run)
     for listener in LISTENERS:
         quietly(listener, run)
@@ -256,9 +261,10 @@ def _say_what_is_missing(facts: Mapping[str, Any]) -> None:
         say(f"{count} file{'s'[: count != 1]} left out of the record ({why}); see {INFO}")
 
 
-def record_late_imports(run: Any) -> None:
-    """At the end: modules imported since that git ignores go into late.json."""
-    rows = run.code.capture_late_imports()
+def record_late_code(run: Any) -> None:
+    """At the end: late.json, with modules imported since that git ignores, and with what was edited meanwhile."""
+    watchers.remove(run.code.watch)
+    rows = run.code.capture_late()
     if rows and not os.path.exists(os.path.join(run.record, LATE_JSON)):
         run.code.keep(run.record)
         write(os.path.join(run.record, LATE_JSON), as_json({"format": FORMAT, "repositories": rows}))
@@ -315,6 +321,8 @@ def _code_lines(facts: Mapping[str, Any], code: Code) -> list[str]:
         lines += [f"  remote {remote['name']} {remote['url']}" for remote in row["remotes"]]
         if row["files"]:
             lines.append(f"  {_kept(row)}, whole in {RECORD}/{CODE}")
+        if not row["untracked_shown"]:
+            lines.append("  untracked files that were not imported are not kept: status.showUntrackedFiles is no")
         if row["converted"]:
             lines.append(f"  eol or filter settings act here: each file was looked at, in {code.seconds:.2f} s")
     return lines

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from footsteps.recorder.format import append_line, current, printable, run_directory, say
+from footsteps.recorder.format import append_line, current, json_text, printable, run_directory, say
 from footsteps.recorder.processes import is_multiprocessing_child
 from footsteps.recorder.secrets import is_secret_name, mask, mask_arguments
 
@@ -25,8 +25,13 @@ def record(*things: Any, **values: Any) -> None:
     """Add parameters or results to the run: mappings, namespaces, dataclasses, or keywords.
 
     Values that JSON can't say are kept as their repr. A later value is added, never written over
-    an earlier one. Before the run begins they wait for it. Never raises.
+    an earlier one. Before the run begins they wait for it, and a program that ends before has lost
+    them: `footsteps.initialize()` at its top begins it at once.
+
+    Raises TypeError for `record("lr", 1)`, which other trackers take; else nothing.
     """
+    if len(things) > 1 and isinstance(things[0], str):
+        raise TypeError(f"record() takes names as keywords: {right_form(*things)}")
     try:
         said: dict[str, Any] = {}
         for thing in things:
@@ -40,6 +45,12 @@ def record(*things: Any, **values: Any) -> None:
             append_line(run.record, "recorded", said)
     except Exception as error:
         say(f"not recorded: {error!r}")
+
+
+def right_form(name: str, value: Any, *_: Any) -> str:
+    """How `record(name, value)` is said here."""
+    said = "..." if is_secret_name(name) else json_text(plain(value))[:60]
+    return f"footsteps.record({name}={said})" if name.isidentifier() else f"footsteps.record({{{name!r}: {said}}})"
 
 
 def metadata(path_or_format: str | os.PathLike[str] = "png") -> dict[str, Any]:

@@ -19,9 +19,10 @@ import os
 import sys
 
 from footsteps.reader import formats
-from footsteps.reader.formats import mapping, text
+from footsteps.reader.formats import mapping, text, why_incomplete
 from footsteps.recorder.format import RUN_VARIABLE, FootstepsError, quote
 from footsteps.recorder.processes import handle_lines
+from footsteps.recorder.randomness import RANDOM, RANDOM_VARIABLE
 from footsteps.reproduce import restore
 from footsteps.reproduce.environment import (
     Environment,
@@ -50,7 +51,8 @@ __all__ = ["Placeholder", "Rerun", "Result"]
 REPEATED = (
     "PYTHONHASHSEED", "PYTHONOPTIMIZE", "PYTHONPATH", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS",
     "NUMEXPR_NUM_THREADS", "CUBLAS_WORKSPACE_CONFIG", "CUDA_DEVICE_ORDER", "NVIDIA_TF32_OVERRIDE",
-    "TF_DETERMINISTIC_OPS", "XLA_FLAGS", "JAX_PLATFORMS", "LANG", "LC_ALL", "TZ",
+    "TF_DETERMINISTIC_OPS", "XLA_FLAGS", "JAX_PLATFORMS", "LANG", "LC_ALL", "TZ", "OPENBLAS_CORETYPE", "MKL_CBWR",
+    "SOURCE_DATE_EPOCH", "MPLBACKEND",
 )  # fmt: skip
 MASK = "***"
 COPIED = 64 << 20  # bytes; larger inputs that lie in the project are linked, not copied
@@ -150,10 +152,16 @@ class Rerun:
         gone = [f"{row['path']}: {self.why_amiss(row)}" for row in self.inputs if row["state"] in STATES]
         return [
             *gone,
+            *self.unknown_inputs(),
             *self.led_astray(),
             *self.options_of_srun(),
             *(self.environment.missing if self.environment else self.unlike),
         ]
+
+    def unknown_inputs(self) -> Iterator[str]:
+        """That it may have read more than its record knows, and why."""
+        if self.run.outcome.get("inputs_complete") is False:
+            yield why_incomplete(self.run.outcome)
 
     def led_astray(self) -> Iterator[str]:
         """The relative arguments that led to an input outside the code, and do not lead there from the new place."""
@@ -226,9 +234,12 @@ class Rerun:
     @property
     def command(self) -> str:
         """The command as a line for a shell, credentials as `***`."""
+        source = self.stdin()
         unset = [word for name in self.unset for word in ("-u", name)]
         variables = ["env", *unset, *(f"{name}={value}" for name, value in self.variables.items())]
-        return f"cd {quote([self.cwd])} && {quote([*variables, *self.words])}"
+        return (
+            f"cd {quote([self.cwd])} && {quote([*variables, *self.words])}{f' < {quote([source])}' if source else ''}"
+        )
 
     @property
     def preparations(self) -> list[str]:
@@ -302,10 +313,17 @@ class Rerun:
         import time
 
         words, self.began = self.filled(), time.time()
+        source = self.stdin()
+        stdin = os.open(source, os.O_RDONLY) if source else None
         try:
-            process = subprocess.Popen(words, cwd=self.cwd, env=self.surroundings(), stdout=sys.stderr.fileno())
+            process = subprocess.Popen(
+                words, cwd=self.cwd, env=self.surroundings(), stdin=stdin, stdout=sys.stderr.fileno()
+            )
         except OSError as error:
             raise FootstepsError(f"{words[0]!r} could not be started: {error.strerror}") from error
+        finally:
+            if stdin is not None:
+                os.close(stdin)
         try:
             status = process.wait()
         except KeyboardInterrupt:  # it has had the terminal's Ctrl-C too, and may want to end in order
@@ -320,9 +338,21 @@ class Rerun:
         if "PYTHONPATH" in self.variables or self.environment:
             kept.pop("PYTHONPATH", None)
         kept.update(self.variables)
+        kept.update(self.random_state())
         kept[RUN_VARIABLE] = parent_handle(self.run)
         kept["PATH"] = os.path.dirname(self.python) + os.pathsep + kept.get("PATH", os.defpath)
         return kept
+
+    def stdin(self) -> str:
+        """The file that was the program's stdin, where it lies as it was; "" if none was, or it does not."""
+        path = text(mapping(self.run.facts.get("stdin")).get("path"))
+        return next((row["here"] for row in self.inputs if path and row["path"] == path), "")
+
+    def random_state(self) -> dict[str, str]:
+        """The variable by which the program begins with the recorded random state; ranks of a launch had their own."""
+        kept = os.path.join(self.run.record, RANDOM)
+        launched = mapping(self.run.facts.get("process")).get("launcher")
+        return {RANDOM_VARIABLE: kept} if os.path.isfile(kept) and not launched else {}
 
     def result(self) -> Result:
         """How what the new run made compares with the old. To be called after `execute`."""

@@ -25,7 +25,7 @@ from footsteps.reader.commits import (
     Unobtainable,
     blocks_of,
 )
-from footsteps.reader.formats import mapping, sha256_of, text
+from footsteps.reader.formats import mapping, sha256_of, text, what_became_of
 from footsteps.reader.repositories import (
     GONE,
     OLDER,
@@ -37,7 +37,7 @@ from footsteps.reader.repositories import (
     urls_of,
     why_unsafe,
 )
-from footsteps.recorder.format import FootstepsError, quote
+from footsteps.recorder.format import RECORD, FootstepsError, quote
 from footsteps.recorder.git import GitError
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
@@ -283,8 +283,11 @@ class Plan(Repositories):
         said = self.run.facts.get("problems")
         problems = [str(problem) for problem in said] if isinstance(said, list) else []
         done.missing += [{"path": "", "reason": f"not recorded: {p}"} for p in problems if p.startswith("code:")]
-        done.notes += [
-            f"{p}: what ran may be another" for p in problems if p.endswith("has changed since it was loaded")
+        end = " has changed since it was loaded"
+        done.differing += [
+            {"path": p.removesuffix(end), "reason": "it had been changed since it was loaded: what ran may be another"}
+            for p in problems
+            if p.endswith(end)
         ]
 
     def leave_note(self, trees: list[Tree], own: str) -> None:
@@ -347,10 +350,24 @@ class Tree(CommitFetcher):
         for row in self.row["left_out"]:
             stands = " (the commit's version stands there)" if as_bytes(text(row.get("path"))) in self.entries else ""
             done.left_out.append({"repository": self.name, **row, "reason": text(row.get("reason")) + stands})
+        self.note_edits(done)
+        if self.row.get("untracked_shown") is False:
+            words = "untracked files that were not imported were not kept: status.showUntrackedFiles was no"
+            done.notes.append(f"{self.name}: {words}")
         problems = self.row.get("problems")
         for problem in problems if isinstance(problems, list) else []:
             if not str(problem).startswith("the diff:"):  # which people read, and nothing is made of
                 done.missing.append({"path": f"{self.name}/", "reason": f"not recorded: {problem}"})
+
+    def note_edits(self, done: Restored) -> None:
+        """Say which files were edited while the run went on: what it executed then is not what is restored."""
+        for file in self.row.get("edited", []):
+            path, words = f"{self.name}/{text(file.get('path'))}", what_became_of(file)
+            copy = f"; as it was then: {os.path.join(RECORD, text(file['stored']))}" if file.get("stored") else ""
+            if file.get("executed"):
+                done.differing.append({"path": path, "reason": words + copy})
+            else:
+                done.notes.append(f"{path}: {words}, which is what comes back{copy}")
 
     def check_out(self, done: Restored) -> None:
         """The commit's files, byte for byte, and nothing else; the commit proven by its id."""

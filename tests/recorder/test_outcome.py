@@ -556,3 +556,44 @@ def test_a_run_that_was_moved_or_can_not_be_written_is_read_as_before(run_script
     assert (found.status, [entry["path"] for entry in found.artifacts]) == ("finished", ["a"])
     for folder, _, _ in os.walk(moved):
         os.chmod(folder, 0o755)
+
+
+LEFT_OPEN = {
+    "a text file": "f = open(d + 'o.txt', 'w'); f.write('hello\\n')",
+    "a csv.writer": "import csv; w = csv.writer(open(d + 'o.txt', 'w')); w.writerow([1, 2])",
+    "a binary file": "f = open(d + 'o.txt', 'wb'); f.write(b'hello')",
+    "gzip": "import gzip; f = gzip.open(d + 'o.txt', 'wt'); f.write('hello' * 100)",
+    "zipfile": "import zipfile; f = zipfile.ZipFile(d + 'o.txt', 'w'); f.writestr('a', 'b')",
+    "written late": "import atexit; f = open(d + 'o.txt', 'w'); f.write('a'); sys.f = f\n"
+    "class Late:\n    def __del__(self): f.write('b'); f.close()\nsys.late = Late()",
+}
+
+
+@pytest.mark.parametrize("how", LEFT_OPEN)
+def test_a_file_left_open_is_listed_and_traced_as_it_lies_there(run_script, how):
+    """Size and hash are those of the bytes that the end of the program leaves, whoever wrote the last of them."""
+    done = run_script(f"import sys, footsteps\nfootsteps.initialize('r')\nd = footsteps.output_dir\n{LEFT_OPEN[how]}\n")
+    assert done.returncode == 0, done.stderr
+    from footsteps.reader import search
+    from footsteps.reader.runs import Run
+
+    file = Path("results/r/o.txt")
+    entry = next(entry for entry in Run("results/r").artifacts if entry["path"] == "o.txt")
+    assert (entry["size"], entry["mtime_ns"]) == (file.stat().st_size, file.stat().st_mtime_ns)
+    content = hashlib.sha256(file.read_bytes()).hexdigest()
+    assert entry["sha256"] in (content, None)
+    assert [name for _, name in search.runs_with_artifact(content, ["results"], file.stat().st_size)] == ["o.txt"]
+
+
+def test_what_was_changed_after_the_end_is_no_artifact(run_script):
+    """Only what the program itself wrote as it ended is taken for its own."""
+    done = run_script(
+        "import footsteps\nwith open(footsteps.output_dir + 'o.txt', 'w') as f: f.write('a')", stdin="r\n"
+    )
+    assert done.returncode == 0, done.stderr
+    from footsteps.reader.runs import Run
+
+    (found,) = Path("results").glob("*/o.txt")
+    found.write_text("other")
+    os.utime(found, (later := found.stat().st_mtime + 3600, later))
+    assert [(entry["size"], bool(entry["sha256"])) for entry in Run(str(found.parent)).artifacts] == [(1, True)]

@@ -108,6 +108,17 @@ footsteps.record(Table("xx"), twice=Table("xx"), small=Table("xy"), large=Table(
     assert tables == told
 
 
+@pytest.mark.parametrize(
+    ("call", "form"),
+    [('"lr", 0.1', "footsteps.record(lr=0.1)"), ('"val/loss", 2, step=3', "footsteps.record({'val/loss': 2})")],
+)
+def test_a_name_and_a_value_are_refused_with_the_right_form(run_script, call, form):
+    """What W&B and MLflow take; nothing is recorded under a name that nobody gave."""
+    done = run_script(f"import footsteps\nfootsteps.initialize('r')\nfootsteps.record({call})")
+    assert done.returncode == 1 and f"TypeError: record() takes names as keywords: {form}" in done.stderr
+    assert not Path("results/r/.footsteps/recorded.jsonl").exists()
+
+
 def test_a_record_without_a_run_makes_none_and_says_so(run_script):
     """What was recorded is not kept anywhere; nothing is lost in silence."""
     done = run_script("import footsteps\nfootsteps.record(lr=1)\n")

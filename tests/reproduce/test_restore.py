@@ -258,8 +258,10 @@ def test_what_the_recorder_was_not_sure_of_is_repeated(project, run_script):
     loaded = "/project/lib/model.py has changed since it was loaded"
     changed(run, lambda facts: facts.update(problems=[loaded, "memory: unknown"]))
     done = restore.restore(runs.load(run.directory), "again")
-    assert done.exact
-    assert f"{loaded}: what ran may be another" in done.notes
+    assert not done.exact and not done.complete
+    assert [(row["path"], "what ran may be another" in row["reason"]) for row in done.differing] == [
+        ("/project/lib/model.py", True)
+    ]
     changed(run, lambda facts: facts.update(problems=["code: MemoryError: "]))
     done = restore.restore(runs.load(run.directory), "elsewhere")
     assert done.missing == [{"path": "", "reason": "not recorded: code: MemoryError: "}]

@@ -1,0 +1,151 @@
+"""Functions that stand where another one stood: call it, do something around it, and look like it from outside.
+
+Used by inputs.py and libraries.py. Nothing here knows what is noted, or raises into the program.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from types import BuiltinFunctionType
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+    from typing import Any
+
+PACKAGE = "footsteps"
+RECORDER_FOLDER = os.path.join(os.path.dirname(__file__), "")
+PACKAGE_FOLDER = os.path.join(os.path.dirname(os.path.dirname(__file__)), "")
+
+
+class Place:
+    """A module, by name: pickled it is that module elsewhere."""
+
+    def __init__(self, module: str) -> None:
+        self.module = module
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return __import__, (self.module,)
+
+
+class Wrapper:
+    """What stands where a builtin function stood, and calls it. To whoever asks it is a builtin.
+
+    pyfakefs patches whatever inspect.isbuiltin says is one, classes don't bind it (`opener = open`
+    in a class body), and pickled it is whatever stands there elsewhere.
+    """
+
+    is_wrapper = True
+
+    def __init__(self, module: str, original: Any) -> None:
+        self.place, self.original = Place(module), original
+        for name in ("__name__", "__qualname__", "__doc__", "__module__", "__self__", "__text_signature__"):
+            setattr(self, name, getattr(original, name, None))  # a __getattr__ would be felt in each open()
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        return BuiltinFunctionType
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return getattr, (self.place, self.original.__name__)
+
+    def __copy__(self) -> Wrapper:
+        return self
+
+    def __deepcopy__(self, _: object) -> Wrapper:
+        return self
+
+    def __repr__(self) -> str:
+        return repr(self.original)
+
+
+def wrapper(calling: Any, module: str, original: Any) -> Any:
+    """A wrapper for `original`; a call of it is one of `calling(original)`, without so much as a `self` to pass."""
+    called = calling(original)
+    called.__qualname__ = original.__name__  # a TypeError for a wrong call names it
+    made = type(original.__name__, (Wrapper,), {"__call__": staticmethod(called)})(module, original)
+    for names in ("dir_fd", "effective_ids", "fd", "follow_symlinks"):
+        able: set[Any] = getattr(os, f"supports_{names}", set())
+        if original in able:  # shutil.rmtree asks whether os.open is in there
+            able.add(made)
+    return made
+
+
+def is_wrapper(function: Any) -> bool:
+    """Whether it is one of ours."""
+    return getattr(type(function), "is_wrapper", False) is True
+
+
+def original_of(function: Any) -> Any:
+    """The builtin function, also where an earlier import of this module has put its own there."""
+    return function.original if is_wrapper(function) else function
+
+
+def without_ours(trace: TracebackType | None) -> TracebackType | None:
+    """A traceback without the frames of the recorder that it begins with, and of what these have called.
+
+    Set in an except block that ends with a bare `raise`: that one adds no frame of its own.
+    """
+    recorders = []  # which frames are
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        recorders.append(file.startswith(RECORDER_FOLDER))
+        if not recorders[-1] and not (recorders[:2] == [True, True] and is_ours(file)):
+            return trace
+        trace = trace.tb_next
+    return trace
+
+
+class OwnErrorsDropped:
+    """`with own_errors_dropped:` ends a block at what our code raises; a signal handler's goes through.
+
+    Around all that runs in the program's own calls: there is no error of ours that it should see,
+    and none of its own, as a time limit's, that it should not.
+    """
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
+        return isinstance(error, Exception) and not is_foreign(error)
+
+
+own_errors_dropped = OwnErrorsDropped()
+
+
+def is_foreign(error: BaseException) -> bool:
+    """Whether a signal handler or another thread has raised it in our code: the program waits for it."""
+    trace, frames = error.__traceback__, []
+    while trace is not None and is_ours(trace.tb_frame.f_code.co_filename):
+        frames.append(trace.tb_frame)
+        trace = trace.tb_next
+    if trace is None:  # from another thread it has no frame
+        return type(error).__module__.partition(".")[0] not in (PACKAGE, *sys.stdlib_module_names)
+    # A handler is given the frame that it interrupts; a fake os.stat, which may raise too, is not.
+    given = trace.tb_frame.f_locals.values()
+    return any(one in frames for value in given for one in (value if type(value) is tuple else (value,)))
+
+
+def is_ours(file: str) -> bool:
+    """Whether a source is this package's, or one of the standard library's that it calls."""
+    library = os.path.join(os.path.dirname(os.__file__), "")
+    of_python = file.startswith(("<frozen ", library)) and "/site-packages/" not in file
+    return of_python or file.startswith(PACKAGE_FOLDER)
+
+
+def around(original: Any, before: Callable[..., Any], after: Callable[..., Any] | None = None) -> Any:
+    """What stands for a function that is not called by the thousand: `original`, with something done around it."""
+
+    def called(*given: Any, **named: Any) -> Any:
+        try:
+            before(*given, **named)
+            result = original(*given, **named)
+            if after is not None:
+                after(*given, **named)
+            return result
+        except BaseException as error:
+            error.__traceback__ = without_ours(error.__traceback__)
+            raise
+
+    return called

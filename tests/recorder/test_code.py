@@ -1,0 +1,244 @@
+"""What is code of a run and what is not, and what is said of code that changed under it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BEGIN = "import footsteps\nfootsteps.initialize('r')\n"
+RUN = Path("results/r")
+
+
+@pytest.fixture
+def project(repo, monkeypatch):
+    """A repository to work in, with results/ ignored."""
+    repo.write(".gitignore", "results/\n__pycache__/\nignored*\n")
+    monkeypatch.chdir(repo)
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    return repo
+
+
+def run(repo, run_script, program, **options):
+    """Commit the program and run it in the project."""
+    repo.write("t.py", program)
+    repo.commit()
+    done = run_script("t.py", cwd=repo, **options)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def facts(directory=RUN) -> dict:
+    """Its run.json."""
+    return json.loads((directory / ".footsteps/run.json").read_bytes())
+
+
+def kept(directory=RUN) -> list[str]:
+    """The paths of the files that are kept, with what the end has added; not those of footsteps' own clone."""
+    from footsteps.reader.runs import Run
+
+    own = [row for row in Run(str(directory)).repositories if row["role"] != "editable"]
+    return sorted(file["path"] for row in own for file in row["files"])
+
+
+def verified(capsys, name="r") -> tuple[int, str]:
+    """Exit status and words of `footsteps verify`."""
+    from footsteps import cli
+
+    status = cli.main(["verify", name])
+    said = capsys.readouterr()
+    return status, said.out + said.err
+
+
+def came_back():
+    """What a restore says of the run (where footsteps is a clone, the whole is never `exact`)."""
+    from footsteps.reader.runs import Run
+    from footsteps.reproduce import restore
+
+    return restore.verify(Run(str(RUN)))
+
+
+# --- code that changed under the run ---
+
+LATE = {
+    "imported after the edit": "open('model.py', 'w').write('W = 2')\nimport model\nassert model.W == 2",
+    "reloaded": "import importlib, os, model\nopen('model.py', 'w').write('W = 2')\nimportlib.reload(model)",
+    "run by runpy": "open('model.py', 'w').write('W = 2')\nimport runpy; runpy.run_path('model.py')",
+}
+
+
+@pytest.mark.parametrize("how", LATE)
+def test_code_that_was_edited_and_then_executed_is_told(project, run_script, capsys, how):
+    """The bytes that ran are kept, verify does not say "exactly", and show names the file."""
+    from footsteps import cli
+
+    project.write("model.py", "W = 1\n")
+    run(project, run_script, BEGIN + LATE[how])
+    status, said = verified(capsys)
+    assert status == 1 and "exactly" not in said and "model.py" in said and "executed" in said
+    assert (RUN / ".footsteps/edited/main/model.py").read_text() == "W = 2"
+    assert cli.main(["show", "r"]) == 0
+    assert any("edited during the run" in line and "model.py" in line for line in capsys.readouterr().out.splitlines())
+
+
+def test_code_that_was_edited_after_it_had_run_comes_back_as_it_ran(project, run_script, capsys):
+    """An edit while a long run goes on is the usual case: it is said, and no false alarm is raised."""
+    project.write("model.py", "W = 1\n")
+    run(project, run_script, "import model\n" + BEGIN + "open('model.py', 'w').write('W = 2')\n")
+    assert not came_back().differing
+    assert "model.py: edited during the run, after it was loaded" in verified(capsys)[1]
+    assert (RUN / ".footsteps/edited/main/model.py").read_text() == "W = 2"
+
+
+def test_code_that_was_only_touched_is_what_it_was(project, run_script):
+    """Another time, the same bytes: of a committed file, of a changed one."""
+    project.write("a.py", "A = 1\n")
+    project.write("b.py", "B = 1\n")
+    project.commit()
+    project.write("b.py", "B = 2\n")
+    program = BEGIN + "import os\nfor n in 'ab': os.utime(n + '.py')\nimport a, b\n"
+    project.write("t.py", program)
+    assert run_script("t.py", cwd=project).returncode == 0
+    assert not (RUN / ".footsteps/late.json").exists()
+    assert not came_back().differing
+
+
+# --- what is code ---
+
+
+def test_code_that_no_module_stands_for_is_code(project, run_script):
+    """spec_from_file_location, exec(open(...)), runpy: code, ignored or not, if it is in the project; else an input."""
+    from footsteps.reader.runs import Run
+
+    for name in ("ignored_a.py", "ignored_b.py", "ignored_c.py", "ignored_d.py", "../far.py"):
+        project.write(name, "X = 1\n")
+    load = "spec = u.spec_from_file_location('x', {!r}); spec.loader.exec_module(u.module_from_spec(spec))\n"
+    program = (
+        "import footsteps, runpy, importlib.util as u\n"
+        + load.format("ignored_a.py")
+        + BEGIN
+        + load.format("ignored_b.py")
+    )
+    program += "exec(open('ignored_c.py').read())\nrunpy.run_path('ignored_d.py')\n" + load.format("../far.py")
+    run(project, run_script, program)
+    assert kept() == [f"ignored_{letter}.py" for letter in "abcd"]
+    assert [os.path.basename(entry["path"]) for entry in Run(str(RUN)).inputs] == ["far.py"]
+
+
+ODD = """
+import sys
+from types import ModuleType
+from unittest.mock import MagicMock
+class Lazy(ModuleType):
+    def __getattribute__(self, name): raise RuntimeError(name)
+class Lib: __file__ = property(lambda self: 1 / 0)
+sys.modules.update(a_mock=MagicMock(spec=ModuleType("m")), a_lazy=Lazy("lazy"), a_lib=Lib(), a_none=None, a_number=1)
+"""
+
+
+def test_an_odd_module_costs_itself_alone(project, run_script):
+    """A mock, a lazy proxy, a C library's object: the program's own modules are kept all the same."""
+    project.write("ignored.py", "X = 1\n")
+    done = run(project, run_script, ODD + "import ignored\n" + BEGIN)
+    assert kept() == ["ignored.py"] and not facts()["problems"] and "footsteps:" not in done.stderr
+
+
+@pytest.mark.parametrize("inside", [False, True], ids=["elsewhere", "in the project"])
+def test_generated_modules_are_no_code(project, run_script, tmp_path, inside):
+    """What a library writes into a temporary or cache folder and imports: two runs of one commit have one code id."""
+    scratch = project / "ignored" if inside else tmp_path / "scratch"
+    scratch.mkdir()
+    program = """
+import os, sys, tempfile
+folder = tempfile.mkdtemp()
+open(folder + "/made.py", "w").write(f"X = {os.getpid()}")
+sys.path.insert(0, folder)
+import made, footsteps
+footsteps.initialize(sys.argv[1])
+"""
+    project.write("t.py", program)
+    project.commit()
+    for name in "ab":
+        done = run_script("t.py", name, cwd=project, env={"TMPDIR": str(scratch)})
+        assert done.returncode == 0, done.stderr
+    first, second = (facts(Path("results") / name) for name in "ab")
+    assert first["code_id"] == second["code_id"]
+    assert "loose" not in [row["role"] for row in first["repositories"]] and not kept(Path("results/a"))
+
+
+@pytest.mark.parametrize("where", ["env", "."], ids=["un-ignored", "the project itself"])
+def test_an_environment_in_the_tree_is_no_code(project, run_script, where, monkeypatch):
+    """pyvenv.cfg tells: neither its files nor those that look like code are kept, and the program's own are."""
+    import sysconfig
+
+    project.write("ignored_model.py", "X = 1\n")
+    project.write("t.py", "import ignored_model\n" + BEGIN)
+    project.write("lib/own.py", "Y = 1\n")
+    project.commit()
+    made = [sys.executable, "-m", "venv", "--without-pip", "--system-site-packages", where]
+    subprocess.run(made, check=True, cwd=project)
+    python = str(project.path / where / "bin" / "python")
+    paths = [os.environ.get("PYTHONPATH", ""), sysconfig.get_path("purelib"), str(Path(__file__).parents[2])]
+    done = subprocess.run([python, "t.py"], env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))})
+    assert done.returncode == 0
+    assert [file["path"] for row in facts()["repositories"] for file in row["files"] if row["name"] == "main"] == [
+        "ignored_model.py"
+    ]
+
+
+def test_what_was_imported_is_kept_first(project, run_script, monkeypatch):
+    """Data, or code that was not imported, may use up the room; a module of the program never loses its place."""
+    for number in range(5):
+        project.write(f"a{number}.py", "X = 1\n")
+    project.write("zebra.py", "X = 1\n")
+    project.write("ignored_z.py", "X = 1\n")
+    head = "import footsteps.recorder.repository as r\nr.MAX_FILES = 2\nimport zebra, ignored_z\n"
+    project.write("t.py", head + BEGIN)
+    project("add", "t.py", ".gitignore")
+    project.commit(everything=False)
+    assert run_script("t.py", cwd=project).returncode == 0
+    assert kept() == ["ignored_z.py", "zebra.py"]
+
+
+@pytest.mark.parametrize("scope", ["--local", "--global"])
+def test_a_repository_that_shows_no_untracked_files_is_asked_for_none(project, run_script, capsys, scope):
+    """A home directory, say: what is imported is kept, what else lies there is not, and that is said."""
+    project("config", scope, "status.showUntrackedFiles", "no")
+    project.write("t.py", "import helper\n" + BEGIN)
+    project.write("helper.py", "X = 1\n")
+    project.write("letter.txt", "private")
+    project("add", "t.py", ".gitignore")
+    project.commit(everything=False)
+    assert run_script("t.py", cwd=project).returncode == 0
+    assert kept() == ["helper.py"]
+    assert "status.showUntrackedFiles is no" in (RUN / "info.txt").read_text()
+    assert "showUntrackedFiles" in verified(capsys)[1]
+
+
+@pytest.mark.parametrize("tracked", [False, True], ids=["untracked", "tracked"])
+def test_the_programs_own_log_is_no_change_of_its_code(project, tracked):
+    """`python t.py >> train.log` in the repository: the run is of a clean commit."""
+    project.write("t.py", BEGIN + "print('hello', flush=True)")
+    project.write("train.log" if tracked else "other.log", "old\n")
+    project.commit()
+    with open("train.log", "a") as log:
+        log.write("begun\n")
+        log.flush()
+        assert subprocess.run([sys.executable, "t.py"], stdout=log, stderr=log).returncode == 0
+    (repository,) = (row for row in facts()["repositories"] if row["name"] == "main")
+    assert (repository["files"], repository["left_out"]) == ([], [])
+    assert "train.log" not in (RUN / "info.txt").read_text().partition("Current working dir")[0]
+
+
+def test_what_the_program_made_before_its_run_began_is_no_code(project, run_script):
+    """A file of data is not; one that it wrote and then imported is."""
+    program = (
+        "import footsteps\nopen('block_0.dat', 'w').write('x')\nopen('made.py', 'w').write('X = 1')\nimport made\n"
+        + BEGIN
+    )
+    run(project, run_script, program)
+    assert kept() == ["made.py"]

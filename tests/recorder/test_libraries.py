@@ -1,0 +1,299 @@
+"""Libraries that open files for themselves: what they read is noted, or the record says that it may not be."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+RUN = Path("results/r")
+FRAME = "import pandas as p; p.DataFrame({'a': [1, 2]})"
+TABLE = "import pyarrow as a; t = a.table({'a': [1, 2]}); "
+ARRAY = "import numpy as n; x = n.zeros((8, 8), 'uint8'); "
+
+
+def told() -> tuple[set[str], dict]:
+    """The paths of the recorded inputs below the working directory, and the outcome."""
+    from footsteps.reader.runs import Run
+
+    here = f"{Path.cwd()}/"
+    found = {str(entry.get("path", "")).removeprefix(here) for entry in Run(str(RUN)).inputs}
+    return found, json.loads((RUN / ".footsteps" / "outcome.json").read_bytes())
+
+
+def recorded(run_script, make: str, read: str, *, first: str = "") -> tuple[set[str], dict]:
+    """What a run records that reads what another program has made. first: what it imports before footsteps."""
+    made = run_script(make)
+    assert made.returncode == 0, made.stderr
+    done = run_script(f"{first}\nimport footsteps\nfootsteps.initialize('r')\n{read}\n")
+    assert done.returncode == 0, done.stderr
+    assert "not recorded" not in done.stderr
+    return told()
+
+
+# Module, a program that makes d.x, one that reads it.
+SMALL = {
+    "numpy.loadtxt": ("numpy", "open('d.x', 'w').write('1 2')", "import numpy as n; n.loadtxt('d.x')"),
+    "numpy.genfromtxt": ("numpy", "open('d.x', 'w').write('1 2')", "import numpy as n; n.genfromtxt('d.x')"),
+    "linecache": ("linecache", "open('d.x', 'w').write('1 2')", "import linecache; linecache.getline('d.x', 1)"),
+    "from io import open": ("io", "open('d.x', 'w').write('1 2')", "from io import open as o; o('d.x').read()"),
+    "io.FileIO": ("io", "open('d.x', 'w').write('1 2')", "import io; io.FileIO('d.x').read()"),
+    "class of FileIO": ("io", "open('d.x', 'w').write('')", "import io\nclass F(io.FileIO): pass\nF('d.x').read()"),
+    "dir_fd": (
+        "os",
+        "open('d.x', 'w').write('1 2')",
+        "import os; d = os.open('.', os.O_RDONLY); os.open('d.x', os.O_RDONLY, dir_fd=d)",
+    ),
+    "sqlite3": (
+        "sqlite3",
+        "import sqlite3; c = sqlite3.connect('d.x'); c.execute('create table t (a)'); c.commit()",
+        "import sqlite3; sqlite3.connect('file:d.x?mode=ro', uri=True).execute('select * from t')",
+    ),
+}
+HEAVY = {
+    "h5py": ("h5py", "import h5py; h5py.File('d.x', 'w').close()", "import h5py; h5py.File('d.x', 'r')"),
+    "pandas.read_parquet": ("pyarrow", FRAME + ".to_parquet('d.x')", "import pandas as p; p.read_parquet('d.x')"),
+    "pandas.read_feather": ("pyarrow", FRAME + ".to_feather('d.x')", "import pandas as p; p.read_feather('d.x')"),
+    "pandas.read_csv": ("pandas", FRAME + ".to_csv('d.x')", "import pandas as p; p.read_csv('d.x')"),
+    "pandas.read_csv by pyarrow": (
+        "pyarrow",
+        FRAME + ".to_csv('d.x')",
+        "import pandas as p; p.read_csv('d.x', engine='pyarrow')",
+    ),
+    "pandas.read_hdf": ("tables", FRAME + ".to_hdf('d.x', key='a')", "import pandas as p; p.read_hdf('d.x')"),
+    "pyarrow.parquet": (
+        "pyarrow",
+        TABLE + "import pyarrow.parquet as q; q.write_table(t, 'd.x')",
+        "import pyarrow.parquet as q; q.read_table('d.x')",
+    ),
+    "pyarrow.ParquetFile": (
+        "pyarrow",
+        TABLE + "import pyarrow.parquet as q; q.write_table(t, 'd.x')",
+        "import pyarrow.parquet as q; q.ParquetFile('d.x').read()",
+    ),
+    "pyarrow.dataset": (
+        "pyarrow",
+        TABLE + "import pyarrow.parquet as q; q.write_table(t, 'd.x')",
+        "import pyarrow.dataset as d; d.dataset('d.x').to_table()",
+    ),
+    "pyarrow.feather": (
+        "pyarrow",
+        TABLE + "import pyarrow.feather as q; q.write_feather(t, 'd.x')",
+        "import pyarrow.feather as q; q.read_table('d.x')",
+    ),
+    "pyarrow.csv": ("pyarrow", "open('d.x', 'w').write('a\\n1\\n')", "import pyarrow.csv as q; q.read_csv('d.x')"),
+    "pyarrow.json": ("pyarrow", "open('d.x', 'w').write('{}')", "import pyarrow.json as q; q.read_json('d.x')"),
+    "pyarrow.orc": (
+        "pyarrow",
+        TABLE + "import pyarrow.orc as q; q.write_table(t, 'd.x')",
+        "import pyarrow.orc as q; q.read_table('d.x')",
+    ),
+    "pyarrow.memory_map": ("pyarrow", "open('d.x', 'w').write('a')", "import pyarrow as a; a.memory_map('d.x')"),
+    "polars.read_csv": ("polars", "open('d.x', 'w').write('a\\n1\\n')", "import polars as p; p.read_csv('d.x')"),
+    "polars.scan": ("polars", "open('d.x', 'w').write('a\\n1\\n')", "import polars as p; p.scan_csv('*.x').collect()"),
+    "polars.read_parquet": (
+        "polars",
+        "import polars as p; p.DataFrame({'a': [1]}).write_parquet('d.x')",
+        "from polars import read_parquet; read_parquet('d.x')",
+    ),
+    "lmdb": (
+        "lmdb",
+        "import lmdb\nwith lmdb.open('d.x', subdir=False).begin(write=True) as t: t.put(b'a', b'b')",
+        "import lmdb; e = lmdb.open('d.x', subdir=False, readonly=True); assert isinstance(e, lmdb.Environment)",
+    ),
+    "safetensors.numpy": (
+        "safetensors",
+        "import numpy as n, safetensors.numpy as s; s.save_file({'a': n.ones(2)}, 'd.x')",
+        "import safetensors.numpy as s; s.load_file('d.x')",
+    ),
+    "safetensors.safe_open": (
+        "safetensors",
+        "import numpy as n, safetensors.numpy as s; s.save_file({'a': n.ones(2)}, 'd.x')",
+        "from safetensors import safe_open\nwith safe_open('d.x', 'np') as f: f.get_tensor('a')",
+    ),
+    "cv2.imread": (
+        "cv2",
+        ARRAY + "import cv2; cv2.imwrite('d.png', x); import os; os.rename('d.png', 'd.x')",
+        "import cv2; assert cv2.imread('d.x') is not None",
+    ),
+    "SimpleITK": (
+        "SimpleITK",
+        ARRAY + "import SimpleITK as s, os; s.WriteImage(s.GetImageFromArray(x), 'd.nrrd'); os.rename('d.nrrd', 'd.x')",
+        "import SimpleITK as s; s.ReadImage('d.x', imageIO='NrrdImageIO')",
+    ),
+    "rasterio": (
+        "rasterio",
+        ARRAY + "import rasterio as r\n"
+        "with r.open('d.x', 'w', driver='GTiff', width=8, height=8, count=1, dtype='uint8') as f: f.write(x, 1)",
+        "import rasterio as r; r.open('d.x').read()",
+    ),
+    "soundfile": (
+        "soundfile",
+        ARRAY + "import soundfile as s; s.write('d.x', n.zeros(99), 8000, format='WAV')",
+        "import soundfile as s; s.read('d.x')",
+    ),
+    "lightgbm": (
+        "lightgbm",
+        "open('d.x', 'w').write('1,2\\n' * 99)",
+        "import lightgbm as l; l.Dataset('d.x', params={'verbose': -1}).construct()",
+    ),
+    "lxml": ("lxml", "open('d.x', 'w').write('<a/>')", "from lxml import etree; etree.parse('d.x')"),
+    "netCDF4": (
+        "netCDF4",
+        "import netCDF4 as c; c.Dataset('d.x', 'w').close()",
+        "import netCDF4 as c; d = c.Dataset('d.x'); assert isinstance(d, c.Dataset)",
+    ),
+    "tables": (
+        "tables",
+        "import tables as t; t.open_file('d.x', 'w').close()",
+        "import tables; tables.open_file('d.x')",
+    ),
+    "xgboost": (
+        "xgboost",
+        ARRAY + "import xgboost as g; b = g.train({}, g.DMatrix(x, x[0]), 1); b.save_model('d.json')\n"
+        "import os; os.rename('d.json', 'd.x')",
+        "import xgboost as g; g.Booster(model_file=bytearray(open('d.x', 'rb').read()))",
+    ),
+    "torch.from_file": (
+        "torch",
+        "open('d.x', 'wb').write(bytes(8))",
+        "import torch; torch.from_file('d.x', size=8, dtype=torch.uint8)",
+    ),
+    "torch.jit.load": (
+        "torch",
+        "import torch; torch.jit.save(torch.jit.script(torch.nn.Identity()), 'd.x')",
+        "import torch; torch.jit.load('d.x')",
+    ),
+    "tokenizers": (
+        "tokenizers",
+        "from tokenizers import Tokenizer, models; Tokenizer(models.BPE()).save('d.x')",
+        "from tokenizers import Tokenizer; Tokenizer.from_file('d.x')",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("early", [False, True], ids=["after us", "before us"])
+def test_what_python_and_numpy_open_by_other_ways_is_noted(run_script, name, early):
+    """Whether the library was imported before footsteps or after, and whoever had captured open."""
+    library, make, read = SMALL[name]
+    pytest.importorskip(library)
+    found, outcome = recorded(run_script, make, read, first=f"import {library}" if early else "")
+    assert "d.x" in found
+    assert (outcome["inputs_complete"], outcome["inputs_not_followed"]) == (True, [])
+
+
+@pytest.mark.libraries
+@pytest.mark.parametrize("early", [False, True], ids=["after us", "before us"])
+@pytest.mark.parametrize("name", HEAVY)
+def test_what_a_library_opens_for_itself_is_noted(run_script, name, early):
+    """Each row of the table, with the library itself; and the record claims to be complete."""
+    library, make, read = HEAVY[name]
+    pytest.importorskip(library)
+    found, outcome = recorded(run_script, make, read, first=f"import {library}" if early else "")
+    assert "d.x" in found
+    assert (outcome["inputs_complete"], outcome["inputs_not_followed"]) == (True, [])
+
+
+@pytest.mark.libraries
+def test_a_dataset_loaded_from_disk_is_noted(run_script):
+    """Each file of its folder."""
+    pytest.importorskip("datasets")
+    make = "import datasets as d; d.Dataset.from_dict({'a': [1]}).save_to_disk('d.x')"
+    found, _ = recorded(run_script, make, "import datasets as d; d.load_from_disk('d.x')")
+    assert any(path.startswith("d.x/") and path.endswith(".arrow") for path in found)
+    assert any(path == "d.x/dataset_info.json" for path in found)
+
+
+@pytest.mark.libraries
+def test_a_library_that_can_not_be_followed_is_named(run_script):
+    """duckdb reads the files that its SQL names: no record says that these are all."""
+    pytest.importorskip("duckdb")
+    read = (
+        "import duckdb; x = [1]; duckdb.sql(\"select * from 'd.csv'\").fetchall(); duckdb.read_csv('e.csv').fetchall()"
+    )
+    found, outcome = recorded(run_script, "for n in 'de': open(n + '.csv', 'w').write('a,b\\n1,2\\n')", read)
+    assert "e.csv" in found
+    assert (outcome["inputs_complete"], outcome["inputs_not_followed"]) == (False, ["duckdb"])
+
+
+def test_a_library_with_other_functions_than_ours_is_named(run_script, tmp_path):
+    """A version that has no such function: what it reads may be missed, and that is told; it works as ever."""
+    (tmp_path / "soundfile.py").write_text("def read(name): return open(name).read()\n")
+    found, outcome = recorded(run_script, "open('d.x', 'w')", "import soundfile; soundfile.read('d.x')")
+    assert "d.x" in found
+    assert (outcome["inputs_complete"], outcome["inputs_not_followed"]) == (False, ["soundfile"])
+
+
+def test_what_a_worker_can_not_follow_is_named_too(run_script, tmp_path):
+    """The library is loaded in another process than the one that tells the outcome."""
+    (tmp_path / "soundfile.py").write_text("def read(name): return open(name).read()\n")
+    read = """
+def work(name):
+    import soundfile
+    return soundfile.read(name)
+import multiprocessing
+with multiprocessing.get_context("fork").Pool(1) as pool:
+    pool.map(work, ["d.x"])
+    pool.close(); pool.join()
+"""
+    found, outcome = recorded(run_script, "open('d.x', 'w')", read)
+    assert "d.x" in found
+    assert (outcome["inputs_complete"], outcome["inputs_not_followed"]) == (False, ["soundfile"])
+
+
+def test_a_file_by_a_name_that_is_relative_keeps_that_name(run_script, tmp_path):
+    """A rerun elsewhere can tell that it led out of the tree."""
+    (tmp_path / "x.csv").write_text("1")
+    (tmp_path / "project").mkdir()
+    program = "import footsteps, os\nfootsteps.initialize('r')\nopen('../x.csv').read()\nopen(__file__).read()\n"
+    (tmp_path / "project" / "t.py").write_text(program)
+    done = run_script(tmp_path / "project" / "t.py", cwd=tmp_path / "project")
+    assert done.returncode == 0, done.stderr
+    from footsteps.reader.runs import Run
+
+    assert [(e["path"], e["given"]) for e in Run(str(tmp_path / "project" / RUN)).inputs] == [
+        (str(tmp_path / "x.csv"), "../x.csv")
+    ]
+
+
+def test_a_database_that_was_only_asked_was_not_written(run_script):
+    """sqlite3 opens each to write; what is the same at the end was none of the program's outputs."""
+    make = "import sqlite3\nfor n in 'ab': c = sqlite3.connect(n); c.execute('create table t (a)'); c.commit()"
+    read = (
+        "import sqlite3; sqlite3.connect('a').execute('select * from t')\n"
+        "c = sqlite3.connect('b'); c.execute('insert into t values (1)'); c.commit()"
+    )
+    found, outcome = recorded(run_script, make, read)
+    assert found >= {"a", "b"}
+    assert [Path(path).name for path in outcome["written_elsewhere"]] == ["b"]
+
+
+def test_a_library_is_as_it_was_to_whoever_looks(run_script, tmp_path):
+    """Names, signatures, pickles, subclasses, errors and instances of what is followed."""
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "__init__.py").write_text("from tables.file import File\n")
+    source = "class File:\n    '''Doc'''\n    def __init__(self, filename, mode='r', *, x=1): self.name = filename\n"
+    (tmp_path / "tables" / "file.py").write_text(source)
+    program = """
+import inspect, io, pickle, sqlite3
+connect, FileIO = (sqlite3.connect,), (io.FileIO,)
+import footsteps, tables.file
+assert str(inspect.signature(tables.File)) == "(filename, mode='r', *, x=1)"
+assert pickle.loads(pickle.dumps(tables.File)) is tables.File and pickle.loads(pickle.dumps(sqlite3.connect))
+assert type(tables.File("x")) is tables.File and tables.File.__doc__ == "Doc"
+assert io.FileIO.__name__ == "FileIO" and issubclass(io.FileIO, io.RawIOBase) and issubclass(FileIO[0], io.FileIO)
+assert isinstance(open(__file__, "rb", 0), io.FileIO) and type(io.FileIO(__file__)) is FileIO[0]
+class Own(io.FileIO): pass
+assert isinstance(Own(__file__), Own) and not isinstance(io.FileIO(__file__), Own)
+class Abstract(io.FileIO, io.RawIOBase): pass
+class Holder: connect = sqlite3.connect
+Holder().connect(":memory:").close()
+for call in (lambda: sqlite3.connect(), lambda: tables.File(), lambda: io.FileIO("nothing")):
+    try: call()
+    except (TypeError, OSError) as error: print(type(error).__name__, error.__traceback__.tb_next.tb_next)
+"""
+    done = run_script(program)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.split("\n")[:3] == ["TypeError None", "TypeError None", "FileNotFoundError None"]
