@@ -5,7 +5,18 @@ from __future__ import annotations
 import sys
 
 from footsteps.cli import chains, render
-from footsteps.cli.parsers import DONE, NO, add_command, add_json, add_roots, add_run, add_source, chosen, complain, roots_of
+from footsteps.cli.parsers import (
+    DONE,
+    NO,
+    add_command,
+    add_json,
+    add_roots,
+    add_run,
+    add_source,
+    chosen,
+    complain,
+    roots_of,
+)
 from footsteps.recorder.format import FootstepsError, quote
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
@@ -153,6 +164,10 @@ Exits with 0 if the same was made, 1 if not or if the program failed.""",
     parser.add_argument("--python", metavar="EXE", help="run, or make the environment, with this Python")
     parser.add_argument("--yes", "-y", action="store_true", help="do not ask before running")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="what was recorded as ***")
+    text = "where a recorded file or folder of data is now"
+    parser.add_argument("--map", action="append", default=[], metavar="OLD=NEW", help=text)
+    text = "with --env: make the environment also where inputs are gone"
+    parser.add_argument("--anyway", action="store_true", help=text)
     chains.add_chain_rerun(parser)
     add_source(parser)
     add_roots(parser)
@@ -162,6 +177,7 @@ Exits with 0 if the same was made, 1 if not or if the program failed.""",
 def rerun(args: argparse.Namespace) -> int:
     """`footsteps rerun`: 1 if other files were made, or if the program failed."""
     from footsteps.reproduce import rerun as rerunning
+    from footsteps.reproduce.inputs import maps_of
     from footsteps.reproduce.result import run_that_names
 
     if args.chain:
@@ -173,8 +189,9 @@ def rerun(args: argparse.Namespace) -> int:
     dest = args.dest or rerunning.free_destination(run)
     with chains.unpacked(run, dest) as there:
         again = rerunning.Rerun(
-            there.run, dest, sources=args.source, values=values_of(args.set), python=args.python, environment=args.env
-        )
+            there.run, dest, sources=args.source, values=values_of(args.set), python=args.python, environment=args.env,
+            roots=there.roots or roots_of(args.root), maps=maps_of(args.map),
+        )  # fmt: skip
         again.feed(there.inputs)
         require_consent(args, again)
         there.keep = True
@@ -194,6 +211,10 @@ def run_again(args: argparse.Namespace, again: rerunning.Rerun) -> int:
         render.talk(unchanged)
         return NO
     known = again.missing
+    if again.environment and again.gone and not args.anyway:
+        lines = [f"{len(again.gone)} of its inputs can't be had: no environment was made (--anyway makes it)"]
+        render.talk(*said_missing(again.missing), *(f"footsteps: {line}" for line in lines), unchanged)
+        return NO
     again.make_environment(follow)
     render.talk(*said_missing(sentence for sentence in again.missing if sentence not in known))
     again.execute()

@@ -98,11 +98,17 @@ def new_run(again: Rerun) -> Run | None:
     old = again.run
     root = os.path.join(again.cwd, text(old.facts.get("output_root")) or "results")
     for place in dict.fromkeys((root, again.cwd, again.directory)):
-        if os.path.isdir(place):
+        if os.path.isdir(place) and not is_above_all(place):
             made = [run for run in runs.find([place]) if is_child(run, old, again.began)]
             if made:
                 return min(made, key=lambda run: (run.name != old.name, run.hash_code != old.hash_code, run.start))
     return None
+
+
+def is_above_all(place: str) -> bool:
+    """Whether a recorded output root is the whole disk or a home: runs are not looked for in all of that."""
+    home = os.path.join(os.path.realpath(os.path.expanduser("~")), "")
+    return home.startswith(os.path.join(os.path.realpath(place), ""))
 
 
 def is_child(run: Run, parent: Run, began: float) -> bool:

@@ -88,9 +88,12 @@ class ChainRerun:
         environment: bool = False,
         reuse: bool = False,
         given: Mapping[str, str] | None = None,
+        roots: Iterable[str] | None = None,
+        maps: Mapping[str, str] | None = None,
     ) -> None:
         require_order(chain)
-        self.given = dict(given or {})
+        self.given, self.maps = dict(given or {}), dict(maps or {})
+        self.roots = None if roots is None else list(roots)
         self.chain, self.sources, self.values, self.python = chain, list(sources), dict(values or {}), python
         head = chain.stages[-1].run if chain.head is None else chain.head.run
         self.directory = os.path.abspath(destination or rerun.free_destination(head))
@@ -148,7 +151,7 @@ class ChainRerun:
                 raise FootstepsError(message, hint=f"rm -r {quote([path])}")
         step.again = again = rerun.Rerun(
             step.stage.run, step.directory, sources=self.sources, values=self.values, python=self.python,
-            environment=self.environment_for(step),
+            environment=self.environment_for(step), roots=self.roots, maps=self.maps,
         )  # fmt: skip
         if self.environments is not None and again.environment:
             self.environments.setdefault(environment_key(step), again.environment)
