@@ -296,6 +296,7 @@ def print_result(args: argparse.Namespace, result: rerunning.Result) -> int:
     else:
         render.talk(hint=render.escaped(f"the new run: {result.new.directory}"))
         render.talk(*map(render.escaped, said_of_nothing(result)))
+        render.talk(*(render.escaped(f"footsteps: it may be why: {reason}") for reason in result.reasons))
     if result.same or not result.nothing_compared:
         render.talk("footsteps: the same" if result.same else "footsteps: not the same")
     return DONE if result.same else NO

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from footsteps.reader.formats import mapping, objects, text
-from footsteps.reproduce.environment import is_word, ran
+from footsteps.reproduce.environment import OWN, is_word, ran
 from footsteps.reproduce.restore import new_place
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
@@ -50,14 +50,16 @@ def import_folders(run: Run, python: str, moved: Mapping[str, str]) -> list[str]
         return []
     status, said = ran([python, "-E", "-c", ASKED, *names])
     live = [new_place(line, moved) for line in said.splitlines()] if not status else []
-    usual = [place for _, top in editable_in(run, moved) for place in (os.path.join(top, "src"), top)]
-    return list(dict.fromkeys([*filter(None, live), *usual]))
+    found = list(dict.fromkeys(filter(None, live)))
+    tops = [top for _, top in editable_in(run, moved) if not any(each.startswith(top) for each in found)]
+    return [*found, *(place for top in tops for place in (os.path.join(top, "src"), top))]
 
 
 def editable_in(run: Run, moved: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """The editable installs whose code is restored: name, and the folder where it will be."""
+    """The editable installs whose code is restored, but our own: name, and the folder where it will be."""
     for package in objects(run.facts.get("packages")):
         name, url = text(package.get("name")), text(mapping(package.get("direct_url")).get("url"))
         place = new_place(text(package.get("location")) or url.removeprefix("file://"), moved)
-        if package.get("editable") and place and is_word(name) and os.pathsep not in place:
+        plain = is_word(name) and name.lower() not in OWN and os.pathsep not in place
+        if package.get("editable") and place and plain:
             yield name, place

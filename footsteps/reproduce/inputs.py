@@ -140,12 +140,12 @@ class set_aside:  # noqa: N801 - it is used as a function
             os.rename(self.directory, self.away)
             self.moved = True
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, error: object, *_: object) -> None:
         import shutil
 
         if not self.moved:
             return
-        other = "" if os.path.isdir(self.directory) else "."
+        other = "." if error or not os.path.isdir(self.directory) else ""
         other = other or next(filter(self.is_other, files_in(self.away)), "")
         if other:
             if os.path.isdir(self.directory):
@@ -176,9 +176,9 @@ class set_aside:  # noqa: N801 - it is used as a function
 
 
 def files_in(top: str) -> Iterator[str]:
-    """The files below a directory, links as such, by their path below it; not those of git itself."""
+    """The files below a directory, links as such, by their path below it; not those of git itself, which differ."""
     for folder, folders, names in os.walk(top):
-        folders[:] = [name for name in folders if os.path.join(folder, name) != os.path.join(top, ".git")]
+        folders[:] = [name for name in folders if name != ".git"]
         links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
         for name in [*names, *links]:
             yield os.path.relpath(os.path.join(folder, name), top)

@@ -136,9 +136,9 @@ class Rerun:
 
     def require_room(self, *, environment: bool) -> None:
         """Raises FootstepsError unless all that will be made has a free place."""
-        beside = restore.beside(self.directory)
-        for path in (beside,) if may_go_on(self.directory, self.laid_places()) else (self.directory, beside):
-            restore.require_free(path, self.run, "rerun")
+        for path in (self.directory, restore.beside(self.directory)):
+            if not may_go_on(self.directory, self.laid_places()):
+                restore.require_free(path, self.run, "rerun")
         if environment:
             require_nothing(environment_beside(self.directory))
 
@@ -349,7 +349,8 @@ class Rerun:
 
         Raises FootstepsError if the code is not to be had.
         """
-        with set_aside(self.directory, self.laid_places(), hint_for(self.run)):
+        laid, hint = self.laid_places(), hint_for(self.run)
+        with set_aside(restore.beside(self.directory), laid, hint), set_aside(self.directory, laid, hint):
             self.restored = restore.restore(self.run, self.directory, sources=self.sources, say=say)
         os.makedirs(self.cwd, exist_ok=True)
         entries = {entry["path"]: entry for entry in self.run.inputs if text(entry.get("path"))}

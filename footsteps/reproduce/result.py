@@ -13,11 +13,12 @@ import os
 
 from footsteps.reader import compare, measure, runs
 from footsteps.reader.formats import seconds, text
-from footsteps.reproduce import restore
+from footsteps.reader.making import plain_name
+from footsteps.reproduce import explain, restore
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from typing import Any
 
     from footsteps.reader.runs import Run
@@ -80,6 +81,11 @@ class Result:
             return ""
         return self.new.hash_code
 
+    @property
+    def reasons(self) -> list[str]:
+        """What may be why something else was made, one sentence each; [] where the same was."""
+        return [] if self.same or self.new is None else list(explain.reasons(self))
+
     def row(self) -> dict[str, Any]:
         """The same as an object for JSON."""
         restored = self.again.restored
@@ -89,7 +95,7 @@ class Result:
             "rerun": self.new.directory if self.new else None,
             "restored_exactly": restored.exact if restored else None,
             "command": self.again.command, "missing": self.again.missing, "inputs": self.again.inputs,
-            "artifacts": self.artifacts,
+            "artifacts": self.artifacts, "reasons": self.reasons,
         }  # fmt: skip
 
 
@@ -143,8 +149,19 @@ def run_that_names(record: Run, among: list[str] | None = None) -> Run:
 def compared(old: Run, new: Run) -> Iterator[dict[str, Any]]:
     """A row for each artifact of either run."""
     left, right = compare.artifacts_of(old), compare.artifacts_of(new)
-    for path in dict.fromkeys([*left, *right]):
-        yield {"path": path, **artifact_verdict(old, new, left.get(path), right.get(path))}
+    renamed = dict(pairs_by_plain_name(left, right))
+    for path in dict.fromkeys([*left, *(path for path in right if path not in renamed.values())]):
+        yield {"path": path, **artifact_verdict(old, new, left.get(path), right.get(renamed.get(path, path)))}
+
+
+def pairs_by_plain_name(left: Iterable[str], right: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """What is the same file under another name, with the time in it: name then, name now, in their order."""
+    names, now = sorted(set(left) - set(right)), sorted(set(right) - set(left))
+    for name in names:
+        same = next((other for other in now if other != name and plain_name(other) == plain_name(name)), "")
+        if same:
+            now.remove(same)
+            yield name, same
 
 
 def artifact_verdict(
