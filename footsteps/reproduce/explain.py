@@ -84,6 +84,10 @@ def threads_of(run: Run) -> int:
 def other_packages(old: Run, new: Run) -> Iterator[str]:
     """The packages that had another version, some of them by name."""
     here: dict[str, Any] = new.packages
-    apart = [f"{name} {version} ({here[name]} now)" for name, version in old.packages.items() if here.get(name, version) != version]
+    apart = [
+        f"{name} {version} ({here[name]} now)"
+        for name, version in old.packages.items()
+        if here.get(name, version) != version
+    ]
     if apart:
         yield "other packages: " + ", ".join(apart[:5]) + (f" and {len(apart) - 5} more" if len(apart) > 5 else "")

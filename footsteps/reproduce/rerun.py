@@ -353,6 +353,7 @@ class Rerun:
         with set_aside(restore.beside(self.directory), laid, hint), set_aside(self.directory, laid, hint):
             self.restored = restore.restore(self.run, self.directory, sources=self.sources, say=say)
         os.makedirs(self.cwd, exist_ok=True)
+        self.lay_folders()
         entries = {entry["path"]: entry for entry in self.run.inputs if text(entry.get("path"))}
         for row in self.inputs:
             place = restore.new_place(row["path"], self.moved)
@@ -362,6 +363,15 @@ class Rerun:
                 row["state"] = state_of(place, {**entries[row["path"]], "mtime_ns": None})
                 row["here"] = place if row["state"] == "unchanged" else ""
         return self.restored
+
+    def lay_folders(self) -> None:
+        """Make the folders that it wrote files to outside of its directory: git keeps no empty ones."""
+        listed = self.run.outcome.get("written_elsewhere")
+        inside = os.path.join(os.path.realpath(self.directory), "")
+        for path in map(text, listed if isinstance(listed, list) else ()):
+            folder = os.path.dirname(restore.new_place(path, self.moved))
+            if folder and os.path.realpath(folder).startswith(inside) and not os.path.lexists(folder):
+                os.makedirs(folder, exist_ok=True)
 
     def copy_input(self, row: Mapping[str, Any], place: str) -> None:
         """Copy, or link, an input that is no part of the code to where the program will look for it."""
@@ -478,7 +488,7 @@ STATES = {"changed": "not as it was", "gone": "gone"}
 
 
 def free_destination(run: Run) -> str:
-    """`RUN-rerun` beside the working directory, with a number if that is taken."""
+    """`again/RUN-rerun`, with a number if that is taken."""
     place = restore.default_destination(run).removesuffix("-restored") + "-rerun"
     number, found = 1, place
     while any(map(os.path.lexists, (found, restore.beside(found), environment_beside(found)))):
@@ -537,7 +547,9 @@ def is_frozen(run: Run) -> bool:
     if run.facts.get("frozen") is True:
         return True
     same = isinstance(words, list) and isinstance(argv, list) and words and words == argv
-    return bool(same and os.path.basename(executable) == os.path.basename(str(argv[0])) and not is_interpreter(executable))
+    return bool(
+        same and os.path.basename(executable) == os.path.basename(str(argv[0])) and not is_interpreter(executable)
+    )
 
 
 def without_rank(words: list[str], said: list[str]) -> list[str]:

@@ -146,8 +146,16 @@ def verify(run: Run, *, sources: Iterable[str] = (), say: Say = lambda _: None) 
 
 
 def default_destination(run: Run) -> str:
-    """``RUN-restored`` beside the working directory."""
-    return os.path.join(os.pardir, f"{os.path.basename(run.directory)}-restored")
+    """``again/RUN-restored``: restored and rerun trees are in one place, that can be cleaned in one go."""
+    return os.path.join(again_root(), f"{os.path.basename(run.directory)}-restored")
+
+
+AGAIN, AGAIN_VARIABLE = "again", "FOOTSTEPS_AGAIN"
+
+
+def again_root() -> str:
+    """The folder for restored and rerun trees: FOOTSTEPS_AGAIN, else `again` in the working directory."""
+    return os.path.expanduser(os.environ.get(AGAIN_VARIABLE) or AGAIN)
 
 
 def require_free(place: str, run: Run, command: str = "restore") -> None:
@@ -178,12 +186,21 @@ def built(plan: Plan, place: str, *, keep: bool, say: Say, clones: bool = True) 
         done = made_in(own, plan, place, keep=keep, say=say, clones=clones)
         if keep:
             move(own, place)
+            hide_from_git(parent)
         new = []
         return done
     finally:
         shutil.rmtree(own, ignore_errors=True)
         for folder in new:
             os.rmdir(folder)
+
+
+def hide_from_git(folder: str) -> None:
+    """Have git, and so later runs, pass over the folder of all restored trees, if it is new, by a .gitignore in it."""
+    ignore = os.path.join(folder, ".gitignore")
+    if folder == os.path.abspath(again_root()) and not os.path.lexists(ignore):
+        with open(ignore, "x", encoding="utf-8") as file:
+            file.write("*\n")
 
 
 def missing_folders(path: str) -> list[str]:

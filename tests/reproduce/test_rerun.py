@@ -11,7 +11,7 @@ import zipfile
 
 import pytest
 
-from footsteps.reader import runs
+from footsteps.reader import compare, runs
 from footsteps.recorder.format import FootstepsError
 from footsteps.reproduce import environment, rerun
 
@@ -509,7 +509,7 @@ def test_packages_that_can_not_be_had_are_named_before_anything_starts(run, offe
     )
     missing = rerun.Rerun(run_of, os.fspath(tmp_path / "again"), environment=True).missing
     for words in (
-        "tool==3.0: the index offers no wheel", "torch 2.1+cu118: 2.1 of the index", "this is no name and version",
+        "tool==3.0: the index offers no wheel", "torch==2.1+cu118: the index offers no wheel", "this is no name and version",
         "mine: its editable install was in no recorded repository", "tool2 from ext::sh -c evil",
     ):  # fmt: skip
         assert any(words in sentence for sentence in missing), (words, missing)
@@ -576,7 +576,7 @@ def test_an_environment_is_never_made_over_another(run, offered, project, tmp_pa
     done = command(project.path, "one", tmp_path / "again", "--env", "--yes")
     assert (done.returncode, "again.env' is there already" in done.stderr) == (2, True)
     assert not (tmp_path / "again").exists()
-    (tmp_path / "one-rerun.env").mkdir()
+    (project / "again/one-rerun.env").mkdir(parents=True)
     assert "one-rerun-2 &&" in command(project.path, "one").stderr
 
 
@@ -1005,9 +1005,7 @@ def test_an_editable_install_does_not_lead_to_the_live_clone(project, tmp_path, 
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mylib\nVersion: 1.0\n")
     (info / "top_level.txt").write_text("mylib\n")
-    (info / "direct_url.json").write_text(
-        json.dumps({"url": f"file://{project.path}", "dir_info": {"editable": True}})
-    )
+    (info / "direct_url.json").write_text(json.dumps({"url": f"file://{project.path}", "dir_info": {"editable": True}}))
     (site / "mylib.pth").write_text(f"{project.path}/lib/python\n")
     venv = tmp_path / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
@@ -1060,3 +1058,35 @@ def test_threads_are_those_of_then(run, tmp_path, monkeypatch):
     assert f"OMP_NUM_THREADS={cores + 1}" in again.command
     assert again.missing[0] == f"{cores + 1} cores: {cores} are here; OMP_NUM_THREADS={cores + 1} is set"
     assert "the processor Abacus 1" in again.missing[1]
+
+
+def test_folders_that_the_program_expects_are_laid(project, run, tmp_path):
+    """git keeps no empty ones."""
+    project.write("w.py", "import footsteps\nfootsteps.output_dir\nopen('out/table.csv', 'w').write('1')\n")
+    project.write(".gitignore", "results/\nout/\n")
+    (project / "out").mkdir()
+    run("one", script="w.py")
+    done = command(project.path, "one", tmp_path / "again", "--yes")
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_run_and_its_rerun_that_are_the_same_have_no_difference(project, run, tmp_path):
+    """As `footsteps diff` tells."""
+    old = run("one")
+    command(project.path, "one", tmp_path / "again", "--yes")
+    found = compare.compare(old, runs.load(tmp_path / "again/results/one"))
+    assert [(each.about, each.name) for each in found.differences] == []
+
+
+def test_why_something_else_was_made_is_told(project, run, tmp_path):
+    """By what the code shows; where the same was made, nothing."""
+    project.write(
+        "draw.py",
+        "import footsteps, os\n\ndef default_rng():\n    return os.environ.get('NUMBER', '1')\n\n"
+        "open(footsteps.output_dir + 'o', 'w').write(default_rng())\n",
+    )
+    run("one", script="draw.py")
+    done = command(project.path, "one", tmp_path / "more", "--yes", env={"NUMBER": "2"})
+    assert "it may be why: unseeded default_rng in draw.py, line 3" in done.stderr
+    done = command(project.path, "one", tmp_path / "again", "--yes")
+    assert (done.returncode, "may be why" in done.stderr) == (0, False)
