@@ -132,6 +132,7 @@ def rows_of_restored(done: Restored) -> list[tuple[str, Pairs]]:
         ("missing", [(row["path"], row["reason"]) for row in done.missing]),
         ("not as it was", [(row["path"], row["reason"]) for row in done.differing]),
         ("was not there", [(path, "extra") for path in done.extra]),
+        ("kept nowhere", [(path, "this input is only where it was read") for path in done.unkept]),
         ("", needs if done.needs_clone else []),
     ]
 

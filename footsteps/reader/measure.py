@@ -103,7 +103,8 @@ def read(path: str) -> bytes:
 
 
 STARTS = (
-    (b"\x89PNG\r\n\x1a\n", "png"), (b"\x89HDF\r\n\x1a\n", "hdf5"), (b"\x93NUMPY", "npy"), (b"PK\x03\x04", "zip"), (b"\x1f\x8b", "gzip"),
+    (b"\x89PNG\r\n\x1a\n", "png"), (b"\x89HDF\r\n\x1a\n", "hdf5"), (b"\x93NUMPY", "npy"),
+    (b"PK\x03\x04", "zip"), (b"\x1f\x8b", "gzip"),
     (b"%PDF-", "pdf"), (b"%!PS", "ps"), (b"\xff\xd8\xff", "image"), (b"GIF8", "image"), (b"BM", "image"),
     (b"II*\x00", "image"), (b"MM\x00*", "image"), (b"RIFF", "image"),
 )  # fmt: skip
@@ -147,7 +148,7 @@ def measure_text(a: bytes, b: bytes) -> dict[str, Any]:
         lines = {f"line {number}": line for number, line in enumerate(a.decode().splitlines(), 1)}
     found = measure_leaves(*values)
     if found["verdict"] == "different":
-        explained = why_texts_differ(*values, lines)
+        explained = why_texts_differ(values[0], values[1], lines)
         found["note"] = f"{explained}: {found['note']}" if explained else found["note"]
     return found
 

@@ -27,6 +27,7 @@ from footsteps.recorder.format import (
     run_directory,
     say,
 )
+from footsteps.recorder.keep import keep_small
 from footsteps.recorder.program import notebook_path
 
 from .inputs import _open, _os_open, facts_of, inputs_file, tracker
@@ -262,6 +263,7 @@ class RunMonitor:
         told["inputs_not_followed"] = sorted({*told["inputs_not_followed"], *apart})
         hash_files(read, "/", deadline)
         tracker.append(entry for entry in read if entry["sha256"])
+        self.attempt("small inputs", lambda: keep_small(self.run, read))
         tracker.forget()
         return {"artifacts": found, "artifacts_complete": all_listed, **told}
 

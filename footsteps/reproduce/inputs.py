@@ -63,6 +63,10 @@ class Places:
             for top in (self.run.root, self.run.directory):
                 yield os.path.join(top, RECORD, "inputs", sha256)
 
+    def has(self, entry: Mapping[str, Any]) -> bool:
+        """Whether its content is kept beside the runs, or a run has made it and still has it."""
+        return any(map(os.path.isfile, self.kept(entry))) or bool(self.by_hash(entry))
+
     def by_hash(self, entry: Mapping[str, Any]) -> str:
         """A file of a run with the recorded hash that still has it, the newest run's first."""
         from footsteps.reader import search
@@ -101,7 +105,7 @@ def state_of(path: str, entry: Mapping[str, Any]) -> str:
 
 
 def maps_of(pairs: Iterable[str]) -> dict[str, str]:
-    """What `--map OLD=NEW` said: {recorded path: path now}, absolute. Raises FootstepsError for what is no such pair."""
+    """What `--map OLD=NEW` said: {recorded path: path now}, absolute. Raises FootstepsError for no such pair."""
     found: dict[str, str] = {}
     for pair in pairs:
         old, equals, new = pair.partition("=")

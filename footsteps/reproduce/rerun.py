@@ -25,6 +25,7 @@ from footsteps.recorder.machine import hardware_facts
 from footsteps.recorder.processes import handle_lines
 from footsteps.recorder.randomness import RANDOM, RANDOM_VARIABLE
 from footsteps.reproduce import restore
+from footsteps.reproduce.editable import import_folders
 from footsteps.reproduce.environment import (
     Environment,
     environment_beside,
@@ -35,7 +36,6 @@ from footsteps.reproduce.environment import (
     version_of,
     versions_in,
 )
-from footsteps.reproduce.editable import import_folders
 from footsteps.reproduce.inputs import Places, hint_for, may_go_on, set_aside, state_of
 from footsteps.reproduce.result import Result, new_run
 
@@ -535,7 +535,7 @@ def command_of(run: Run, python: str, moved: Mapping[str, str], *, stays: bool) 
 
 
 def is_of_windows(run: Run) -> bool:
-    """Whether a run's working directory is one of Windows (`C:\\study`); False where none was recorded and we are not."""
+    """Whether a run's working directory is one of Windows; where none was recorded, whether we are there."""
     was = text(run.facts.get("cwd"))
     return was[1:3] in (":\\", ":/") or was.startswith("\\\\") or (not was and os.name == "nt")
 
@@ -546,10 +546,9 @@ def is_frozen(run: Run) -> bool:
     executable = text(mapping(run.facts.get("python")).get("executable"))
     if run.facts.get("frozen") is True:
         return True
-    same = isinstance(words, list) and isinstance(argv, list) and words and words == argv
-    return bool(
-        same and os.path.basename(executable) == os.path.basename(str(argv[0])) and not is_interpreter(executable)
-    )
+    if not (isinstance(words, list) and isinstance(argv, list) and words and words == argv):
+        return False
+    return os.path.basename(executable) == os.path.basename(str(argv[0])) and not is_interpreter(executable)
 
 
 def without_rank(words: list[str], said: list[str]) -> list[str]:

@@ -63,6 +63,7 @@ class Restored:
         differing: rows {path, reason}: there, but not as they were.
         extra: paths that are there and were not.
         notes: sentences for a person.
+        unkept: inputs that neither a commit, nor a record, nor another run here has (of `verify`).
         cwd: the directory that the command ran in, at its new place; "" if it is in no tree.
         command: the shell line that runs it again.
         proven: False for formats that hold nothing to compare with.
@@ -77,6 +78,7 @@ class Restored:
         self.differing: list[dict[str, str]] = []
         self.extra: list[str] = []
         self.notes: list[str] = []
+        self.unkept: list[str] = []
         self.cwd = self.command = self.needs_clone = ""
         self.proven = True
 
@@ -223,9 +225,27 @@ def made_in(own: str, plan: Plan, place: str, *, keep: bool, say: Say, clones: b
     for tree in trees:
         tree.leave_usable()
         done.trees.append(tree.described(moved_to(tree.folder, own, place) if keep else ""))
+    if not keep:
+        done.unkept = list(unkept_inputs(plan.run, trees))
     plan.describe(trees, done, own, place)
     plan.leave_note(trees, own)
     return done
+
+
+def unkept_inputs(run: Run, trees: list[Tree]) -> Iterator[str]:
+    """The inputs that only lie where they were read: on the day of the run it can still be mended."""
+    from footsteps.reproduce.inputs import Places
+
+    kept = {
+        os.path.join(text(tree.row.get("path")), os.fsdecode(name))
+        for tree in trees
+        for name in (*tree.entries, *(as_bytes(text(file.get("path"))) for file in tree.row["files"]))
+    }
+    places = Places(run)
+    for entry in run.inputs:
+        path = text(entry.get("path"))
+        if path and path not in kept and not places.has(entry):
+            yield path
 
 
 def move(own: str, place: str) -> None:

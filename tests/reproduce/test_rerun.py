@@ -14,6 +14,7 @@ import pytest
 from footsteps.reader import compare, runs
 from footsteps.recorder.format import FootstepsError
 from footsteps.reproduce import environment, rerun
+from footsteps.reproduce.inputs import state_of
 
 PROGRAM = """\
 import os, sys
@@ -160,7 +161,7 @@ def test_a_pipe_where_an_input_was_is_not_that_input(tmp_path):
     os.mkfifo(tmp_path / "empty.csv")
     changed = os.stat(tmp_path / "empty.csv").st_mtime_ns
     for noted in ({"mtime_ns": changed}, {"mtime_ns": 1, "sha256": "e3b0" * 16}):
-        assert rerun.state_of(os.fspath(tmp_path / "empty.csv"), {"size": 0, **noted}) == "changed"
+        assert state_of(os.fspath(tmp_path / "empty.csv"), {"size": 0, **noted}) == "changed"
 
 
 def test_ignored_data_in_the_project_is_copied_to_where_the_program_looks_for_it(project, run, tmp_path):
@@ -509,7 +510,8 @@ def test_packages_that_can_not_be_had_are_named_before_anything_starts(run, offe
     )
     missing = rerun.Rerun(run_of, os.fspath(tmp_path / "again"), environment=True).missing
     for words in (
-        "tool==3.0: the index offers no wheel", "torch==2.1+cu118: the index offers no wheel", "this is no name and version",
+        "tool==3.0: the index offers no wheel", "torch==2.1+cu118: the index offers no wheel",
+        "this is no name and version",
         "mine: its editable install was in no recorded repository", "tool2 from ext::sh -c evil",
     ):  # fmt: skip
         assert any(words in sentence for sentence in missing), (words, missing)
@@ -962,9 +964,9 @@ def test_a_relative_path_in_the_program_that_leads_out_is_named_before_anything_
     project.write("read.py", "import footsteps\nopen('../data/a.csv').read()\nfootsteps.output_dir\n")
     old = run("one", script="read.py")
     found = rerun.Rerun(old, str(tmp_path / "other/place")).missing
+    place = f"{tmp_path}/other/data/a.csv"
     assert found == [
-        f"{project.path.parent}/data/a.csv: if the program names it ../data/a.csv, "
-        f"that leads to {tmp_path}/other/data/a.csv here"
+        f"{project.path.parent}/data/a.csv: if the program names it ../data/a.csv, that leads to {place} here"
     ]
     assert not (tmp_path / "other").exists()
 
@@ -1090,3 +1092,37 @@ def test_why_something_else_was_made_is_told(project, run, tmp_path):
     assert "it may be why: unseeded default_rng in draw.py, line 3" in done.stderr
     done = command(project.path, "one", tmp_path / "again", "--yes")
     assert (done.returncode, "may be why" in done.stderr) == (0, False)
+
+
+def test_a_small_input_is_kept_once_and_comes_back(project, run, tmp_path):
+    """Text that git does not have, beside the runs; secrets and large ones are not, and verify names those."""
+    data, other = tmp_path / "data.csv", tmp_path / "large.csv"
+    data.write_text("1, 2\n")
+    other.write_text("x" * 2000)
+    (tmp_path / ".env").write_text("TOKEN=x")
+    project.write(
+        "read.py",
+        "import sys, footsteps\nfor p in sys.argv[1:]: print(len(open(p).read()))\n"
+        "open(footsteps.output_dir + 'o', 'w').write('1')\n",
+    )
+    for name in ("one", "two"):
+        run(name, data, other, tmp_path / ".env", "train.py", script="read.py", env={"FOOTSTEPS_KEEP_INPUTS": "1000"})
+    kept = project / "results/.footsteps/inputs"
+    assert [path.read_text() for path in kept.iterdir()] == ["1, 2\n"]
+    verify = subprocess.run(
+        [sys.executable, "-m", "footsteps", "verify", "one"], cwd=project.path, capture_output=True, text=True
+    )
+    nowhere = verify.stdout.partition("kept nowhere")[2]
+    assert (str(other) in nowhere, str(tmp_path / ".env") in nowhere, str(data) in nowhere) == (True, True, False)
+    data.unlink()
+    done = command(project.path, "one", tmp_path / "again", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert f"{data}: this input is gone" not in done.stderr
+
+
+def test_no_input_is_kept_where_that_is_turned_off(project, run, tmp_path):
+    """By a size of 0."""
+    (tmp_path / "data.csv").write_text("1, 2\n")
+    project.write("read.py", READ)
+    run("one", tmp_path / "data.csv", script="read.py", env={"FOOTSTEPS_KEEP_INPUTS": "0"})
+    assert not (project / "results/.footsteps").exists()
