@@ -1,4 +1,4 @@
-"""Small inputs that git does not have, kept once per content beside the runs: `.footsteps/inputs/` of the output root.
+"""Small inputs that git does not have, kept once per content beside the runs: `.footsteps/inputs/HASH-NAME`.
 
 FOOTSTEPS_KEEP_INPUTS is the largest size of one, in bytes (default: 1 MiB; 0 keeps none); of a run ten times as much
 is kept at most. Only text is, without what looks like a secret.
@@ -64,8 +64,7 @@ def root_of(run: Any) -> str:
 def keep(run: Any, entry: Mapping[str, Any]) -> bool:
     """Keep one file, unless it is there or must not be; whether it is there now."""
     folder = os.path.join(root_of(run), RECORD, FOLDER)
-    place = os.path.join(folder, entry["sha256"])
-    if os.path.lexists(place):
+    if os.path.isdir(folder) and any(name.startswith(entry["sha256"]) for name in os.listdir(folder)):
         return True
     if os.stat(entry["path"]).st_size != entry["size"]:
         return False
@@ -74,7 +73,8 @@ def keep(run: Any, entry: Mapping[str, Any]) -> bool:
         return False
     data.decode()  # a UnicodeDecodeError is dropped, and so is the file
     os.makedirs(folder, exist_ok=True)
-    making = f"{place}.{os.getpid()}"
+    place = os.path.join(folder, f"{entry['sha256']}-{os.path.basename(entry['path'])}"[:250])
+    making = os.path.join(folder, f".{entry['sha256']}.{os.getpid()}")
     write(making, data)
     os.replace(making, place)
     return True

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from footsteps.reader.runs import Run
 
+SHA256 = 64  # hexadecimal digits
+
 __all__ = ["Places", "maps_of", "set_aside", "state_of"]
 
 
@@ -58,10 +60,10 @@ class Places:
 
     def kept(self, entry: Mapping[str, Any]) -> Iterator[str]:
         """Where a small input is kept beside the runs, by its hash."""
-        sha256 = text(entry.get("sha256"))
-        if sha256.isalnum():
-            for top in (self.run.root, self.run.directory):
-                yield os.path.join(top, RECORD, "inputs", sha256)
+        sha256, folder = text(entry.get("sha256")), os.path.join(self.run.root, RECORD, "inputs")
+        for name in os.listdir(folder) if len(sha256) == SHA256 and os.path.isdir(folder) else ():
+            if name.startswith(sha256):
+                yield os.path.join(folder, name)
 
     def has(self, entry: Mapping[str, Any]) -> bool:
         """Whether its content is kept beside the runs, or a run has made it and still has it."""
