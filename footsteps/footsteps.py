@@ -125,12 +125,7 @@ def plot(name: str = "", figure: Any = None, **options: Any) -> str:
     kind = options.setdefault("format", ending if ending in figure.canvas.get_supported_filetypes() else "png")
     starts = [f.partition(".")[0].partition("_")[0] for f in os.listdir(folder) if f.endswith((".png", f".{kind}"))]
     number = max([0, *(int(start) + 1 for start in starts if start.isascii() and start.isdigit())])
-<<<<<<< HEAD
-    title = title if ending[1:] == kind else str(name)
-    safe = "".join(c if c.isalnum() or c in "-_.+=, " else "_" for c in title).strip()[:50]
-=======
     safe = "".join(c if c.isalnum() or c in "-_.+=, " else "_" for c in str(name).removesuffix(f".{kind}")).strip()[:50]
->>>>>>> daily
     path = os.path.join(folder, f"{number:03d}{'_' * bool(safe)}{safe}.{kind}")
     figure.savefig(path, metadata=run.figure_metadata(kind) if run else {}, **options)
     if not _in_notebook():

@@ -113,6 +113,7 @@ def rerun(args: argparse.Namespace) -> int:
     """`footsteps rerun --chain`: 1 if a stage made other files, or failed."""
     from footsteps.cli.reproducing import values_of
     from footsteps.reproduce import chain as chains
+    from footsteps.reproduce.inputs import maps_of
     from footsteps.reproduce.rerun import free_destination
     from footsteps.reproduce.stages import ChainRerun
 
@@ -127,6 +128,7 @@ def rerun(args: argparse.Namespace) -> int:
             chains.of_run(there.run, there.roots) if there.roots else chain, dest,
             sources=args.source, values=values_of(args.set), given=there.inputs,
             python=args.python, environment=args.env, reuse=args.reuse,
+            roots=there.roots or roots_of(args.root), maps=maps_of(args.map),
         )  # fmt: skip
         if args.script:
             render.print_text(again.script())
@@ -198,6 +200,7 @@ def print_chain_result(args: argparse.Namespace, again: ChainRerun) -> int:
         render.print_json([again.row()])
     else:
         render.print_table(columns, [step.row() for step in again.steps])
+    sys.stdout.flush()  # in a pipe, the verdict comes after its table
     if again.first_difference:
         render.talk(render.escaped(f"footsteps: the first difference arose in {again.first_difference}"))
     render.talk("footsteps: the same" if again.same else "footsteps: not the same")

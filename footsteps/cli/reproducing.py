@@ -5,7 +5,18 @@ from __future__ import annotations
 import sys
 
 from footsteps.cli import chains, render
-from footsteps.cli.parsers import DONE, NO, add_command, add_json, add_roots, add_run, add_source, chosen, complain
+from footsteps.cli.parsers import (
+    DONE,
+    NO,
+    add_command,
+    add_json,
+    add_roots,
+    add_run,
+    add_source,
+    chosen,
+    complain,
+    roots_of,
+)
 from footsteps.recorder.format import FootstepsError, quote
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
@@ -59,12 +70,12 @@ def add_restore(commands: Commands) -> None:
         "restore",
         "bring a run's exact code back in a new place",
         examples="""\
-  footsteps restore unet-3                    into ../unet-3-restored/
+  footsteps restore unet-3                    into again/unet-3-restored/
   footsteps restore unet-3 /tmp/again --from ~/backup/project.git""",
         more="""\
 The commit comes from the recorded clone, else from the record's bundle, else from a remote; the
 recorded files are laid over it, and all of it is compared with the commit's id and the recorded
-hashes. DEST is new or empty (default: RUN-restored beside the working directory); repositories that
+hashes. DEST is new or empty (default: again/RUN-restored, or in the folder FOOTSTEPS_AGAIN); repositories that
 lay elsewhere, as those of editable installs, come to DEST.beside/. Nothing recorded is run. Exits
 with 1 if anything is left out or not as it was.""",
     )
@@ -121,6 +132,7 @@ def rows_of_restored(done: Restored) -> list[tuple[str, Pairs]]:
         ("missing", [(row["path"], row["reason"]) for row in done.missing]),
         ("not as it was", [(row["path"], row["reason"]) for row in done.differing]),
         ("was not there", [(path, "extra") for path in done.extra]),
+        ("kept nowhere", [(path, "this input is only where it was read") for path in done.unkept]),
         ("", needs if done.needs_clone else []),
     ]
 
@@ -144,7 +156,8 @@ def add_rerun(commands: Commands) -> None:
   footsteps rerun --chain paper/fig3.pdf again/""",
         more="""\
 Restores the code to a new place, names what can't be had, shows the command, asks, and runs it.
-What footsteps itself writes into figures is no difference.
+DEST is new or empty, but for inputs that were put where it says (default: again/RUN-rerun, or in the folder
+FOOTSTEPS_AGAIN). What formats note about the making of a file is no difference.
 Exits with 0 if the same was made, 1 if not or if the program failed.""",
     )
     add_run(parser)
@@ -153,6 +166,10 @@ Exits with 0 if the same was made, 1 if not or if the program failed.""",
     parser.add_argument("--python", metavar="EXE", help="run, or make the environment, with this Python")
     parser.add_argument("--yes", "-y", action="store_true", help="do not ask before running")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="what was recorded as ***")
+    text = "where a recorded file or folder of data is now"
+    parser.add_argument("--map", action="append", default=[], metavar="OLD=NEW", help=text)
+    text = "with --env: make the environment also where inputs are gone"
+    parser.add_argument("--anyway", action="store_true", help=text)
     chains.add_chain_rerun(parser)
     add_source(parser)
     add_roots(parser)
@@ -162,18 +179,21 @@ Exits with 0 if the same was made, 1 if not or if the program failed.""",
 def rerun(args: argparse.Namespace) -> int:
     """`footsteps rerun`: 1 if other files were made, or if the program failed."""
     from footsteps.reproduce import rerun as rerunning
+    from footsteps.reproduce.inputs import maps_of
+    from footsteps.reproduce.result import run_that_names
 
     if args.chain:
         return chains.rerun(args)
     if args.script or args.reuse:
         hint = f"footsteps rerun --chain {quote([args.run])}"
         raise FootstepsError("--script and --reuse are for a chain", hint=hint)
-    run = chosen(args.run, args.root)
+    run = run_that_names(chosen(args.run, args.root), roots_of(args.root))
     dest = args.dest or rerunning.free_destination(run)
     with chains.unpacked(run, dest) as there:
         again = rerunning.Rerun(
-            there.run, dest, sources=args.source, values=values_of(args.set), python=args.python, environment=args.env
-        )
+            there.run, dest, sources=args.source, values=values_of(args.set), python=args.python, environment=args.env,
+            roots=there.roots or roots_of(args.root), maps=maps_of(args.map),
+        )  # fmt: skip
         again.feed(there.inputs)
         require_consent(args, again)
         there.keep = True
@@ -193,6 +213,10 @@ def run_again(args: argparse.Namespace, again: rerunning.Rerun) -> int:
         render.talk(unchanged)
         return NO
     known = again.missing
+    if again.environment and again.gone and not args.anyway:
+        lines = [f"{len(again.gone)} of its inputs can't be had: no environment was made (--anyway makes it)"]
+        render.talk(*said_missing(again.missing), *(f"footsteps: {line}" for line in lines), unchanged)
+        return NO
     again.make_environment(follow)
     render.talk(*said_missing(sentence for sentence in again.missing if sentence not in known))
     again.execute()
@@ -266,19 +290,28 @@ def print_result(args: argparse.Namespace, result: rerunning.Result) -> int:
         render.print_json([result.row()])
     elif result.artifacts:
         render.print_table(columns, result.artifacts)
-    if result.again.status:
-        render.talk(f"footsteps: the program ended with exit status {result.again.status}")
+    sys.stdout.flush()  # in a pipe, the verdict comes after its table
+    if result.again.status or not result.ended_alike:
+        render.talk(render.escaped(f"footsteps: {said_of_status(result)}"))
     if result.new is None:
         render.talk("footsteps: the program made no run")
     else:
         render.talk(hint=render.escaped(f"the new run: {result.new.directory}"))
         render.talk(*map(render.escaped, said_of_nothing(result)))
-    render.talk("footsteps: the same" if result.same else "footsteps: not the same")
+        render.talk(*(render.escaped(f"footsteps: it may be why: {reason}") for reason in result.reasons))
+    if result.same or not result.nothing_compared:
+        render.talk("footsteps: the same" if result.same else "footsteps: not the same")
     return DONE if result.same else NO
+
+
+def said_of_status(result: rerunning.Result) -> str:
+    """How the program ended, and whether it did so then."""
+    then = ", as it did then" if result.ended_alike else f"; then it was {result.expected_status}"
+    return f"the program ended with exit status {result.again.status}{then}"
 
 
 def said_of_nothing(result: rerunning.Result) -> list[str]:
     """What to know where there is no table of artifacts."""
     if result.other_id:
         return [f"footsteps: its code or arguments have another id: {result.other_id}"]
-    return [] if result.artifacts else ["footsteps: no artifacts were recorded, then or now, to be compared"]
+    return [f"footsteps: {result.nothing_compared}"] if result.nothing_compared else []

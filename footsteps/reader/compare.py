@@ -99,9 +99,21 @@ def arguments(a: Run, b: Run) -> Iterator[tuple[Any, ...]]:
     """Parsed arguments, the command if they do not tell all, and how many ranks ran it."""
     parsed = list(unequal(flat(a.arguments), flat(b.arguments)))
     yield from parsed
-    if not parsed or not (a.arguments and b.arguments):
+    if (not parsed or not (a.arguments and b.arguments)) and not (is_rerun(a, b) and same_words(a, b)):
         yield from unequal({"command": a.command}, {"command": b.command})
     yield from unequal(launch(a), launch(b))
+
+
+def same_words(a: Run, b: Run) -> bool:
+    """Whether two commands are the same but for where the program lies."""
+    left, right = ([str(word) for word in argv] if isinstance(argv, list) else [] for argv in argvs(a, b))
+    programs = [os.path.basename(words[0]) for words in (left, right) if words]
+    return len(set(programs)) == 1 and left[1:] == right[1:]
+
+
+def argvs(*runs: Run) -> list[object]:
+    """What each run was called with."""
+    return [run.facts.get("argv") for run in runs]
 
 
 def launch(run: Run) -> dict[str, Any]:
@@ -123,7 +135,13 @@ def commits(run: Run) -> dict[str, Any]:
 
 def packages(a: Run, b: Run) -> Iterator[tuple[Any, ...]]:
     """Versions, with the commit of those installed out of a repository."""
-    yield from unequal_known(versions(a), versions(b))
+    left, right = versions(a), versions(b)
+    for name, x, y in unequal_known(left, right):
+        if name not in INSTALLERS or (x and y):  # an environment made by uv has none
+            yield name, x, y
+
+
+INSTALLERS = ("pip", "setuptools", "wheel", "uv")
 
 
 def versions(run: Run) -> dict[str, str]:
@@ -156,15 +174,32 @@ def machine_of(run: Run) -> dict[str, Any]:
     }
 
 
-OF_ONE_LAUNCH = ("SLURM_JOB_ID", "SLURM_STEP_ID", "SLURM_ARRAY_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID")
+OF_ONE_LAUNCH = (
+    "SLURM_JOB_ID", "SLURM_STEP_ID", "SLURM_ARRAY_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID", "VIRTUAL_ENV",
+    "RANK", "LOCAL_RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK", "PMI_RANK",  # of the one that made the directory
+)  # fmt: skip
 
 
 def environment(a: Run, b: Run) -> Iterator[tuple[Any, ...]]:
     """Recorded environment variables, without those that every launch has of its own."""
+    again = is_rerun(a, b)
     kept = [
-        {k: v for k, v in mapping(run.facts.get("environment")).items() if k not in OF_ONE_LAUNCH} for run in (a, b)
+        {
+            name: value
+            for name, value in mapping(run.facts.get("environment")).items()
+            if name not in OF_ONE_LAUNCH and not (again and name.startswith(NOT_REPEATED))
+        }
+        for run in (a, b)
     ]
     yield from unequal_known(*kept)
+
+
+NOT_REPEATED = ("PYTHONPATH", "OMPI_", "PMI_", "PMIX_")  # where the code is now, and how a launcher was told
+
+
+def is_rerun(a: Run, b: Run) -> bool:
+    """Whether one of the runs repeats the other."""
+    return any(row.get("id") == old.id for old, new in ((a, b), (b, a)) if old.id for row in new.parents)
 
 
 def recorded(a: Run, b: Run) -> Iterator[tuple[Any, ...]]:

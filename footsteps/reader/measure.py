@@ -10,10 +10,11 @@ from __future__ import annotations
 import os
 
 from footsteps.reader.formats import plain_file
+from footsteps.reader.making import is_noise, without_making
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any
 
     Frame = tuple[tuple[int, int], Any]  # width and height, pixels
@@ -71,7 +72,10 @@ def measured(kind: str, a: bytes, b: bytes) -> dict[str, Any]:
     try:
         if len(_within) > DEEPEST_ARCHIVE:
             raise TooLarge("archives in archives")
-        return MEASURES[kind](a, b)
+        left, right = (without_making(kind, data) for data in (a, b))
+        if left == right:
+            return verdict("same", "the same but for what is written about its making", 0)
+        return MEASURES[kind](left, right)
     except TooLarge as error:
         return verdict("different", f"other content; not compared: too large ({error})")
     except MemoryError:
@@ -123,7 +127,8 @@ def read(path: str) -> bytes:
 
 
 STARTS = (
-    (b"\x89PNG\r\n\x1a\n", "png"), (b"\x93NUMPY", "npy"), (b"PK\x03\x04", "zip"), (b"\x1f\x8b", "gzip"),
+    (b"\x89PNG\r\n\x1a\n", "png"), (b"\x89HDF\r\n\x1a\n", "hdf5"), (b"\x93NUMPY", "npy"),
+    (b"PK\x03\x04", "zip"), (b"\x1f\x8b", "gzip"),
     (b"%PDF-", "pdf"), (b"%!PS", "ps"), (b"\xff\xd8\xff", "image"), (b"GIF8", "image"), (b"BM", "image"),
     (b"II*\x00", "image"), (b"MM\x00*", "image"), (b"RIFF", "image"),
 )  # fmt: skip
@@ -136,6 +141,8 @@ def kind_of(data: bytes) -> str:
             return kind
     if b"<svg" in data[:4096]:
         return "svg"
+    if b"brain.Event:" in data[12:64]:
+        return "events"
     try:
         data.decode()
     except UnicodeDecodeError:
@@ -164,13 +171,30 @@ def measure_text(a: bytes, b: bytes) -> dict[str, Any]:
 
     if len(a) + len(b) > 2 * LARGEST_TEXT:
         return verdict("different", measure_bytes(a, b)["note"] + "; numbers not compared: too large")
+    lines: dict[str, str] = {}
     try:
         values = [list(leaves(json.loads(data))) for data in (a, b)]
     except (ValueError, RecursionError):
         if any(sum(map(data.count, (b" ", b",", b"\t", b"\n", b";", b"|"))) > MOST_VALUES for data in (a, b)):
             raise TooLarge(f"more than {MOST_VALUES} values") from None
         values = [list(words_of(data.decode())) for data in (a, b)]
-    return measure_leaves(*values)
+        lines = {f"line {number}": line for number, line in enumerate(a.decode().splitlines(), 1)}
+    found = measure_leaves(*values)
+    if found["verdict"] == "different":
+        explained = why_texts_differ(values[0], values[1], lines)
+        found["note"] = f"{explained}: {found['note']}" if explained else found["note"]
+    return found
+
+
+def why_texts_differ(a: Sequence[tuple[str, Any]], b: Sequence[tuple[str, Any]], lines: Mapping[str, str]) -> str:
+    """A reason that the values themselves tell; "" without one."""
+    if [where for where, _ in a] == [where for where, _ in b]:
+        apart = [(where, x, y) for (where, x), (_, y) in zip(a, b, strict=True) if not same_leaf(x, y)]
+        if only_times(apart, lines):
+            return "only elapsed times differ"
+    if len(a) == len(b) and sorted(repr(value) for _, value in a) == sorted(repr(value) for _, value in b):
+        return "the same values in another order"
+    return ""
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -220,7 +244,30 @@ def measure_leaves(a: Sequence[tuple[str, Any]], b: Sequence[tuple[str, Any]]) -
         return verdict("different", f"{len(apart)} of {len(a)} values differ, the first text at {where}")
     finite = [(gap, where) for gap, where in numbers if gap - gap == 0]
     largest, where = max(finite, default=(None, ""))
-    return verdict("different", differing(len(apart), len(a), len(finite), largest, where), largest)
+    said = differing(len(apart), len(a), len(finite), largest, where)
+    relative = max((abs(x - y) / max(abs(x), abs(y)) for _, x, y in apart), default=1.0) if finite else 1.0
+    return verdict("different", said + last_digits(relative, len(finite) == len(apart)), largest)
+
+
+LAST_DIGITS = 1e-12  # relative
+
+
+def last_digits(relative: float, finite: bool) -> str:
+    """What is added where numbers only differ in their last digits, as sums in another order do."""
+    return f": last digits ({relative:.0e})" if finite and relative <= LAST_DIGITS else ""
+
+
+def only_times(apart: Sequence[tuple[str, Any, Any]], lines: Mapping[str, str]) -> bool:
+    """Whether all that differs is how long something took, or when: by the name of the value, or its line."""
+    import re
+
+    return all(re.search(TIMES, lines.get(where, where), re.IGNORECASE) for where, _, _ in apart)
+
+
+TIMES = (
+    r"(?<![a-z])(elapsed|duration|took|eta|wall(_?time)?|time(stamp)?s?|date|secs?|seconds?|ms|runtime|throughput|speed)"
+    r"(?![a-z])|\d\s?(s|ms|us|min|h)(?![a-z\d])|\b(it|samples|img|images|steps|tokens)/s|s/it\b|\d\d:\d\d"
+)
 
 
 def same_leaf(a: Any, b: Any) -> bool:
@@ -275,7 +322,10 @@ def measure_numbers(a: Any, b: Any) -> dict[str, Any]:
         gaps = np.abs(a[apart].astype(wide) - b[apart].astype(wide))
     finite = gaps[np.isfinite(gaps)]
     largest = float(finite.max()) if finite.size else None
-    return verdict("different", differing(gaps.size, a.size, finite.size, largest), largest)
+    said = differing(gaps.size, a.size, finite.size, largest)
+    sizes = np.maximum(np.abs(a[apart].astype(wide)), np.abs(b[apart].astype(wide)))
+    relative = float((gaps / sizes).max()) if finite.size == gaps.size else 1.0
+    return verdict("different", said + last_digits(relative, finite.size == gaps.size), largest)
 
 
 # containers
@@ -306,7 +356,7 @@ def measure_inner(a: bytes, b: bytes) -> dict[str, Any]:
 
 def measure_zip(a: bytes, b: bytes) -> dict[str, Any]:
     """Two zip files, .npz and torch's among them: member by member, times aside."""
-    left, right = members(a), members(b)
+    left, right = ({name: each for name, each in members(data).items() if not is_noise(name)} for data in (a, b))
     if list(left) != list(right):
         return verdict("different", "not the same members")
     seen = {name: measure_inner(left[name](), right[name]()) for name in left}
@@ -337,6 +387,52 @@ def member(archive: Any, row: Any) -> bytes:
     """A member of a zip file, no larger than it says that it is."""
     with archive.open(row) as file:
         return bytes(file.read(row.file_size))
+
+
+def measure_hdf5(a: bytes, b: bytes) -> dict[str, Any]:
+    """Two HDF5 files: their datasets and attributes, whatever times and layout they have."""
+    left, right = datasets(a), datasets(b)
+    if list(left) != list(right):
+        return verdict("different", "not the same datasets and attributes")
+    seen = {name: measure_values(left[name], right[name]) for name in left}
+    apart = {name: each for name, each in seen.items() if each["verdict"] == "different"}
+    if not apart:
+        return verdict("same", "the same values, written at another time", 0)
+    name = max(apart, key=lambda name: apart[name]["largest"] or 0)
+    note = f"{len(apart)} of {len(left)} datasets and attributes differ; {name}: {apart[name]['note']}"
+    return verdict("different", note, apart[name]["largest"])
+
+
+def measure_values(left: Any, right: Any) -> dict[str, Any]:
+    """Two arrays of numbers, or of anything else, out of files."""
+    if left.shape != right.shape:
+        return verdict("different", f"other shapes: {left.shape} and {right.shape}")
+    if left.dtype.kind in "biufc" and right.dtype.kind in "biufc":
+        return measure_numbers(left.ravel(), right.ravel())
+    alike = left.dtype == right.dtype and left.tolist() == right.tolist()
+    return verdict("same" if alike else "different", "the same values" if alike else "other values")
+
+
+def datasets(data: bytes) -> dict[str, Any]:
+    """The arrays and attributes of an HDF5 file by name, in order. Raises ValueError for what leads out of it."""
+    import io
+
+    h5py, np = needed("h5py", "datasets"), needed("numpy", "datasets")
+    found: dict[str, Any] = {}
+    with h5py.File(io.BytesIO(data), "r") as file:
+
+        def take(name: str, item: Any) -> None:
+            if isinstance(item, h5py.Dataset):
+                if item.external or item.is_virtual:
+                    raise ValueError(f"{name} lies in another file")
+                if item.nbytes > LARGEST_READ:
+                    raise ValueError(f"{name} is too large when unpacked")
+                found[name] = np.asarray(item[()])
+            found.update({f"{name}@{key}": np.asarray(value) for key, value in item.attrs.items()})
+
+        take("", file)
+        file.visititems(take)
+    return dict(sorted(found.items()))
 
 
 # figures
@@ -508,4 +604,5 @@ def tells_of_making(data: bytes, at: int) -> bool:
 MEASURES: dict[str, Callable[[bytes, bytes], dict[str, Any]]] = {
     "bytes": measure_bytes, "text": measure_text, "npy": measure_npy, "gzip": measure_gzip, "zip": measure_zip,
     "png": measure_png, "image": measure_image, "svg": measure_svg, "pdf": measure_pdf, "ps": measure_ps,
+    "hdf5": measure_hdf5, "events": measure_bytes,
 }  # fmt: skip

@@ -33,6 +33,7 @@ from footsteps.recorder.format import (
     say,
     write,
 )
+from footsteps.recorder.keep import keep_small
 from footsteps.recorder.processes import run_of
 from footsteps.recorder.program import notebook_path, shell
 from footsteps.recorder.ranks import is_head_ending_it
@@ -292,6 +293,7 @@ class RunMonitor:
         told["inputs_not_followed"] = sorted({*told["inputs_not_followed"], *apart})
         hash_files(read, "/", deadline)
         tracker.append(entry for entry in read if entry["sha256"])
+        self.attempt("small inputs", lambda: keep_small(self.run, read))
         tracker.forget()
         complete = all_listed and not getattr(self.run, "others", int)()
         return {"artifacts": found, "artifacts_complete": complete, **told}

@@ -18,7 +18,7 @@ import os
 from footsteps.reader import compare, search
 from footsteps.reader import trace as tracing
 from footsteps.reader.formats import objects, seconds, text
-from footsteps.reproduce.rerun import state_of
+from footsteps.reproduce.inputs import state_of
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:

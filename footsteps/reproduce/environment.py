@@ -60,6 +60,7 @@ class Environment:
         self.base = base_of(base or self.chosen_base())
         self.tell_base()
         self.requirements = [line for package in self.packages() for line in self.requirement(package)]
+        self.substituted: list[str] = []  # names of packages in whose place the public version comes
         self.missing += self.not_offered()
 
     def packages(self) -> list[dict[str, Any]]:
@@ -100,11 +101,10 @@ class Environment:
         if place and origin.get("dir_info") is not None and "\n" not in place:
             self.missing.append(f"{name} as it was installed from {origin['url']}: the restored code takes its place")
             return [f"{name} @ file://{percent(place)}"]
-        public, plus, _ = version.partition("+")
-        if origin or plus:
-            said = f"from {text(origin.get('url')) or 'somewhere'}" if origin else version
-            self.missing.append(f"{name} {said}: {public} of the index takes its place")
-        return [f"{name}=={public}"]
+        if origin:
+            said = f"from {text(origin.get('url')) or 'somewhere'}"
+            self.missing.append(f"{name} {said}: {version} of the index takes its place")
+        return [f"{name}=={version}"]
 
     def editable(self, package: Mapping[str, Any]) -> list[str]:
         """The line for an editable install, whose code the record holds."""
@@ -121,10 +121,34 @@ class Environment:
         if not plain or (not self.uv and not os.path.exists(self.base)):
             return
         refused, why = refused_by_index(self, plain)
+        local = [line for line in refused if "+" in line]
+        if local:
+            public = [line.partition("+")[0] for line in local]
+            also, why = refused_by_index(self, public)
+            refused = [line for line in refused if line not in local or line.partition("+")[0] in also]
+            yield from self.replaced([line for line in local if line.partition("+")[0] not in also])
         for line in refused:
             yield f"{line}: the index offers no wheel of it for this Python"
         if why:
             yield f"packages, maybe: which of them can be had could not be asked ({why})"
+
+    def replaced(self, local: list[str]) -> Iterator[str]:
+        """Ask for the public version in the place of each that is of a local build, and tell so."""
+        for line in local:
+            name, _, version = line.partition("==")
+            public = version.partition("+")[0]
+            self.requirements[self.requirements.index(line)] = f"{name}=={public}"
+            self.substituted.append(name)
+            yield f"{name} {version}: {public} of the index takes its place"
+
+    def take_out_broken(self) -> None:
+        """Take out what came in another one's place and can't be imported, as without the libraries of its build."""
+        for name in self.substituted:
+            status, output = ran([self.python, "-c", IMPORTED, name])
+            if status:
+                remove = [self.uv, "pip", "uninstall", "--python", self.python] if self.uv else []
+                ran([*(remove or [self.python, "-m", "pip", "uninstall", "--yes"]), name])
+                self.missing.append(f"{name}: the public version can't be imported ({last_line(output)})")
 
     def commands(self) -> list[list[str]]:
         """The commands that make it."""
@@ -145,6 +169,7 @@ class Environment:
         try:
             self.make_venv(say)
             self.install(say)
+            self.take_out_broken()
             install_footsteps(self.python)
         except BaseException:  # an interrupt too: a half of one would be taken for one
             shutil.rmtree(self.path, ignore_errors=True)
@@ -229,6 +254,15 @@ for name in sys.argv[1:]:
         print(metadata.version(name))
     except Exception:
         print()
+"""
+
+
+# Imports what a package brings, by what it says of itself.
+IMPORTED = """\
+import importlib, sys
+from importlib import metadata
+tops = metadata.distribution(sys.argv[1]).read_text("top_level.txt") or sys.argv[1].replace("-", "_")
+importlib.import_module(tops.split()[0])
 """
 
 
@@ -440,6 +474,22 @@ def install_footsteps(python: str) -> None:
         for package in own_packages():
             target = os.path.join(site, os.path.basename(package))
             shutil.copytree(package, target, ignore=shutil.ignore_patterns("__pycache__"))
+        name_footsteps(site)
+
+
+def name_footsteps(site: str) -> None:
+    """Let installers and records know which footsteps is there, by the metadata of ours."""
+    from footsteps.recorder.format import VERSION
+
+    info = os.path.join(site, f"footsteps-{VERSION}.dist-info")
+    os.makedirs(info, exist_ok=True)
+    for name, content in (
+        ("METADATA", f"Metadata-Version: 2.1\nName: footsteps\nVersion: {VERSION}\n"),
+        ("INSTALLER", "footsteps\n"),
+        ("top_level.txt", "footsteps\nlite_tracer\n"),
+    ):
+        with open(os.path.join(info, name), "w", encoding="utf-8") as file:
+            file.write(content)
 
 
 SITE = "import sysconfig; print(sysconfig.get_path('purelib'))"

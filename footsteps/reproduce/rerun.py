@@ -18,12 +18,14 @@ from __future__ import annotations
 import os
 import sys
 
-from footsteps.reader import compare, formats, measure, runs
+from footsteps.reader import formats
 from footsteps.reader.formats import mapping, text, why_incomplete
 from footsteps.recorder.format import RUN_VARIABLE, FootstepsError, quote
+from footsteps.recorder.machine import hardware_facts
 from footsteps.recorder.processes import handle_lines
 from footsteps.recorder.randomness import RANDOM, RANDOM_VARIABLE
 from footsteps.reproduce import restore
+from footsteps.reproduce.editable import import_folders
 from footsteps.reproduce.environment import (
     Environment,
     environment_beside,
@@ -34,6 +36,8 @@ from footsteps.reproduce.environment import (
     version_of,
     versions_in,
 )
+from footsteps.reproduce.inputs import Places, hint_for, may_go_on, set_aside, state_of
+from footsteps.reproduce.result import Result, new_run
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
@@ -52,6 +56,10 @@ REPEATED = (
     "NUMEXPR_NUM_THREADS", "CUBLAS_WORKSPACE_CONFIG", "CUDA_DEVICE_ORDER", "NVIDIA_TF32_OVERRIDE",
     "TF_DETERMINISTIC_OPS", "XLA_FLAGS", "JAX_PLATFORMS", "LANG", "LC_ALL", "TZ", "OPENBLAS_CORETYPE", "MKL_CBWR",
     "SOURCE_DATE_EPOCH", "MPLBACKEND",
+)  # fmt: skip
+THREADS = (
+    "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS", "OPENBLAS_CORETYPE", "MKL_CBWR",
 )  # fmt: skip
 MASK = "***"
 COPIED = 64 << 20  # bytes; larger inputs that lie in the project are linked, not copied
@@ -78,8 +86,11 @@ class Rerun:
         python: the interpreter, absolute; environment: what `make_environment` would make, or None.
         words: the command, program first, with `***` where `placeholders` says that something is missing.
         variables: environment variables that will be set; unset: those that will not be handed on.
-        inputs: rows {path, state: "unchanged" | "changed" | "gone" | "unknown", here}.
+        inputs: rows {path, state: "unchanged" | "changed" | "gone" | "unknown" | "fed" |
+            "moved" | "replaced", here}; the last three are read from `here`, another place than the recorded.
         missing: what can't be had, one sentence each.
+
+    roots: where runs are looked for that have made an input; maps: {recorded file or folder: where it is now}.
 
     Raises FootstepsError if the run can't be run again, Refused if its record can't be trusted.
     """
@@ -93,8 +104,11 @@ class Rerun:
         values: Mapping[str, str] | None = None,
         python: str | None = None,
         environment: bool | Environment = False,
+        roots: Sequence[str] | None = None,
+        maps: Mapping[str, str] | None = None,
     ) -> None:
         self.run, self.sources, self.values = run, list(sources), dict(values or {})
+        self.data = Places(run, roots, maps)
         self.directory = os.path.abspath(destination or free_destination(run))
         self.moved = self.places()
         was = text(run.facts.get("cwd"))
@@ -109,6 +123,7 @@ class Rerun:
         require_words(run, [*self.words, *self.variables.values()])
         self.inputs = [self.input(entry) for entry in run.inputs]
         self.fed: dict[str, str] = {}
+        self.feed({})
         self.restored: restore.Restored | None = None
         self.status: int | None = None
         self.began = 0.0
@@ -123,9 +138,15 @@ class Rerun:
         """Raises FootstepsError unless all that will be made has a free place."""
         restore.clear_after_killed(os.path.dirname(os.path.abspath(self.directory)), self.directory)
         for path in (self.directory, restore.beside(self.directory)):
-            restore.require_free(path, self.run, "rerun")
+            if not may_go_on(self.directory, self.laid_places()):
+                restore.require_free(path, self.run, "rerun")
         if environment:
             require_nothing(environment_beside(self.directory))
+
+    def laid_places(self) -> list[str]:
+        """Where the inputs that lay in the code will be looked for."""
+        places = (restore.new_place(text(entry.get("path")), self.moved) for entry in self.run.inputs)
+        return list(filter(None, places))
 
     def own_environment(self, python: str | None) -> Environment:
         """The environment that would be made beside the code, from the Python that was asked for."""
@@ -137,8 +158,22 @@ class Rerun:
         found = {name: text(recorded[name]) for name in REPEATED if text(recorded.get(name))}
         if "PYTHONPATH" in found:
             found["PYTHONPATH"] = os.pathsep.join(map(self.at_new_place, found["PYTHONPATH"].split(os.pathsep)))
-        unset = [name for name in REPEATED[:3] if name in os.environ and name not in found]
+        found.update(self.recorded_threads(found))
+        ahead = [] if self.environment else import_folders(self.run, self.python, self.moved)
+        if ahead and set(self.words) & {"-I", "-E"}:
+            message = f"{self.run.name!r} ignores PYTHONPATH, so that its editable installs would lead to today's code"
+            raise FootstepsError(message, hint=f"footsteps rerun {quote([self.run.name])} --env")
+        if ahead:
+            found["PYTHONPATH"] = os.pathsep.join([*ahead, *filter(None, [found.get("PYTHONPATH")])])
+        unset = [name for name in (*REPEATED[:3], *THREADS) if name in os.environ and name not in found]
         return {**found, "FOOTSTEPS_NAME": self.run.name}, unset if recorded else []
+
+    def recorded_threads(self, found: Mapping[str, str]) -> dict[str, str]:
+        """The number of threads that numeric libraries took then, if it was that of the cores, and there are others."""
+        then = mapping(self.run.facts.get("hardware")).get("usable_cores")
+        if not isinstance(then, int) or then == hardware_facts()["usable_cores"] or any(map(found.get, THREADS)):
+            return {}
+        return {"OMP_NUM_THREADS": str(then)}
 
     def at_new_place(self, path: str) -> str:
         """Where a recorded path is now, if it lay in the code."""
@@ -154,7 +189,10 @@ class Rerun:
             *gone,
             *self.unknown_inputs(),
             *self.led_astray(),
+            *self.unfed(),
+            *self.stdin_missing(),
             *self.options_of_srun(),
+            *self.other_machine(),
             *(self.environment.missing if self.environment else self.unlike),
         ]
 
@@ -172,10 +210,50 @@ class Rerun:
             if old in inputs and not restore.new_place(old, self.moved) and not os.path.isabs(word) and new != old:
                 yield f"{word}: it led to {old}, and leads to {new} here"
 
+    def unfed(self) -> Iterator[str]:
+        """The inputs whose new place no word of the command tells, and that may be reached by a relative path."""
+        told = [word.partition("=")[2] if word.startswith("-") else word for word in self.words[1:]]
+        stdin, was = text(mapping(self.run.facts.get("stdin")).get("path")), text(self.run.facts.get("cwd"))
+        project = next((os.path.dirname(top) for top in self.moved if restore.new_place(was, {top: top})), "")
+        for row in self.inputs:
+            path, here = row["path"], row["here"]
+            if row["state"] == "replaced":
+                yield f"{path}: {here}, which --map gives, is not as it was"
+            if not here or restore.new_place(path, self.moved) or path == stdin:
+                continue
+            if row["state"] in FED and here != path and not any(is_within(here, word) for word in told):
+                yield f"{path}: no argument names it, and it is {here} now; put it back there"
+            near = len(project) > 1 and path.startswith(os.path.join(project, ""))
+            relative = os.path.relpath(path, was) if near else ""
+            new = os.path.normpath(os.path.join(self.cwd, relative))
+            named = any(is_within(path, os.path.normpath(os.path.join(was, word))) for word in told)
+            if relative and row["state"] not in FED and not named and new != path:
+                yield f"{path}: if the program names it {relative}, that leads to {new} here"
+
+    def stdin_missing(self) -> Iterator[str]:
+        """That its stdin was a pipe."""
+        if mapping(self.run.facts.get("stdin")).get("kind") == "pipe":
+            yield "stdin: it was a pipe, and what came through it was not recorded"
+
+    @property
+    def gone(self) -> list[str]:
+        """The inputs that are not there, or not as they were; known to the last when the code is there."""
+        return [row["path"] for row in self.inputs if row["state"] in STATES]
+
     def options_of_srun(self) -> Iterator[str]:
         """That srun, whose command no rank can see, was given more than is known."""
         if self.words[0] == "srun":
             yield "the options of srun, but for nodes and tasks: they were not recorded"
+
+    def other_machine(self) -> Iterator[str]:
+        """In which way the processor is another one, on which the last digits of sums may hang."""
+        then, here = mapping(self.run.facts.get("hardware")), hardware_facts()
+        if then.get("usable_cores") and then["usable_cores"] != here["usable_cores"]:
+            threads = self.variables.get("OMP_NUM_THREADS")
+            told = f"; OMP_NUM_THREADS={threads} is set" if threads else ""
+            yield f"{then['usable_cores']} cores: {here['usable_cores']} are here{told}"
+        if then.get("cpu") and here["cpu"] and then["cpu"] != here["cpu"]:
+            yield f"the processor {then['cpu']}: {here['cpu']} is here, and last digits may differ"
 
     def why_amiss(self, row: Mapping[str, Any]) -> str:
         """In which way an input is not there, and where the recorded one is to be put."""
@@ -206,10 +284,20 @@ class Rerun:
         path = text(entry.get("path"))
         if not path:
             return {"path": text(entry.get("directory")), "state": "unknown", "here": ""}
+        mapped = self.data.mapped(path)
+        if mapped and os.path.isfile(mapped):
+            as_it_was = state_of(mapped, {**entry, "mtime_ns": None}) != "changed"
+            return {"path": path, "state": "moved" if as_it_was else "replaced", "here": mapped}
         state = state_of(path, entry)
         here = path if state == "unchanged" else ""
-        in_code = bool(restore.new_place(path, self.moved))
-        return {"path": path, "state": "unknown" if in_code and not here else state, "here": here}
+        laid = restore.new_place(path, self.moved)
+        if not here and laid and state_of(laid, {**entry, "mtime_ns": None}) == "unchanged":
+            return {"path": path, "state": "unchanged", "here": laid}
+        if not here and state != "unknown":
+            here = self.data.find(path, entry)
+        if here and here != path:
+            state = "moved"
+        return {"path": path, "state": "unknown" if laid and not here else state, "here": here}
 
     def feed(self, files: Mapping[str, str]) -> None:
         """Have it read other files: {an input's recorded path: the file to take, which may not be there yet}.
@@ -217,16 +305,18 @@ class Rerun:
         What lay in the code is laid there by `bring`; elsewhere, the command's words are changed.
         """
         was = text(self.run.facts.get("cwd"))
+        files = {**{row["path"]: row["here"] for row in self.inputs if row["state"] in ("moved", "replaced")}, **files}
         before = {file: path for path, file in self.fed.items()}
         for number, word in enumerate(self.words):
             option, equals, value = word.partition("=") if word.startswith("-") else ("", "", word)
             path = before.get(value) or os.path.normpath(os.path.join(was, value))
             inside = restore.new_place(path, self.moved) and not os.path.isabs(value)
-            if number and path in files and not inside:
-                self.words[number] = option + equals + files[path]
+            place = files.get(path) or self.data.mapped(path)
+            if number and value and place and not inside:
+                self.words[number] = option + equals + place
         self.fed = dict(files)
         for row in self.inputs:
-            if row["path"] in files:
+            if row["path"] in files and row["here"] != files[row["path"]]:
                 row.update(state="fed", here=files[row["path"]])
 
     # the steps
@@ -260,17 +350,29 @@ class Rerun:
 
         Raises FootstepsError if the code is not to be had.
         """
-        self.restored = restore.restore(self.run, self.directory, sources=self.sources, say=say)
+        laid, hint = self.laid_places(), hint_for(self.run)
+        with set_aside(restore.beside(self.directory), laid, hint), set_aside(self.directory, laid, hint):
+            self.restored = restore.restore(self.run, self.directory, sources=self.sources, say=say)
         os.makedirs(self.cwd, exist_ok=True)
+        self.lay_folders()
         entries = {entry["path"]: entry for entry in self.run.inputs if text(entry.get("path"))}
         for row in self.inputs:
             place = restore.new_place(row["path"], self.moved)
             if place and row["path"] in entries:
                 self.copy_input(row, place)
-            if place and row["path"] in entries and row["state"] != "fed":
+            if place and row["path"] in entries and row["state"] not in FED:
                 row["state"] = state_of(place, {**entries[row["path"]], "mtime_ns": None})
                 row["here"] = place if row["state"] == "unchanged" else ""
         return self.restored
+
+    def lay_folders(self) -> None:
+        """Make the folders that it wrote files to outside of its directory: git keeps no empty ones."""
+        listed = self.run.outcome.get("written_elsewhere")
+        inside = os.path.join(os.path.realpath(self.directory), "")
+        for path in map(text, listed if isinstance(listed, list) else ()):
+            folder = os.path.dirname(restore.new_place(path, self.moved))
+            if folder and os.path.realpath(folder).startswith(inside) and not os.path.lexists(folder):
+                os.makedirs(folder, exist_ok=True)
 
     def copy_input(self, row: Mapping[str, Any], place: str) -> None:
         """Copy, or link, an input that is no part of the code to where the program will look for it."""
@@ -279,7 +381,7 @@ class Rerun:
         inside = os.path.join(os.path.realpath(self.directory), "")
         if not row["here"] or not os.path.realpath(place).startswith(inside):
             return
-        if row["state"] == "fed" and os.path.isfile(place):
+        if row["state"] in FED and os.path.isfile(place):
             os.unlink(place)  # the commit has one too: it is the maker's, as it was then
         if os.path.lexists(place):
             return
@@ -381,11 +483,17 @@ def require_words(run: Run, words: Iterable[str]) -> None:
         raise FootstepsError(f"{run.name!r} can't be run again: its recorded command is no command")
 
 
+def is_within(path: str, top: str) -> bool:
+    """Whether a path is another one, or lies below it."""
+    return bool(top) and (path == top or path.startswith(os.path.join(top, "")))
+
+
+FED = ("fed", "moved", "replaced")  # states of an input that is read from another place than the recorded
 STATES = {"changed": "not as it was", "gone": "gone"}
 
 
 def free_destination(run: Run) -> str:
-    """`RUN-rerun` beside the working directory, with a number if that is taken."""
+    """`again/RUN-rerun`, with a number if that is taken."""
     place = restore.default_destination(run).removesuffix("-restored") + "-rerun"
     number, found = 1, place
     while any(map(os.path.lexists, (found, restore.beside(found), environment_beside(found)))):
@@ -394,54 +502,11 @@ def free_destination(run: Run) -> str:
     return found
 
 
-def state_of(path: str, entry: Mapping[str, Any]) -> str:
-    """Whether a recorded file is "unchanged", "changed", "gone", or that can't be told: "unknown"."""
-    try:
-        status = os.stat(path)
-    except (OSError, ValueError):
-        return "gone"
-    if status.st_mode & 0o170000 != 0o100000 or status.st_size != entry.get("size"):
-        return "changed"
-    if entry.get("mtime_ns") is not None and status.st_mtime_ns == entry["mtime_ns"]:
-        return "unchanged"
-    if not entry.get("sha256"):
-        return "unknown"
-    return "unchanged" if formats.sha256_of(os.fsencode(path)) == entry["sha256"] else "changed"
-
-
 def parent_handle(run: Run) -> str:
     """What tells the new run which one it repeats: the core module takes it for the one that launched it."""
     directory = os.path.join(run.directory, "")
     lines = (str(os.getpid()), directory, directory, os.getcwd(), *handle_lines(run.id, run.name, os.getpid()))
     return "\n".join(lines)
-
-
-def new_run(again: Rerun) -> Run | None:
-    """The run that the command has made: the first that names the old one as its parent."""
-    old = again.run
-    root = os.path.join(again.cwd, text(old.facts.get("output_root")) or "results")
-    for place in dict.fromkeys((root, again.cwd, again.directory)):
-        if os.path.isdir(place) and not is_above_all(place):
-            made = [run for run in runs.find([place]) if is_child(run, old, again.began)]
-            if made:
-                return min(made, key=lambda run: (run.name != old.name, run.hash_code != old.hash_code, run.start))
-    return None
-
-
-def is_above_all(place: str) -> bool:
-    """Whether a recorded output root is the whole disk or a home: runs are not looked for in all of that."""
-    home = os.path.join(os.path.realpath(os.path.expanduser("~")), "")
-    return home.startswith(os.path.join(os.path.realpath(place), ""))
-
-
-def is_child(run: Run, parent: Run, began: float) -> bool:
-    """Whether a run began after the command did, as a repetition of its parent."""
-    if run == parent or run.start < began - 1:
-        return False
-    if parent.kind == "arguments":  # which names no parent; its id is another one where the code is
-        return run.kind == parent.kind
-    named = any(row.get("id") == parent.id for row in run.parents)
-    return run.kind == "run" and (named or not parent.id)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -459,6 +524,10 @@ def command_of(run: Run, python: str, moved: Mapping[str, str], *, stays: bool) 
     """The words of the command, the launcher's for ranks of one. Raises FootstepsError if there is none."""
     main = mapping(run.facts.get("main"))
     why = text(main.get("not_repeatable")) or NOT_REPEATABLE.get(text(main.get("kind")))
+    if is_of_windows(run) != (os.name == "nt"):
+        why = f"it ran {'on' if os.name != 'nt' else 'elsewhere than on'} Windows, and its paths lead nowhere here"
+    if is_frozen(run):
+        why = "it was a frozen program, which has its code in itself: a Python can't start it"
     if run.kind == "lite_tracer":
         why = "LiteTracer recorded its arguments, but not its command"
     if why:
@@ -469,6 +538,28 @@ def command_of(run: Run, python: str, moved: Mapping[str, str], *, stays: bool) 
         raise FootstepsError(f"{run.name!r} can't be run again: no command was recorded")
     launcher = mapping(mapping(run.facts.get("process")).get("launcher"))
     return launched(run, launcher, python, words) if launcher else [python, *words]
+
+
+def is_of_windows(run: Run) -> bool:
+    """Whether a run's working directory is one of Windows; where none was recorded, whether we are there."""
+    was = text(run.facts.get("cwd"))
+    return was[1:3] in (":\\", ":/") or was.startswith("\\\\") or (not was and os.name == "nt")
+
+
+def is_frozen(run: Run) -> bool:
+    """Whether the program was no Python that ran a script: its own executable is what it was called by."""
+    words, argv = run.facts.get("orig_argv"), run.facts.get("argv")
+    executable = text(mapping(run.facts.get("python")).get("executable"))
+    if run.facts.get("frozen") is True:
+        return True
+    if not (isinstance(words, list) and isinstance(argv, list) and words and words == argv):
+        return False
+    return os.path.basename(executable) == os.path.basename(str(argv[0])) and not is_interpreter(executable)
+
+
+def without_rank(words: list[str], said: list[str]) -> list[str]:
+    """The words without those that a launcher adds for each rank: `--local_rank=1`, unless it was given so itself."""
+    return [word for word in words if not word.startswith(("--local_rank=", "--local-rank=")) or word in said]
 
 
 def with_own_script(run: Run, words: list[str], python: str) -> list[str]:
@@ -488,7 +579,12 @@ def launched(run: Run, launcher: Mapping[str, Any], python: str, words: list[str
     ranks = str(mapping(run.facts.get("process")).get("world_size") or 1)
     said = formats.shell_words(text(launcher.get("command")))
     own, script = recorded_words(run)
+    adds_rank = len(without_rank(own, said)) < len(own)
+    own, words = without_rank(own, said), without_rank(words, said)
     before = before_program(said, own, script)
+    if launcher.get("kind") == "torchrun" and adds_rank:  # which torchrun itself does not do
+        options = torchrun_options(before) or ["--nproc-per-node", ranks]
+        return [python, "-m", "torch.distributed.launch", *options, *words[words[:1] == ["-u"] :]]
     if launcher.get("kind") == "torchrun":
         options = torchrun_options(before) or ["--standalone", "--nproc-per-node", ranks]
         return [python, "-m", "torch.distributed.run", *options, *words[words[:1] == ["-u"] :]]
@@ -566,71 +662,3 @@ def placeholder_name(words: Sequence[str], number: int, at: int) -> str:
     if option.startswith("-") and "=" not in option:
         return option.lstrip("-")
     return before.rpartition("=")[0].lstrip("-") or str(number)
-
-
-# ---------------------------------------------------------------------------------------------
-# The result
-# ---------------------------------------------------------------------------------------------
-
-
-class Result:
-    """Whether a rerun made the same.
-
-    again: the rerun; new: the run that it made, or None; artifacts: rows {path, verdict, note, largest}, verdict
-    "identical", "same" (but for what is written about the making), "different", "missing" or "new".
-    """
-
-    def __init__(self, again: Rerun, new: Run | None) -> None:
-        self.again, self.new = again, new
-        self.artifacts = [] if new is None else list(compared(again.run, new))
-
-    @property
-    def same(self) -> bool:
-        """Whether the program succeeded and every artifact is the same."""
-        good = all(row["verdict"] in ("identical", "same") for row in self.artifacts)
-        return self.again.status == 0 and self.new is not None and good and not self.other_id
-
-    @property
-    def other_id(self) -> str:
-        """The id of the new arguments if it is another one: all that a record of arguments can be compared by."""
-        if self.new is None or self.new.kind != "arguments" or self.new.hash_code == self.again.run.hash_code:
-            return ""
-        return self.new.hash_code
-
-    def row(self) -> dict[str, Any]:
-        """The same as an object for JSON."""
-        restored = self.again.restored
-        return {
-            "run": self.again.run.name, "same": self.same, "exit_status": self.again.status,
-            "directory": self.again.directory, "rerun": self.new.directory if self.new else None,
-            "restored_exactly": restored.exact if restored else None,
-            "command": self.again.command, "missing": self.again.missing, "inputs": self.again.inputs,
-            "artifacts": self.artifacts,
-        }  # fmt: skip
-
-
-def compared(old: Run, new: Run) -> Iterator[dict[str, Any]]:
-    """A row for each artifact of either run."""
-    left, right = compare.artifacts_of(old), compare.artifacts_of(new)
-    for path in dict.fromkeys([*left, *right]):
-        yield {"path": path, **artifact_verdict(old, new, left.get(path), right.get(path))}
-
-
-def artifact_verdict(
-    old: Run, new: Run, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
-) -> dict[str, Any]:
-    """How one artifact came out the second time."""
-    if before is None or after is None:
-        word = "new" if before is None else "missing"
-        return measure.verdict(word, "it was not made then" if before is None else "it was not made now")
-    places = [compare.present(run, entry) for run, entry in ((old, before), (new, after))]
-    if all(places) and compare.same_file(before, after) and before.get("target") is None:
-        return measure.verdict("identical", "identical", 0)  # also if the old one was changed since
-    if all(places):
-        return measure.measure(*places)
-    same = compare.same_file(before, after)
-    if any(entry.get("target") is not None for entry in (before, after)):
-        return measure.verdict("identical" if same else "different", "by where the link leads; it was not followed")
-    if same is None:
-        return measure.verdict("different", "the recorded one is gone, and has no hash")
-    return measure.verdict("identical" if same else "different", "by its recorded hash; the file is gone")

@@ -73,6 +73,7 @@ class Restored:
         differing: rows {path, reason}: there, but not as they were.
         extra: paths that are there and were not.
         notes: sentences for a person.
+        unkept: inputs that neither a commit, nor a record, nor another run here has (of `verify`).
         cwd: the directory that the command ran in, at its new place; "" if it is in no tree.
         command: the shell line that runs it again.
         proven: False for formats that hold nothing to compare with.
@@ -87,6 +88,7 @@ class Restored:
         self.differing: list[dict[str, str]] = []
         self.extra: list[str] = []
         self.notes: list[str] = []
+        self.unkept: list[str] = []
         self.cwd = self.command = self.needs_clone = ""
         self.proven = True
 
@@ -157,8 +159,16 @@ def verify(run: Run, *, sources: Iterable[str] = (), say: Say = lambda _: None) 
 
 
 def default_destination(run: Run) -> str:
-    """``RUN-restored`` beside the working directory."""
-    return os.path.join(os.pardir, f"{os.path.basename(run.directory)}-restored")
+    """``again/RUN-restored``: restored and rerun trees are in one place, that can be cleaned in one go."""
+    return os.path.join(again_root(), f"{os.path.basename(run.directory)}-restored")
+
+
+AGAIN, AGAIN_VARIABLE = "again", "FOOTSTEPS_AGAIN"
+
+
+def again_root() -> str:
+    """The folder for restored and rerun trees: FOOTSTEPS_AGAIN, else `again` in the working directory."""
+    return os.path.expanduser(os.environ.get(AGAIN_VARIABLE) or AGAIN)
 
 
 def require_free(place: str, run: Run, command: str = "restore") -> None:
@@ -192,6 +202,7 @@ def built(plan: Plan, place: str, *, keep: bool, say: Say, clones: bool = True) 
         done = made_in(own, plan, place, keep=keep, say=say, clones=clones)
         if keep:
             move(own, place)
+            hide_from_git(parent)
         new = []
         return done
     finally:
@@ -253,6 +264,14 @@ def told_in(folder: str) -> str:
         return "none"
 
 
+def hide_from_git(folder: str) -> None:
+    """Have git, and so later runs, pass over the folder of all restored trees, if it is new, by a .gitignore in it."""
+    ignore = os.path.join(folder, ".gitignore")
+    if folder == os.path.abspath(again_root()) and not os.path.lexists(ignore):
+        with open(ignore, "x", encoding="utf-8") as file:
+            file.write("*\n")
+
+
 def missing_folders(path: str) -> list[str]:
     """The folders that have to be made for a path to be one, the innermost first."""
     missing = []
@@ -273,9 +292,27 @@ def made_in(own: str, plan: Plan, place: str, *, keep: bool, say: Say, clones: b
     for tree in trees:
         tree.leave_usable()
         done.trees.append(tree.described(moved_to(tree.folder, own, place) if keep else ""))
+    if not keep:
+        done.unkept = list(unkept_inputs(plan.run, trees))
     plan.describe(trees, done, own, place)
     plan.leave_note(trees, own)
     return done
+
+
+def unkept_inputs(run: Run, trees: list[Tree]) -> Iterator[str]:
+    """The inputs that only lie where they were read: on the day of the run it can still be mended."""
+    from footsteps.reproduce.inputs import Places
+
+    kept = {
+        os.path.join(text(tree.row.get("path")), os.fsdecode(name))
+        for tree in trees
+        for name in (*tree.entries, *(as_bytes(text(file.get("path"))) for file in tree.row["files"]))
+    }
+    places = Places(run)
+    for entry in run.inputs:
+        path = text(entry.get("path"))
+        if path and path not in kept and not places.has(entry):
+            yield path
 
 
 def move(own: str, place: str) -> None:

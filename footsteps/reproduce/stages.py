@@ -20,6 +20,7 @@ from footsteps.reader.compare import inside
 from footsteps.reader.formats import mapping, objects, sha256_of, text
 from footsteps.recorder.format import FootstepsError, quote
 from footsteps.reproduce import rerun, restore
+from footsteps.reproduce.result import SAME, Result
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Step:
     def __init__(self, stage: Stage, directory: str) -> None:
         self.stage, self.directory = stage, directory
         self.again: rerun.Rerun | None = None
-        self.result: rerun.Result | None = None
+        self.result: Result | None = None
         self.wanted: dict[str, Use] = {}
         self.made: dict[str, str] = {}
         self.verdict = self.note = ""
@@ -87,9 +88,12 @@ class ChainRerun:
         environment: bool = False,
         reuse: bool = False,
         given: Mapping[str, str] | None = None,
+        roots: Iterable[str] | None = None,
+        maps: Mapping[str, str] | None = None,
     ) -> None:
         require_order(chain)
-        self.given = dict(given or {})
+        self.given, self.maps = dict(given or {}), dict(maps or {})
+        self.roots = None if roots is None else list(roots)
         self.chain, self.sources, self.values, self.python = chain, list(sources), dict(values or {}), python
         head = chain.stages[-1].run if chain.head is None else chain.head.run
         self.directory = os.path.abspath(destination or rerun.free_destination(head))
@@ -147,7 +151,7 @@ class ChainRerun:
                 raise FootstepsError(message, hint=f"rm -r {quote([path])}")
         step.again = again = rerun.Rerun(
             step.stage.run, step.directory, sources=self.sources, values=self.values, python=self.python,
-            environment=self.environment_for(step),
+            environment=self.environment_for(step), roots=self.roots, maps=self.maps,
         )  # fmt: skip
         if self.environments is not None and again.environment:
             self.environments.setdefault(environment_key(step), again.environment)
@@ -218,7 +222,11 @@ class ChainRerun:
         handed_on = [*self.other_files(step), *self.unread(step)]
         first = next((row for row in step.result.artifacts if row["verdict"] not in SAME), None)
         notes = [*([f"{first['path']}: {first['note'] or first['verdict']}"] if first else []), *handed_on]
-        step.verdict = "same" if step.result.same and not handed_on else "failed" if status else "different"
+        checked = step.result.artifacts or any(os.path.isabs(name) and use.sha256 for name, use in step.wanted.items())
+        if not checked:
+            notes.append(step.result.nothing_compared)
+        same = checked and step.result.alike and not handed_on
+        step.verdict = "same" if same else "failed" if status else "different"
         step.note = f"exit status {status}" if status else next(iter(notes), "")
 
     def note_files(self, step: Step) -> None:
@@ -307,9 +315,6 @@ def script_of(again: rerun.Rerun) -> list[str]:
         *(quote(["lay", again.directory, here, place]) for here, place in places if place),
         again.command.removesuffix(quote(again.words)) + quote(again.filled()), ")",
     ]  # fmt: skip
-
-
-SAME = ("identical", "same")
 
 
 def require_order(chain: Chain) -> None:

@@ -94,3 +94,52 @@ def test_the_command_runs_nothing_of_the_working_directory(hostile_folder):
     done = subprocess.run([sys.executable, "-m", "footsteps", "list", "--json"], capture_output=True, text=True)
     assert done.returncode == 1, done.stderr
     assert not hostile_folder.exists()
+
+
+def local_wheel(folder, name, version, code):
+    """A wheel of one module."""
+    import zipfile
+
+    info = f"{name}-{version}.dist-info"
+    files = {
+        f"{name}.py": code,
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: by hand\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/RECORD": f"{name}.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n",
+    }
+    folder.mkdir(exist_ok=True)
+    with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as archive:
+        for path, content in files.items():
+            archive.writestr(path, content)
+
+
+def test_a_local_version_is_asked_for_exactly_first(tmp_path, monkeypatch):
+    """Else the public one, if it can be imported; footsteps is there with its metadata."""
+    from footsteps.reader.runs import Run
+    from footsteps.reproduce import environment
+
+    wheels = tmp_path / "wheels"
+    for name, version, code in (
+        ("exact", "1.0+cpu", ""), ("exact", "1.0", ""), ("public", "1.0", ""), ("broken", "1.0", "import nvidia_none"),
+    ):  # fmt: skip
+        local_wheel(wheels, name, version, code)
+    for name, value in {"PIP_NO_INDEX": "1", "UV_OFFLINE": "1", "UV_NO_INDEX": "1"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PIP_FIND_LINKS", str(wheels))
+    monkeypatch.setenv("UV_FIND_LINKS", str(wheels))
+    run = Run(str(tmp_path / "run"), "", "run")
+    packages = [{"name": name, "version": "1.0+cpu"} for name in ("exact", "public", "broken", "none")]
+    run.__dict__["facts"] = {"packages": packages, "python": {}}
+    made = environment.Environment(run, str(tmp_path / "again"), {})
+    assert made.requirements == ["exact==1.0+cpu", "public==1.0", "broken==1.0", "none==1.0+cpu"]
+    assert made.missing == [
+        "public 1.0+cpu: 1.0 of the index takes its place",
+        "broken 1.0+cpu: 1.0 of the index takes its place",
+        "none==1.0+cpu: the index offers no wheel of it for this Python",
+    ]
+    made.make(lambda _: None)
+    names = ["exact", "public", "broken", "footsteps"]
+    from footsteps.recorder.format import VERSION
+
+    assert environment.versions_in(made.python, names) == dict(zip(names, ["1.0+cpu", "1.0", "", VERSION], strict=True))
+    assert any(sentence.startswith("broken: the public version can't be imported") for sentence in made.missing)

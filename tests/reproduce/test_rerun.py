@@ -13,6 +13,7 @@ import pytest
 
 from footsteps.reader import runs
 from footsteps.reproduce import environment, rerun
+from footsteps.reproduce.inputs import state_of
 
 PROGRAM = """\
 import os, sys
@@ -22,6 +23,9 @@ with open("data.csv") as data, open(footsteps.output_dir + "weights.csv", "w") a
     f.write(data.read().strip() + "," + os.environ.get("NUMBER", "1"))
 print("trained with", *sys.argv[1:])
 """
+
+
+KEPT = {"FOOTSTEPS_KEEP_INPUTS": "0"}  # else what is gone here would be found beside the runs
 
 
 @pytest.fixture
@@ -40,7 +44,7 @@ def run(project, run_script):
     """A function that runs a program in the project, under a name; the recorded run."""
 
     def run(name, *arguments, script="train.py", **words):
-        words = {"cwd": project.path, "env": {"FOOTSTEPS_NAME": name, **words.pop("env", {})}, **words}
+        words = {"cwd": project.path, "env": {"FOOTSTEPS_NAME": name, **KEPT, **words.pop("env", {})}, **words}
         done = run_script(project / script, *arguments, **words)
         assert done.returncode == 0, done.stderr
         recorded = runs.load(project / "results" / name)
@@ -159,7 +163,7 @@ def test_a_pipe_where_an_input_was_is_not_that_input(tmp_path):
     os.mkfifo(tmp_path / "empty.csv")
     changed = os.stat(tmp_path / "empty.csv").st_mtime_ns
     for noted in ({"mtime_ns": changed}, {"mtime_ns": 1, "sha256": "e3b0" * 16}):
-        assert rerun.state_of(os.fspath(tmp_path / "empty.csv"), {"size": 0, **noted}) == "changed"
+        assert state_of(os.fspath(tmp_path / "empty.csv"), {"size": 0, **noted}) == "changed"
 
 
 def test_ignored_data_in_the_project_is_copied_to_where_the_program_looks_for_it(project, run, tmp_path):
@@ -235,7 +239,7 @@ def test_ignored_data_comes_to_no_place_outside_of_the_code(project, run, tmp_pa
     names = ["train.py", "big/data.csv", "away/more.csv"]
     project.write(
         "read.py",
-        f"import footsteps, os\n[open(n).read() for n in {names} if os.path.exists(n)]\nfootsteps.output_dir\n",
+        f"import footsteps, os\n[open(n).read() for n in {names} if os.path.exists(n)]\nopen(footsteps.output_dir + 'o', 'w').close()\n",
     )
     run("one", script="read.py")
     (project / "away").unlink()
@@ -508,7 +512,8 @@ def test_packages_that_can_not_be_had_are_named_before_anything_starts(run, offe
     )
     missing = rerun.Rerun(run_of, os.fspath(tmp_path / "again"), environment=True).missing
     for words in (
-        "tool==3.0: the index offers no wheel", "torch 2.1+cu118: 2.1 of the index", "this is no name and version",
+        "tool==3.0: the index offers no wheel", "torch==2.1+cu118: the index offers no wheel",
+        "this is no name and version",
         "mine: its editable install was in no recorded repository", "tool2 from ext::sh -c evil",
     ):  # fmt: skip
         assert any(words in sentence for sentence in missing), (words, missing)
@@ -575,7 +580,7 @@ def test_an_environment_is_never_made_over_another(run, offered, project, tmp_pa
     done = command(project.path, "one", tmp_path / "again", "--env", "--yes")
     assert (done.returncode, "again.env' is there already" in done.stderr) == (2, True)
     assert not (tmp_path / "again").exists()
-    (tmp_path / "one-rerun.env").mkdir()
+    (project / "again/one-rerun.env").mkdir(parents=True)
     assert "one-rerun-2 &&" in command(project.path, "one").stderr
 
 
@@ -762,18 +767,74 @@ print(parser.parse_args().hash_code)
 
 
 def test_a_record_of_arguments_is_compared_by_its_id(project, run_script, tmp_path):
-    """It has no directory of results; of other code the id is another one, and that is told."""
+    """It has no directory of results: of the same code there is nothing to compare, of other code the id is another."""
     project.write("parsed.py", PARSED)
     project.write("lib.py", "")
     project.commit("Parse")
     project("push", "--quiet")
     code = run_script(project / "parsed.py", "--lr", "0.3", cwd=project.path).stdout.strip()
     done = command(project.path, code, tmp_path / "again", "--yes")
-    assert done.returncode == 0, done.stderr
-    assert "no artifacts were recorded" in done.stderr
+    assert (done.returncode, "nothing to compare" in done.stderr) == (1, True)
+    assert "the same" not in done.stderr
+    assert "another id" not in done.stderr
     done = command(project.path, code, tmp_path / "changed", "--yes")
     assert done.returncode == 1
     assert "its code or arguments have another id: LT_" in done.stderr
+
+
+def test_a_record_of_arguments_is_compared_by_the_run_that_names_it(project, run_script, tmp_path):
+    """Whose artifacts can be compared."""
+    project.write(
+        "both.py",
+        "import footsteps\nargs = footsteps.LTParser().parse_args()\n"
+        "open(footsteps.output_dir + 'o', 'w').write('1')\nprint(args.hash_code)\n",
+    )
+    project.commit("Parse and save")
+    done = run_script(project / "both.py", cwd=project.path, env={"FOOTSTEPS_NAME": "one"})
+    done = command(project.path, done.stdout.strip().splitlines()[-1], tmp_path / "again", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[1:] == ["identical\to\tidentical"]
+
+
+def test_where_nothing_was_made_nothing_is_called_the_same(project, run, tmp_path):
+    """A run without artifacts is not proven by having none again."""
+    project.write("none.py", "import footsteps\nfootsteps.output_dir\n")
+    run("one", script="none.py")
+    done = command(project.path, "one", tmp_path / "again", "--yes")
+    assert (done.returncode, "nothing to compare" in done.stderr, "the same" in done.stderr) == (1, True, False)
+
+
+def test_a_run_that_fails_as_it_did_then_with_the_same_files_is_the_same(project, run_script, tmp_path):
+    """What is asked is whether it does again what it did."""
+    project.write("fail.py", PROGRAM + "sys.exit(3)\n")
+    done = run_script(project / "fail.py", cwd=project.path, env={"FOOTSTEPS_NAME": "one"})
+    assert done.returncode == 3
+    done = command(project.path, "one", tmp_path / "again", "--yes")
+    assert (done.returncode, "exit status 3, as it did then" in done.stderr) == (0, True), done.stderr
+
+
+def test_files_in_the_project_outside_of_the_runs_directory_are_compared_too(project, run, tmp_path):
+    """As long as nobody has written them since."""
+    project.write(
+        "elsewhere.py",
+        "import footsteps, os\nfootsteps.output_dir\nopen('table.csv', 'w').write(os.environ.get('NUMBER', '1'))\n",
+    )
+    project.write(".gitignore", "results/\ntable.csv\n")
+    run("one", script="elsewhere.py")
+    for number, status in (("1", 0), ("2", 1)):
+        done = command(project.path, "one", tmp_path / f"again{number}", "--yes", env={"NUMBER": number})
+        assert done.returncode == status, done.stderr
+        assert str(project / "table.csv") in done.stdout
+
+
+def test_in_a_pipe_the_verdict_comes_after_its_table(project, run, tmp_path):
+    """Where both go to one place, as in a log."""
+    run("one")
+    words = [sys.executable, "-m", "footsteps", "rerun", "one", os.fspath(tmp_path / "again"), "--yes"]
+    done = subprocess.run(
+        words, cwd=project.path, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert done.stdout.index("identical\tweights.csv") < done.stdout.index("footsteps: the same")
 
 
 def test_whoever_interrupts_the_question_is_told_where_the_code_is(project, run, terminal, tmp_path):

@@ -209,12 +209,15 @@ def test_an_empty_directory_is_taken(project, run_script):
     assert restore.restore(run, "again").exact
 
 
-def test_a_tree_goes_beside_the_working_directory_unless_told_otherwise(project, run_script, monkeypatch):
-    """The default destination is named after the run."""
+def test_trees_go_to_one_place_that_git_passes_over_unless_told_otherwise(project, run_script, monkeypatch, tmp_path):
+    """The default destination is named after the run; a variable moves the place."""
     run = record(project, run_script)
     monkeypatch.chdir(project.path)
-    assert restore.restore(run).directory == "../kept-restored"
-    assert (project.path.parent / "kept-restored/train.py").is_file()
+    assert restore.restore(run).directory == "again/kept-restored"
+    assert (project.path / "again/kept-restored/train.py").is_file()
+    assert "again" not in project("status", "--short")
+    monkeypatch.setenv("FOOTSTEPS_AGAIN", str(tmp_path / "trees"))
+    assert restore.restore(run).directory == str(tmp_path / "trees/kept-restored")
 
 
 @pytest.mark.parametrize("url", ["codecommit::eu://model", "gcrypt::rsync://host/x", "git@[::1]:model.git"])

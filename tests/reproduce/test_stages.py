@@ -177,8 +177,9 @@ def test_a_stage_that_did_not_read_what_was_made_now_is_not_the_same(project, ru
     assert "it did not read what was made now" in done.stderr
 
 
-def test_data_that_are_gone_are_named_before_their_stage_is_run(project, run_script, tmp_path):
+def test_data_that_are_gone_are_named_before_their_stage_is_run(project, run_script, tmp_path, monkeypatch):
     """Of the first stage too, when the last one is asked for."""
+    monkeypatch.setenv("FOOTSTEPS_KEEP_INPUTS", "0")  # else they are found beside the runs
     figure = run_pipeline(project, run_script, "figure")
     (project / "data/raw.csv").unlink()
     done = command(project.path, figure, tmp_path / "again", "--yes", "--json")

@@ -1,0 +1,80 @@
+"""Small inputs that git does not have, kept once per content beside the runs: `.footsteps/inputs/HASH-NAME`.
+
+FOOTSTEPS_KEEP_INPUTS is the largest size of one, in bytes (default: 1 MiB; 0 keeps none); of a run ten times as much
+is kept at most. Only text is, without what looks like a secret.
+"""
+
+from __future__ import annotations
+
+import os
+
+from footsteps.recorder.format import MIB, RECORD, bytes_of, sha256, write
+from footsteps.recorder.secrets import looks_secret, secret_line
+from footsteps.recorder.wrappers import own_errors_dropped
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
+
+__all__ = ["keep_small"]
+
+VARIABLE, FOLDER = "FOOTSTEPS_KEEP_INPUTS", "inputs"
+RUN_FACTOR = 10  # as much of all inputs of a run as of one
+
+
+def largest_kept() -> int:
+    """The largest input that is kept, in bytes; 0: none."""
+    said = os.environ.get(VARIABLE, "")
+    return int(said) if said.isascii() and said.isdecimal() else MIB
+
+
+def keep_small(run: Any, entries: Iterable[Mapping[str, Any]]) -> None:
+    """Keep those of a run's inputs that are small, text, still as they were read, and in no commit or record."""
+    most = largest_kept()
+    left = most * RUN_FACTOR
+    for entry in sorted(entries, key=lambda entry: entry.get("size") or 0):
+        size = entry.get("size")
+        if not entry.get("sha256") or not isinstance(size, int) or not 0 < size <= min(most, left):
+            continue
+        with own_errors_dropped:  # what can't be kept is named by `footsteps verify`
+            if not is_in_code(run, entry["path"]) and keep(run, entry):
+                left -= size
+
+
+def is_in_code(run: Any, path: str) -> bool:
+    """Whether a file is tracked by git, or among the files that the record keeps."""
+    code = getattr(run, "code", None)
+    tree = code.tree_of(os.path.realpath(path)) if code is not None else None
+    if tree is None:
+        return False
+    name = os.path.realpath(path)[len(tree.real) :].replace(os.sep, "/")
+    kept = any(row["path"] == name and row.get("stored") for row in tree.files)
+    return kept or os.fsencode(name) in getattr(tree, "tracked", ())
+
+
+def root_of(run: Any) -> str:
+    """The output root of a run, absolute, also where the program has changed its directory."""
+    top = str(run.directory).rstrip(os.sep)
+    for _ in str(run.name).split("/"):
+        top = os.path.dirname(top)
+    return top
+
+
+def keep(run: Any, entry: Mapping[str, Any]) -> bool:
+    """Keep one file, unless it is there or must not be; whether it is there now."""
+    folder = os.path.join(root_of(run), RECORD, FOLDER)
+    if os.path.isdir(folder) and any(name.startswith(entry["sha256"]) for name in os.listdir(folder)):
+        return True
+    if os.stat(entry["path"]).st_size != entry["size"]:
+        return False
+    data = bytes_of(entry["path"])
+    if sha256(data) != entry["sha256"] or b"\0" in data or looks_secret(entry["path"], data) or secret_line(data):
+        return False
+    data.decode()  # a UnicodeDecodeError is dropped, and so is the file
+    os.makedirs(folder, exist_ok=True)
+    place = os.path.join(folder, f"{entry['sha256']}-{os.path.basename(entry['path'])}"[:250])
+    making = os.path.join(folder, f".{entry['sha256']}.{os.getpid()}")
+    write(making, data)
+    os.replace(making, place)
+    return True
