@@ -263,7 +263,7 @@ class Run:
         """
         listed = [a for a in objects(self.outcome.get("artifacts")) if text(a.get("path"))]
         ended = seconds(text(self.outcome.get("ended")))
-        return [self.as_left(entry, ended) for entry in listed] if ended else listed
+        return [self.as_left(entry, ended) if entry.get("left_open") else entry for entry in listed]
 
     def as_left(self, entry: dict[str, Any], ended: float) -> dict[str, Any]:
         """An entry of the manifest, as the file lay there once the program had ended at about that time."""

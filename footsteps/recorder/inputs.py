@@ -255,6 +255,7 @@ class InputTracker:
         self.given: dict[str, str] = {}  # path -> the relative name that the program gave
         self.held: list[str] = []  # what is said where somebody has kept the open() of before our import
         self.unnamed = 0  # files that were opened and could not be named
+        self.left_open: set[str] = set()  # of them, those that the program had not closed at its end
         self.writing: list[ref[Any]] = []  # files below the run's directory that were opened to be written
         self.run: Any | None = None
         self.monitor: Any = None  # of how the run ends, in the process that made it: outcome.RunMonitor
@@ -292,9 +293,11 @@ class InputTracker:
     def flush_written(self) -> None:
         """Have what the program has left open below the run's directory on disk, before that is listed."""
         writing, self.writing = self.writing, []
+        self.left_open = set()
         for opened in (one() for one in writing):
             if opened is not None and not opened.closed:
                 with own_errors_dropped:  # a full disk: the program hears of it when it closes the file
+                    self.left_open.add(os.path.abspath(name_text(opened.name)))
                     opened.flush()
 
     @silent

@@ -489,7 +489,9 @@ def artifacts_of(run: Any) -> tuple[list[dict[str, Any]], bool]:
         if len(found) == ARTIFACTS_LISTED:
             return found, False
         link = os.readlink(path) if stat_kind(status) == LINK else None
-        entry = {"path": name, "size": status.st_size, "mtime_ns": status.st_mtime_ns}
+        entry: dict[str, Any] = {"path": name, "size": status.st_size, "mtime_ns": status.st_mtime_ns}
+        if path in tracker.left_open:
+            entry["left_open"] = True  # what is written when the program's end closes it is the program's too
         found.append({**entry, "sha256": None} if link is None else {**entry, "target": link})
     return sorted(found, key=lambda entry: str(entry["path"])), True
 

@@ -239,7 +239,8 @@ def test_ignored_data_comes_to_no_place_outside_of_the_code(project, run, tmp_pa
     names = ["train.py", "big/data.csv", "away/more.csv"]
     project.write(
         "read.py",
-        f"import footsteps, os\n[open(n).read() for n in {names} if os.path.exists(n)]\nopen(footsteps.output_dir + 'o', 'w').close()\n",
+        f"import footsteps, os\n[open(n).read() for n in {names} if os.path.exists(n)]\n"
+        "open(footsteps.output_dir + 'o', 'w').close()\n",
     )
     run("one", script="read.py")
     (project / "away").unlink()
