@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import stat
 import subprocess
@@ -67,9 +68,8 @@ def isolated(tmp_path, monkeypatch):
     """Every test has its own home, temporary and working directory, and no settings of ours."""
     for name in filter(FOREIGN.fullmatch, list(os.environ)):
         monkeypatch.delenv(name)
-    home, scratch = tmp_path / "home", tmp_path / "tmp"
+    home, scratch = tmp_path / "home", Path(tempfile.mkdtemp(prefix="f"))  # sockets in it need a short path
     home.mkdir()
-    scratch.mkdir()
     (home / ".gitconfig").write_text(GIT_CONFIG)
     for name, value in {
         "HOME": str(home),
@@ -94,8 +94,12 @@ def isolated(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", None)
     # What is parsed in a test is not pytest's own command line, which may be as empty as a test's.
     monkeypatch.setattr(sys, "argv", ["pytest", "--not-a-program"])
+    # Nor is the directory that pytest was started in that of a program that a test is.
+    monkeypatch.setattr("footsteps.recorder.format.started_in", None)
     time.tzset()
     monkeypatch.chdir(tmp_path)
+    yield
+    shutil.rmtree(scratch, ignore_errors=True)
 
 
 class Repo:

@@ -19,8 +19,9 @@ from conftest import Repo, snapshot
 from hypothesis import given
 from hypothesis import strategies as st
 
-from footsteps import footsteps
 from footsteps.reader import runs
+from footsteps.recorder import repository
+from footsteps.recorder.code import capture_code
 from footsteps.reproduce import restore
 
 SCRIPT = "import footsteps\nfootsteps.initialize('x')\n"
@@ -1076,7 +1077,7 @@ def hostile_settings(s):
     unpushed(s)
     for key, value in {
         "diff.noprefix": "true", "diff.external": "false", "color.ui": "always", "core.quotePath": "false",
-        "status.showUntrackedFiles": "no", "diff.ignoreSubmodules": "all", "status.renames": "copies",
+        "diff.ignoreSubmodules": "all", "status.renames": "copies",
         "core.hooksPath": s.base / "hooks", "core.untrackedCache": "true", "feature.manyFiles": "true",
         "status.relativePaths": "false", "diff.orderFile": "/nowhere", "core.pager": "false",
         "log.showSignature": "true",
@@ -1163,14 +1164,14 @@ def test_an_earlier_run_is_no_code_also_where_git_ignores_its_record(started):
     started.repo.write(".gitignore", "ignored*\n.*\n")
     for name in ("old/.footsteps/run.json", "old/info.txt", "old/weights.bin", "new/info.txt"):
         started.repo.write(name, "{}")
-    rows = footsteps.look_at_code([str(started.repo.path)]).repositories[0]["files"]
+    rows = capture_code([str(started.repo.path)]).repositories[0]["files"]
     assert [row["path"] for row in rows] == [".gitignore", "new/info.txt"]
 
 
 def small_budget(monkeypatch, repo: Repo) -> list[dict]:
     """What is left out where only three files are kept."""
-    monkeypatch.setattr(footsteps, "MAX_FILES", 3)
-    return footsteps.look_at_code([str(repo.path)]).repositories[0]["left_out"]
+    monkeypatch.setattr(repository, "MAX_FILES", 3)
+    return capture_code([str(repo.path)]).repositories[0]["left_out"]
 
 
 def test_data_does_not_push_code_out(started, monkeypatch):
@@ -1310,7 +1311,7 @@ def recorded(repo: Repo, directory: Path) -> runs.Run:
     """A record of the tree as it is, made in this process."""
     record = directory / ".footsteps"
     record.mkdir(parents=True)
-    code = footsteps.look_at_code([str(repo.path)])
+    code = capture_code([str(repo.path)])
     assert code.problems == []
     code.keep(str(record))
     rows = [r for r in code.repositories if r["role"] in ("cwd", "nested") and r["path"].startswith(str(repo.path))]

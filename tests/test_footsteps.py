@@ -453,7 +453,8 @@ def test_a_silent_pipe_is_told_about(repo):
     assert b"waiting for" in said
     assert b"FOOTSTEPS_NAME" in said
     out, rest = child.communicate(b"late\n")
-    assert (out, rest) == (b"Saving results to results/late/\n", b"")
+    assert out == b"Saving results to results/late/\n"
+    assert rest == b"footsteps: the run's name was read from standard input: 'late'\n"
 
 
 @pytest.mark.parametrize(

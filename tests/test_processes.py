@@ -473,8 +473,8 @@ def test_variables_left_over_in_the_environment_make_no_rank(repo, variables):
     """A sequential program reads its name as ever."""
     repo.write("train.py", SAVE + "save('it')")
     exports = "".join(f"export {name}={value}; " for name, value in variables.items())
-    shell = ["bash", "-c", f"{exports} {sys.executable} train.py; exit $?"]
-    done = subprocess.run(shell, cwd=repo, input="alone\n", capture_output=True, text=True)
+    shell = ["bash", "-c", f"{exports} echo alone | {sys.executable} train.py; exit $?"]
+    done = subprocess.run(shell, cwd=repo, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert made(repo) == {"alone": ["it"]}
     assert record(repo, "alone")["process"]["rank"] is None

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from conftest import package_environment, surroundings
@@ -190,14 +189,6 @@ def test_command_and_directory_are_those_of_the_start(repo, sh):
     assert f"Saving results to {scratch}/results/train/\n" in out
     (repo / "sub").mkdir()
     assert "Saving results to sub/results/train/\n" in sh("python train.py sub")
-
-
-def test_a_copy_of_the_core_module_says_where_too(repo, sh):
-    """It needs nothing else for it."""
-    core = Path(footsteps.__file__).with_name("footsteps.py")
-    repo.write("steps.py", core.read_text().replace('"footsteps.recorder"', '"nothing"'))
-    repo.write("train.py", "import os, steps\nos.chdir('/tmp')\nsteps.initialize('r', 'footsteps-test')\n")
-    assert "Saving results to /tmp/footsteps-test/" in sh("python train.py; rm -r /tmp/footsteps-test")
 
 
 # --- what it parsed ---

@@ -107,11 +107,13 @@ def list_runs(args: argparse.Namespace) -> int:
 
 def sorted_out(words: Sequence[str], roots: Sequence[str]) -> tuple[list[str], list[str]]:
     """Words that name runs, and those that are directories in which to look for runs."""
+    from footsteps.reader.archive import is_archive
+
     names: list[str] = []
     places: list[str] = []
     for word in words:
         known = any(os.path.lexists(os.path.join(root, word)) for root in roots) and word.strip("./")
-        (places if os.path.isdir(word) and not known else names).append(word)
+        (places if (os.path.isdir(word) or is_archive(word)) and not known else names).append(word)
     return names, places
 
 

@@ -266,7 +266,8 @@ def merged_repositories(
         for key in ("files", "left_out"):
             listed = [item for part in [repository, *later.get(name, [])] for item in objects(part.get(key))]
             entry[key] = unique(listed, "path")
-        entry["edited"] = unique([item for part in later.get(name, []) for item in objects(part.get("edited"))], "path")
+        edited = unique([item for part in later.get(name, []) for item in objects(part.get("edited"))], "path")
+        entry.update({"edited": edited} if edited else {})
         entry["bundles"] = made.get(name, [])
         merged.append(entry)
     return merged

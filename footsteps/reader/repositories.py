@@ -247,7 +247,11 @@ def code_id_of(facts: Mapping[str, Any]) -> str:
     rows = objects(facts.get("repositories"))
     if not text(facts.get("code_id")) or any(row.get("left_out") for row in rows):
         return ""
-    return sha256("\n".join(identity_of(facts)).encode("utf-8", "surrogatepass"))[:32]
+    lines = "\n".join(identity_of(facts))
+    try:
+        return sha256(lines.encode("utf-8", "surrogateescape"))[:32]  # as the recorder does
+    except UnicodeEncodeError:  # no name that a file has
+        return sha256(lines.encode("utf-8", "surrogatepass"))[:32]
 
 
 GONE = ("deleted", "absent")

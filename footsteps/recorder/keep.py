@@ -1,4 +1,4 @@
-"""Small inputs that git does not have, kept once per content beside the runs: `.footsteps/inputs/HASH-NAME`.
+"""Small inputs that git does not have, kept once per content beside the runs: `.footsteps-inputs/HASH-NAME`.
 
 FOOTSTEPS_KEEP_INPUTS is the largest size of one, in bytes (default: 1 MiB; 0 keeps none); of a run ten times as much
 is kept at most. Only text is, without what looks like a secret.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from footsteps.recorder.format import MIB, RECORD, bytes_of, sha256, write
+from footsteps.recorder.format import MIB, bytes_of, sha256, write
 from footsteps.recorder.secrets import looks_secret, secret_line
 from footsteps.recorder.wrappers import own_errors_dropped
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["keep_small"]
 
-VARIABLE, FOLDER = "FOOTSTEPS_KEEP_INPUTS", "inputs"
+VARIABLE, FOLDER = "FOOTSTEPS_KEEP_INPUTS", ".footsteps-inputs"
 RUN_FACTOR = 10  # as much of all inputs of a run as of one
 
 
@@ -63,7 +63,7 @@ def root_of(run: Any) -> str:
 
 def keep(run: Any, entry: Mapping[str, Any]) -> bool:
     """Keep one file, unless it is there or must not be; whether it is there now."""
-    folder = os.path.join(root_of(run), RECORD, FOLDER)
+    folder = os.path.join(root_of(run), FOLDER)
     if os.path.isdir(folder) and any(name.startswith(entry["sha256"]) for name in os.listdir(folder)):
         return True
     if os.stat(entry["path"]).st_size != entry["size"]:

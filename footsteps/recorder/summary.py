@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from footsteps.recorder.format import RECORDED, decoded, encoded, from_json, open, printable  # noqa: A004
+from footsteps.recorder.format import RECORDED, content_of, decoded, encoded, from_json, printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,9 +75,7 @@ def in_a_line(values: dict[str, Any]) -> str:
 def last_lines(path: str) -> list[dict[str, Any]]:
     """The objects in the last lines of a file with one a line; [] where it is not there."""
     try:
-        with open(path, "rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - TAIL))
-            lines = file.read().splitlines()
+        lines = content_of(path)[-TAIL:].splitlines()
     except OSError:
         return []
     found = []

@@ -11,7 +11,8 @@ import os
 
 from footsteps.reader import formats, runs
 from footsteps.reader.formats import text
-from footsteps.recorder.format import RECORD, FootstepsError, quote
+from footsteps.recorder.format import FootstepsError, quote
+from footsteps.recorder.keep import FOLDER
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Places:
 
     def kept(self, entry: Mapping[str, Any]) -> Iterator[str]:
         """Where a small input is kept beside the runs, by its hash."""
-        sha256, folder = text(entry.get("sha256")), os.path.join(self.run.root, RECORD, "inputs")
+        sha256, folder = text(entry.get("sha256")), os.path.join(self.run.root, FOLDER)
         for name in os.listdir(folder) if len(sha256) == SHA256 and os.path.isdir(folder) else ():
             if name.startswith(sha256):
                 yield os.path.join(folder, name)

@@ -70,7 +70,7 @@ def test_a_list_with_damaged_runs_shows_all_of_them(tmp_path, monkeypatch):
     sparse(make_run(tmp_path / "results/large") / ".footsteps/run.json", 2 << 30)
     done = command("list", "--json")
     assert done.returncode == 0, done.stderr
-    listed = {json.loads(line)["name"] for line in done.stdout.splitlines()}
+    listed = {row["name"] for row in json.loads(done.stdout)}
     assert listed == {"good", "large", *BAD}
     assert "mistake" not in done.stderr
 
@@ -84,7 +84,7 @@ def test_a_record_that_takes_all_memory_is_a_row_too(tmp_path, monkeypatch):
     path.write_text('{"a": [' + "[]," * 16_000_000 + "[]]}")
     done = command("list", "--json")
     assert done.returncode == 0, done.stderr
-    assert {json.loads(line)["name"] for line in done.stdout.splitlines()} == {"good", "hungry"}
+    assert {row["name"] for row in json.loads(done.stdout)} == {"good", "hungry"}
 
 
 def test_too_little_memory_is_the_users_trouble(monkeypatch, capsys):

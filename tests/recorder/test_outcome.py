@@ -533,8 +533,8 @@ def test_what_other_processes_read_is_only_complete_if_there_was_time_to_look(tm
     (tmp_path / "inputs-host-1.jsonl").write_text('{"path": "/data/a", "size": 1, "mtime_ns": 1}\n')
     run = SimpleNamespace(record=str(tmp_path))
     entry = {"path": "/data/a", "size": 1, "mtime_ns": 1, "sha256": None}
-    assert noted_by_others(run, time.monotonic() + 60) == ([entry], True)
-    assert noted_by_others(run, time.monotonic() - 1) == ([], False)
+    assert noted_by_others(run, time.monotonic() + 60) == ([entry], True, set())
+    assert noted_by_others(run, time.monotonic() - 1) == ([], False, set())
 
 
 # --- what programs ask ---

@@ -291,7 +291,8 @@ def test_arguments_are_masked():
         WORD,
         WORD,
     ]
-    done = mask_arguments(given, {f"{WORD}x"})
+    secrets.note_secrets([f"{WORD}x"])
+    done = mask_arguments(given)
     assert done == [
         "a.py",
         "--token",
@@ -305,7 +306,7 @@ def test_arguments_are_masked():
         "***",
         "***",
     ]
-    assert mask_arguments(["--token", "--lr", "1", WORD], [WORD]) == ["--token", "--lr", "1", "***"]
+    assert mask_arguments(["--token", "--lr", "1", WORD]) == ["--token", "--lr", "1", "***"]
 
 
 SECRET_FILES = """

@@ -236,7 +236,7 @@ def test_a_small_input_is_kept_once_and_comes_back(project, run, tmp_path):
     )
     for name in ("one", "two"):
         run(name, data, other, tmp_path / ".env", "train.py", script="read.py", env={"FOOTSTEPS_KEEP_INPUTS": "1000"})
-    kept = project / "results/.footsteps/inputs"
+    kept = project / "results/.footsteps-inputs"
     assert [path.read_text() for path in kept.iterdir()] == ["1, 2\n"]
     verify = subprocess.run(
         [sys.executable, "-m", "footsteps", "verify", "one"], cwd=project.path, capture_output=True, text=True

@@ -13,8 +13,8 @@ from conftest import Repo, snapshot
 from hypothesis import given
 from hypothesis import strategies as st
 
+from footsteps import FootstepsError
 from footsteps.cli import main
-from footsteps.footsteps import FootstepsError
 from footsteps.reader import commits, repositories, runs
 from footsteps.reproduce import restore
 

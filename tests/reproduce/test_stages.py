@@ -11,7 +11,7 @@ import sys
 import pytest
 from pipelines import run_pipeline, write_project
 
-from footsteps.footsteps import FootstepsError
+from footsteps import FootstepsError
 from footsteps.reader import runs
 from footsteps.reproduce import chain, stages
 

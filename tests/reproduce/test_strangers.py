@@ -272,8 +272,8 @@ def test_a_run_that_was_killed_while_it_started_is_listed(tmp_path):
 
 def test_all_of_a_disk_is_not_walked_for_the_new_run(tmp_path):
     """`output_root` of a stranger's run may be "/"."""
-    from footsteps.reproduce import rerun
+    from footsteps.reproduce import result
 
-    assert rerun.is_above_all("/")
-    assert rerun.is_above_all(os.path.expanduser("~"))
-    assert not rerun.is_above_all(str(tmp_path / "results"))
+    assert result.is_above_all("/")
+    assert result.is_above_all(os.path.expanduser("~"))
+    assert not result.is_above_all(str(tmp_path / "results"))
