@@ -53,6 +53,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell that starts a s
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_xdist_auto_num_workers():
+    """Twice the processors: most tests wait for programs."""
+    return 2 * (os.cpu_count() or 1)
+
+
 def package_environment() -> dict[str, str]:
     """The variable with which a program anywhere can import footsteps; none if it is installed."""
     asked = [sys.executable, "-c", "import footsteps.footsteps"]

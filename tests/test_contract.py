@@ -217,6 +217,7 @@ def test_initialize_with_only_a_root_asks_for_the_name(said, runs):
     assert said("import footsteps\nfootsteps.initialize(output_root='out/')\n") == ["Saving results to out/unet/"]
 
 
+@pytest.mark.slow
 def test_thirty_runs_of_one_name(said, runs):
     """The last is -29, also past -9."""
     program = "import footsteps\nfor _ in range(30):\n    footsteps.initialize('a')\n    footsteps.finish()\n"
@@ -289,6 +290,7 @@ def test_looking_in_process_makes_no_run(tmp_path):
     assert footsteps.current() is None
 
 
+@pytest.mark.slow
 def test_pytest_collection_makes_no_run(repo, runs):
     """Of a test module that has `import footsteps` and `from footsteps import *` at its top."""
     repo.write("test_it.py", "import footsteps\nfrom footsteps import *\n\ndef test_a():\n    assert footsteps\n")
@@ -298,6 +300,7 @@ def test_pytest_collection_makes_no_run(repo, runs):
     assert runs() == []
 
 
+@pytest.mark.slow
 def test_under_pytest_with_captured_stdin(repo, runs):
     """No question can be asked there: the run has a name and the test does not fail."""
     repo.write("test_it.py", "import footsteps\n\ndef test_a():\n    assert footsteps.output_dir.endswith('/')\n")
@@ -384,6 +387,7 @@ def test_threads_that_come_at_once_share_one_run(said, runs):
     assert runs() == ["unet"]
 
 
+@pytest.mark.slow
 def test_a_fork_while_another_thread_begins(said, runs):
     """A child that was forked in that moment is not stuck in its parent's beginning."""
     program = (

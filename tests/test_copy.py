@@ -77,6 +77,7 @@ def test_alone_the_patch_applies(alone, repo):
     assert (repo.path.parent / "fresh/train.py").read_text() == "changed = 'é'\n"
 
 
+@pytest.mark.slow
 def test_alone_an_earlier_run_is_never_overwritten(alone, repo):
     """Forty starts at once: as many directories."""
     repo.write(
@@ -88,6 +89,7 @@ def test_alone_an_earlier_run_is_never_overwritten(alone, repo):
     assert {path.name for path in (repo / "results").glob("a*")} == {"a", *(f"a-{n}" for n in range(1, 40))}
 
 
+@pytest.mark.slow
 def test_alone_the_variable_names_finish_begins_anew_and_output_dir_can_be_assigned(alone, repo):
     """FOOTSTEPS_NAME, finish(), initialized and output_dir_impl."""
     program = (
@@ -99,6 +101,7 @@ def test_alone_the_variable_names_finish_begins_anew_and_output_dir_can_be_assig
     assert done.stdout.splitlines()[1::2] == ["results/v/", "out/b/2nd/", "results/v-1/"]
 
 
+@pytest.mark.slow
 def test_alone_workers_of_multiprocessing_join(alone, repo):
     """One question, one directory; a program that the script starts has a run of its own."""
     program = (
@@ -132,6 +135,7 @@ def test_alone_without_pip_and_git_there_is_a_record_too(alone, repo, tmp_path):
     assert (repo / "results/a/package_versions.txt").read_text().startswith("Package Version\n")
 
 
+@pytest.mark.slow
 def test_alone_the_question_completes_where_prompt_toolkit_is(repo, terminal):
     """A copy in a project without footsteps, with prompt_toolkit: TAB gives the earlier run."""
     site = os.path.dirname(os.path.dirname(pytest.importorskip("prompt_toolkit").__file__))

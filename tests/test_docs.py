@@ -122,6 +122,7 @@ def plain(text: str) -> str:
     return "\n".join(line.rstrip() for line in text.splitlines())
 
 
+@pytest.mark.slow
 def test_every_console_block_of_the_readme_gives_what_it_shows(tmp_path):
     """A reader who types the README's commands in order sees the README's output."""
     folder = tmp_path / "reader"
@@ -157,6 +158,7 @@ def test_the_readmes_first_command_installs_on_a_fresh_machine_what_it_needs(tmp
     assert "Saving results to results/first/\n" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_source_distribution_holds_all_of_the_tests(tmp_path):
     """Whoever packages footsteps from it can run them: fixtures, examples and recorded runs are there."""
     pytest.importorskip("setuptools")

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from footsteps.reader import runs
 from footsteps.recorder import repository
+from footsteps.recorder.bundle import finish
 from footsteps.recorder.code import capture_code
 from footsteps.reproduce import restore
 
@@ -1100,6 +1101,7 @@ def assert_hostile_settings(s):
     assert not (s.base / "hooked").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STATES)
 def test_the_tree_comes_back(started, run_script, name):
     """What a run records, with the remote, is the tree that ran; the clone is gone by then."""
@@ -1317,10 +1319,11 @@ def recorded(repo: Repo, directory: Path) -> runs.Run:
     rows = [r for r in code.repositories if r["role"] in ("cwd", "nested") and r["path"].startswith(str(repo.path))]
     (record / "run.json").write_text(json.dumps({"format": 1, "name": "x", "repositories": rows}))
     bundles = [b for b in code.bundles() if b["repository"] in [row["name"] for row in rows]]
-    footsteps._finish({"record": str(record), "bundles": bundles, "root": str(directory.parent), "packages": False})
+    finish({"record": str(record), "bundles": bundles, "root": str(directory.parent)})
     return runs.load(directory)
 
 
+@pytest.mark.slow
 @given(sequence=st.lists(edits, max_size=14))
 def test_any_sequence_of_edits_comes_back(tmp_path_factory, sequence):
     """restore(record(tree)) == tree: the promise of the package."""

@@ -244,6 +244,7 @@ def test_credentials_in_the_command_are_masked(repo, run_in, arguments):
     assert all(SECRET.encode() not in p.read_bytes() for p in (repo / "results").rglob("*") if p.is_file())
 
 
+@pytest.mark.slow
 def test_package_versions_are_what_pip_lists(repo, tmp_path):
     """The list that is there before output_dir is returned is that of `pip list`, letter for letter."""
     repo.write(
@@ -679,6 +680,7 @@ def test_a_failing_start_can_be_tried_again(run_in, repo):
     assert said.endswith("Saving results to results/a/\n")
 
 
+@pytest.mark.slow
 def test_plot_saves_numbered_figures_and_clears(run_in, repo):
     """NNN_name.png, one number after another; what can't be in a file's name becomes a `_`."""
     pytest.importorskip("matplotlib")
@@ -697,6 +699,7 @@ def test_plot_saves_numbered_figures_and_clears(run_in, repo):
     assert figures[6] == "006_last.png"
 
 
+@pytest.mark.slow
 def test_plot_goes_on_above_a_thousand(tmp_path, run_script):
     """Figure 1000 does not come twice."""
     pytest.importorskip("matplotlib")

@@ -131,6 +131,7 @@ def test_git_that_says_nothing(survives, tmp_path):
     survives(env={"PATH": stub(tmp_path / "bin", "exit 0")})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [
@@ -423,6 +424,7 @@ def test_a_pipe_that_another_process_holds_open_is_not_waited_for(tmp_path, monk
     os.kill(int(said), signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_a_diff_of_200_mb(survives, repo):
     """Listed with size and reason, not kept; the way to output_dir stays short."""
     with open(repo / "big.csv", "w") as file:
@@ -475,6 +477,7 @@ def test_an_unreadable_file_is_listed(survives, repo):
     assert [f["target"] for f in rows if f["path"] == "loop"] == ["loop"]
 
 
+@pytest.mark.slow
 def test_a_folder_that_git_cannot_look_into_is_listed(survives, repo):
     """Of what lies in a folder closed to this user git lists nothing: the folder is told as left out."""
     program = UNET
@@ -790,6 +793,7 @@ def test_no_new_processes(survives, repo):
     survives(program + UNET, lines=3)
 
 
+@pytest.mark.slow
 def test_twenty_thousand_runs_of_one_name(repo, run_script):
     """The next number is found in a moment."""
     (repo / "results").mkdir()

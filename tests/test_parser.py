@@ -1060,6 +1060,7 @@ args = """
     assert "***" in str(run_json(record)["arguments"])
 
 
+@pytest.mark.slow
 def test_a_second_run_of_the_same_state_keeps_the_first_record(project, run_script):
     """It warns at the program's own line, raises, or says nothing, as on_suspicion wishes."""
     done = run_script("main.py", cwd=project)
@@ -1316,6 +1317,7 @@ def test_a_second_parse_of_other_code_is_another_run(project, monkeypatch):
     assert LTParser().parse_args([]).hash_code != first
 
 
+@pytest.mark.slow
 def test_joblibs_workers_see_the_parents_id(project, run_script):
     """loky imports the main module as multiprocessing does."""
     pytest.importorskip("joblib")

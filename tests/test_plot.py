@@ -21,6 +21,7 @@ print(footsteps.plot("loss.pdf", figure), footsteps.plot("v1.5", figure, dpi=10)
 """
 
 
+@pytest.mark.slow
 def test_a_figure_is_saved_as_was_asked_for(tmp_path, run_script):
     """The current one or another, in the format of the name's ending, with savefig's options; its path is returned."""
     done = run_script(PROGRAM)

@@ -182,6 +182,7 @@ def ranks(count: int) -> list[str]:
     return [f"rank-{rank}" for rank in range(count)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_workers_of_multiprocessing_join_the_run_of_their_parent(repo, run_script, method):
     """One directory, one question."""
@@ -191,6 +192,7 @@ def test_workers_of_multiprocessing_join_the_run_of_their_parent(repo, run_scrip
     assert done.stdout.count("Saving results to results/pool/") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["given", None])
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_a_parent_joins_the_run_that_its_workers_had_to_begin(repo, run_script, method, name):
@@ -208,6 +210,7 @@ def test_a_script_that_saves_at_its_top_makes_one_run_though_its_workers_run_the
     assert {"worker-0", "worker-1"} < set(made(repo)["top"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", [EXECUTOR, LOKY], ids=["ProcessPoolExecutor", "loky"])
 def test_pools_join_the_run_though_only_their_workers_ever_ask_for_it(repo, run_script, program):
     """The parent need not look at output_dir."""
@@ -225,6 +228,7 @@ def test_the_workers_of_a_data_loader_join_the_run(repo, run_script):
     assert made(repo) == {"loader": [f"worker-{n}" for n in range(4)]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_workers_that_workers_start_join_the_same_run(repo, run_script, method):
     """A pool of trainings whose data loaders have workers of their own is one experiment."""
@@ -368,6 +372,7 @@ def test_without_a_name_and_without_stdin_a_job_takes_the_scripts_name(repo, lau
     assert made(repo) == {"train": ranks(4)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("only", ["0", "3"])
 @pytest.mark.parametrize("name", ["given", None])
 def test_a_job_does_not_hang_if_only_one_rank_ever_asks(repo, launch, only, name):
@@ -376,6 +381,7 @@ def test_a_job_does_not_hang_if_only_one_rank_ever_asks(repo, launch, only, name
     assert made(repo) == {name or "train": [f"rank-{only}"]}
 
 
+@pytest.mark.slow
 def test_rank_0_joins_a_run_that_the_others_had_to_begin(repo, launch):
     """It comes last, and is not asked any more."""
     launch(repo, RANK_0_LAST)
@@ -397,6 +403,7 @@ def test_runs_that_the_ranks_begin_one_after_the_other_have_a_directory_each(rep
     assert made(repo) == {"job": ranks(4), "next": ranks(4), "last": ranks(4)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", [["0"], ["ahead"]], ids=["only rank 0 saves", "one is ahead of the other"])
 @pytest.mark.parametrize(
     "launch",
@@ -499,6 +506,7 @@ def asked(request, repo, terminal, tmp_path):
     return screen
 
 
+@pytest.mark.slow
 def test_the_others_wait_as_long_as_rank_0_sits_at_the_prompt(repo, asked):
     """Far longer than the start in which it may announce itself."""
     pexpect = pytest.importorskip("pexpect")

@@ -236,6 +236,7 @@ PARSERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("library", PARSERS)
 def test_arguments_are_what_the_program_parsed(repo, sh, library, when):
@@ -299,6 +300,7 @@ def test_words_that_nobody_parses_are_guessed_and_none_is_lost(repo, sh):
 # --- standard input ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "loop",
     [
@@ -368,6 +370,7 @@ def test_ctrl_z_suspends_and_fg_goes_on(shell):
     shell.expect_exact("Saving results to results/unet/")
 
 
+@pytest.mark.slow
 def test_a_terminal_that_tells_no_cursor_position_gets_no_warning(shell):
     """prompt_toolkit waits for it two seconds."""
     import pexpect

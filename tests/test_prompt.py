@@ -193,6 +193,7 @@ def test_the_live_line_shows_the_directory_and_the_changes(screen, repo, past):
     screen.shows("Saving results to results/resnetx/")
 
 
+@pytest.mark.slow
 def test_thousands_of_changes_are_counted(screen, repo):
     """More than a pipe holds."""
     for n in range(3000):
@@ -281,6 +282,7 @@ def test_tab_goes_into_groups(screen, past):
     screen.shows("Saving results to results/exp/OAI-1/")
 
 
+@pytest.mark.slow
 def test_completion_among_many_is_quick(repo):
     """Ten thousand runs: a moment."""
     from footsteps import footsteps as core
@@ -370,6 +372,7 @@ print(footsteps.output_dir)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("key", "kind"), [(CTRL_C, "KeyboardInterrupt"), (CTRL_D, "SystemExit")])
 def test_the_program_can_catch_it_and_ask_again(ask, repo, key, kind):
     """A start that failed can be tried again."""
@@ -413,6 +416,7 @@ def test_a_dumb_terminal_gets_a_plain_question(ask, repo, term):
     assert "\x1b" not in (child.before or "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", [CTRL_C, CTRL_D])
 def test_a_dumb_terminal_is_left_as_any_other(ask_in_shell, repo, key):
     """No directory, few frames."""
@@ -611,6 +615,7 @@ def test_ctrl_c_in_the_interactive_interpreter_goes_back_to_it(repo, terminal):
     ended(child)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [("-c", "import footsteps; footsteps.output_dir"), ("-m", "pkg.mod")])
 def test_other_ways_to_start_a_program(ask, repo, arguments):
     """`python -c`, `python -m pkg.mod`."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 
 from footsteps.reader import compare, measure, runs
-from footsteps.reader.formats import seconds, text
+from footsteps.reader.formats import mapping, seconds, text
 from footsteps.reader.making import plain_name
 from footsteps.reproduce import explain, restore
 
@@ -123,7 +123,7 @@ def is_child(run: Run, parent: Run, began: float) -> bool:
         return False
     if parent.kind == "arguments":  # which names no parent; its id is another one where the code is
         return run.kind == parent.kind
-    named = any(row.get("id") == parent.id for row in run.parents)
+    named = mapping(run.facts.get("parent")).get("id") == parent.id  # which started it, not whose files it has read
     return run.kind == "run" and (named or not parent.id)
 
 

@@ -688,6 +688,7 @@ OBJECT = st.dictionaries(
 )
 
 
+@pytest.mark.slow
 @given(facts=OBJECT, outcome=OBJECT, line=OBJECT, late=OBJECT)
 def test_no_record_is_beyond_the_readers(tmp_path_factory, facts, outcome, line, late):
     """Whatever stands where in a record, every command that reads it has an answer and no mistake."""

@@ -58,6 +58,7 @@ COMPARE = "from footsteps.reader import measure; print(measure.measure(*sys.argv
 TRACE = "from footsteps.reader import trace; print(trace.run_from_metadata(sys.argv[1]))"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HOSTILE)
 def test_files_are_compared_and_traced_within_bounds(tmp_path, name):
     """In seconds and in 2 GB, and they are told to be different."""
@@ -87,6 +88,7 @@ def film(count, color):
     return out.getvalue()
 
 
+@pytest.mark.slow
 def test_images_have_budgets_for_pixels_and_frames():
     """Above them they are not compared, and that is said."""
     pytest.importorskip("PIL")

@@ -431,6 +431,7 @@ def test_every_frame_of_an_image_counts(measured, kind):
     assert measured(saved(red, kind, green), saved(red, kind, green, blue))["verdict"] == "different"
 
 
+@pytest.mark.slow
 def test_matplotlibs_figures_are_the_same_but_for_their_metadata(tmp_path):
     """PNG, PDF and SVG with the metadata of two runs in them."""
     plt = pytest.importorskip("matplotlib.pyplot")

@@ -75,6 +75,7 @@ def test_a_list_with_damaged_runs_shows_all_of_them(tmp_path, monkeypatch):
     assert "mistake" not in done.stderr
 
 
+@pytest.mark.slow
 @posix
 def test_a_record_that_takes_all_memory_is_a_row_too(tmp_path, monkeypatch):
     """45 MB of JSON that are a gigabyte of lists."""
@@ -158,6 +159,7 @@ def test_folders_within_folders_end_no_command(tmp_path, monkeypatch):
         subprocess.run(["rm", "-rf", str(code)], check=True)
 
 
+@pytest.mark.slow
 def test_forty_thousand_repositories_are_read_in_linear_time(tmp_path):
     """Twice as many take about twice as long, not four times: counted in steps, not in seconds."""
     rows = [{"name": f"r{n}", "role": "nested"} for n in range(40_000)]

@@ -129,6 +129,7 @@ for kind in ("png", "pdf", "svg"):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["plain", "g\u00f6del (1)"])
 def test_figures_know_their_run(project, run, name):
     """By their metadata, as no run has them in its directory."""
@@ -149,6 +150,7 @@ def test_a_figure_whose_id_is_none_tells_of_no_run(project, run, told):
     assert found_in(project, figure) == ({}, [])
 
 
+@pytest.mark.slow
 def test_a_figure_whose_run_is_not_here_still_tells_its_name(project, run):
     """The run was moved away; its name and id stand in the figure."""
     pytest.importorskip("matplotlib")

@@ -108,6 +108,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES)
 def test_what_a_file_of_our_own_has_become_is_not_written_through(run_script, repo, tmp_path, change):
     """The program ends with its own status, in time, and nothing elsewhere was changed."""

@@ -120,6 +120,7 @@ def test_what_a_late_main_returns_is_told_or_unknown(run_script, back, status):
     assert (done.returncode, outcome()["status"]) == (0, status)
 
 
+@pytest.mark.slow
 def test_a_passing_pytest_is_not_failed(tmp_path, run_script):
     """A run that a test begins ends with pytest, whose exit status is 0; a failing one has 1."""
     from footsteps.reader.runs import Run
@@ -365,6 +366,7 @@ open(footsteps.path("of_inner"), "w").close()
     assert told["latest"]["target"] == "a/weights.bin"
 
 
+@pytest.mark.slow
 def test_ten_thousand_artifacts_are_listed(run_script):
     """All of them are in the manifest, hashed as far as the budget goes, and soon."""
     program = (

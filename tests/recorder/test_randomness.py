@@ -44,6 +44,7 @@ def project(repo, monkeypatch):
     return repo
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", DRAWS)
 def test_a_rerun_draws_the_same_numbers(project, run_script, how):
     """Nobody had seeded: the state is put back where it was read, at the import and as the run begins."""
@@ -62,6 +63,7 @@ def test_a_rerun_draws_the_same_numbers(project, run_script, how):
     assert (Path(again.result().new.directory) / "o").read_text() == texts[1]
 
 
+@pytest.mark.slow
 def test_workers_of_a_rerun_do_not_all_draw_the_same(project, run_script):
     """What is put back is the state of the program; processes that it starts begin afresh, as they did."""
     program = """

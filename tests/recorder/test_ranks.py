@@ -117,6 +117,7 @@ def sweep(run_script, repo, way, method, *, name="", finish="pass", early="pass"
     return done
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("way", "method"), ALL)
 def test_a_worker_that_gives_a_name_has_a_run_of_its_own(repo, run_script, way, method):
     """Three jobs of a sweep, three directories, each with its outcome; no fourth for the main program."""
@@ -125,6 +126,7 @@ def test_a_worker_that_gives_a_name_has_a_run_of_its_own(repo, run_script, way, 
     assert {record(repo, f"lr{x}", "outcome.json")["status"] for x in (1, 2, 3)} == {"finished"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("way", "method"), [*BOTH, ("os.fork", "-"), ("joblib", "-")])
 def test_the_run_of_such_a_worker_names_the_main_programs_as_its_parent(repo, run_script, way, method):
     """The main program has a run, which the workers' do not touch."""
@@ -158,6 +160,7 @@ def test_workers_that_give_the_name_of_the_main_programs_run_join_it(repo, run_s
     assert made(repo) == {"main": ["m", "w1", "w2", "w3"]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_workers_that_all_give_one_name_share_its_run(repo, run_script, method):
     """A training whose ranks multiprocessing starts, each of which initializes."""
@@ -170,6 +173,7 @@ def test_workers_that_all_give_one_name_share_its_run(repo, run_script, method):
     assert made(repo) == {"ddp": ["w1", "w2", "w3"]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_what_a_worker_begins_after_finish_is_new(repo, run_script, method):
     """With no name, or with the one that it was in."""
@@ -181,6 +185,7 @@ def test_what_a_worker_begins_after_finish_is_new(repo, run_script, method):
     }
 
 
+@pytest.mark.slow
 def test_a_pool_that_lives_longer_than_a_run_goes_on_with_the_next(repo, run_script):
     """The workers of joblib are used again: what they save then is the new run's."""
     needs("joblib")
@@ -196,6 +201,7 @@ def test_a_pool_that_lives_longer_than_a_run_goes_on_with_the_next(repo, run_scr
 # --- sweeps in which only the workers look ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("way", "method"), ALL)
 def test_a_run_that_only_workers_ask_for_is_the_main_programs(repo, run_script, way, method):
     """One run, of its name, script and command; the main program tells how it ended, and nobody is waited for."""
@@ -212,6 +218,7 @@ def test_a_run_that_only_workers_ask_for_is_the_main_programs(repo, run_script, 
     assert list(Path(os.environ["TMPDIR"]).glob("footsteps-*/*")) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_its_outcome_is_the_main_programs(repo, run_script, method):
     """A main program that exits with a number, or fails, tells so, though it never asked for the run."""
@@ -243,6 +250,7 @@ PROTOCOLS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
 @pytest.mark.parametrize("name", ["job", None])
 def test_whoever_numbers_its_processes_is_a_launcher(repo, tmp_path, protocol, name):

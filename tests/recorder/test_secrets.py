@@ -382,6 +382,7 @@ TRICKS = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trick", TRICKS)
 def test_the_time_is_linear(trick):
     """Eight times the text takes less than thirty times as long, not sixty-four."""

@@ -189,6 +189,7 @@ print(footsteps.metadata("jpg"), footsteps.current().id, footsteps.current().fac
 """
 
 
+@pytest.mark.slow
 def test_postscript_is_told_a_run_of_any_name(run_script):
     """It is written in Latin-1, and savefig would fail."""
     pytest.importorskip("matplotlib")
@@ -198,6 +199,7 @@ def test_postscript_is_told_a_run_of_any_name(run_script):
     assert b"footsteps: run \\u0436" in Path(f"results/{name}/a.ps").read_bytes()
 
 
+@pytest.mark.slow
 def test_figures_know_their_run_and_no_person(run_script, monkeypatch):
     """PNG, PDF, SVG and PS take the metadata, and hold name, id, code id and command; no user or host."""
     pytest.importorskip("matplotlib")

@@ -59,6 +59,7 @@ def names(found):
     return [stage.run.name for stage in found.stages]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("which", "stages"),
     [
@@ -135,6 +136,7 @@ def test_a_shared_stage_is_told_once(tmp_path):
     assert sum("see above" in line for line in lines) == 1
 
 
+@pytest.mark.slow
 def test_a_chain_of_thousands_of_runs_ends(tmp_path):
     """Neither recursion nor time that grows with its square."""
     root = tmp_path / "results"

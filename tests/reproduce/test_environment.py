@@ -67,6 +67,7 @@ def test_what_an_interpreter_is_asked_runs_nothing_of_the_working_directory(host
     assert not hostile_folder.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("uv", ["", "uv"], ids=["pip", "uv"])
 def test_what_makes_an_environment_runs_and_reads_nothing_of_the_working_directory(hostile_folder, uv):
     """Each command that is given to pip, venv and uv is isolated, and started in an empty folder."""

@@ -40,6 +40,7 @@ def facts_of(path):
         return json.loads(opened.read("footsteps.json"))
 
 
+@pytest.mark.slow
 def test_a_stranger_repeats_a_chain_from_the_file_alone(project, run_script, tmp_path):
     """The project, its runs and its data are gone; the archive is all there is."""
     figure = run_pipeline(project, run_script, "figure")
@@ -59,6 +60,7 @@ def test_a_stranger_repeats_a_chain_from_the_file_alone(project, run_script, tmp
     assert (Path(told["stages"][-1]["rerun"]) / "fig3.svg").read_bytes() == expected
 
 
+@pytest.mark.slow
 def test_the_last_run_alone_is_repeated_with_the_files_of_the_others(project, run_script, tmp_path):
     """What it read comes out of the archive."""
     figure = run_pipeline(project, run_script, "figure")
@@ -72,6 +74,7 @@ def test_the_last_run_alone_is_repeated_with_the_files_of_the_others(project, ru
     assert sorted(path.name for path in tmp_path.glob(".foot*")) == []
 
 
+@pytest.mark.slow
 def test_the_same_runs_give_the_same_bytes(project, run_script, tmp_path, monkeypatch):
     """At another time, from another directory, after git has packed its objects anew."""
     figure = run_pipeline(project, run_script, "table")
@@ -116,6 +119,7 @@ def test_the_chain_can_be_left_out(project, run_script, tmp_path):
     assert [read["file"].startswith("inputs/") for read in facts["runs"][0]["reads"]] == [True]
 
 
+@pytest.mark.slow
 def test_large_inputs_come_along_only_if_they_are_asked_for(project, run_script, tmp_path):
     """Else they are listed as missing, with the option that takes them, and the exit status says so."""
     project.write("data/raw.csv", "1,2.1\n" * 200_000)

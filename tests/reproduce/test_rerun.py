@@ -124,6 +124,7 @@ def test_artifacts_that_are_not_made_again_are_named(project, run, archive, tmp_
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_figures_are_the_same_whatever_run_they_name(project, run, archive, tmp_path):
     """What footsteps itself writes into them does not count."""
     pytest.importorskip("matplotlib")
@@ -481,6 +482,7 @@ def with_packages(run, *packages):
     return runs.load(run.directory)
 
 
+@pytest.mark.slow
 def test_the_environment_is_made_as_it_was_recorded(project, run, offered, tmp_path):
     """The recorded version of a package, though a newer one is offered; nothing of the environment around."""
     project.write("use.py", "import tool, footsteps\nopen(footsteps.output_dir + 'v', 'w').write(tool.version)\n")
@@ -585,6 +587,7 @@ def test_an_environment_is_never_made_over_another(run, offered, project, tmp_pa
     assert "one-rerun-2 &&" in command(project.path, "one").stderr
 
 
+@pytest.mark.slow
 def test_of_an_environment_that_can_not_be_made_nothing_is_left(run, project, tmp_path, monkeypatch):
     """Half of one would look like one."""
     monkeypatch.setattr(environment, "found_on_path", lambda _: "")
@@ -597,6 +600,7 @@ def test_of_an_environment_that_can_not_be_made_nothing_is_left(run, project, tm
     assert not (tmp_path / "again.env").exists()
 
 
+@pytest.mark.slow
 def test_where_uv_can_not_get_the_recorded_python_the_nearest_takes_its_place(run, project, tmp_path):
     """It may only be known once it is tried; what became of it is told with its cause."""
     old = run("one")
@@ -653,6 +657,7 @@ def test_packages_come_from_where_they_came_or_it_is_told(run, tmp_path, offered
     assert told[:2] == ["own as it was installed from file", "tool from file"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("installer", ["pip", "uv"])
 def test_a_commit_on_this_disk_is_installed(run, project, tmp_path, installer):
     """By pip, old or new, and by uv."""
@@ -683,6 +688,7 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("installer", ["pip", "uv"])
 def test_an_index_that_can_not_be_reached_is_not_one_that_lacks_a_package(run, tmp_path, monkeypatch, installer):
     """It is told before the question that nobody knows what will be had."""
@@ -704,6 +710,7 @@ def test_an_index_that_can_not_be_reached_is_not_one_that_lacks_a_package(run, t
     ]
 
 
+@pytest.mark.slow
 def test_packages_are_looked_for_in_the_python_that_is_used(run, offered, project, tmp_path):
     """An environment is a link to the same program as ours, and has other packages."""
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
@@ -728,6 +735,7 @@ def test_what_would_be_built_is_shown_before_the_question(run, offered, project,
     assert not any("tool" in line for line in said)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("inside", [True, False])
 def test_a_console_script_is_the_one_of_the_environment_that_is_used(run, project, tmp_path, inside):
     """The recorded environment is gone in three years, and its folder was never part of the code."""
@@ -767,6 +775,7 @@ print(parser.parse_args().hash_code)
 """
 
 
+@pytest.mark.slow
 def test_a_record_of_arguments_is_compared_by_its_id(project, run_script, tmp_path):
     """It has no directory of results: of the same code there is nothing to compare, of other code the id is another."""
     project.write("parsed.py", PARSED)

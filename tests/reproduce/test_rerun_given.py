@@ -46,6 +46,7 @@ def test_an_input_that_was_moved_is_found_by_its_hash_among_all_runs(project, ru
     assert laid.read_text() == (project / "results/renamed/weights.csv").read_text()
 
 
+@pytest.mark.slow
 def test_map_says_where_data_lie_now(project, run, tmp_path):
     """A folder in the command, or a file in it; data that are not as they were are named."""
     project.write("read.py", READ.replace("sys.argv[1]", "sys.argv[1] + '/a.csv'"))
@@ -209,6 +210,7 @@ def test_a_run_and_its_rerun_that_are_the_same_have_no_difference(project, run, 
     assert [(each.about, each.name) for each in found.differences] == []
 
 
+@pytest.mark.slow
 def test_why_something_else_was_made_is_told(project, run, tmp_path):
     """By what the code shows; where the same was made, nothing."""
     project.write(

@@ -440,6 +440,7 @@ def outside(base: Path) -> dict:
     return {path: what for path, what in snapshot(base).items() if not path.startswith((b"tmp/", b"project/"))}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_record_is_refused_by_name(victim, tmp_path, name):
     """Nothing is written anywhere, nothing that is recorded runs, and the reason is told."""
@@ -482,6 +483,7 @@ rows = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @given(more=st.lists(rows, min_size=1, max_size=5), inside=paths)
 def test_whatever_a_record_says_nothing_outside_is_touched(victim, tmp_path, more, inside):
     """It is refused or restored; the world around the destination stays as it is."""

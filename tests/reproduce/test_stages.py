@@ -37,6 +37,7 @@ def verdicts(done):
     return {row["run"]: row["verdict"] for row in json.loads(done.stdout)["stages"]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["figure", "fit", "table"])
 def test_a_chain_is_repeated_to_the_same_bytes(project, run_script, tmp_path, which):
     """Three real pipelines; the runs and what they made are somewhere else by then."""
@@ -76,6 +77,7 @@ def noisy(project, run_script):
     return project / "results/c/out.txt"
 
 
+@pytest.mark.slow
 def test_each_stage_is_fed_with_what_was_made_now_and_the_first_difference_is_named(project, noisy, tmp_path):
     """The second program adds another number: the third one shows it, though it is the same."""
     done = command(project.path, noisy, tmp_path / "again", "--yes", "--json", env={"NOISE_b": "5"})
@@ -95,6 +97,7 @@ def test_what_follows_a_stage_that_failed_is_not_run(project, noisy, tmp_path):
     assert not (tmp_path / "again/3-c").exists()
 
 
+@pytest.mark.slow
 def test_reuse_runs_only_what_has_to_run(project, noisy, tmp_path):
     """What the last stage reads is still there with its hash; once it is not, its maker is run."""
     done = command(project.path, noisy, tmp_path / "one", "--yes", "--json", "--reuse")
@@ -106,6 +109,7 @@ def test_reuse_runs_only_what_has_to_run(project, noisy, tmp_path):
     assert verdicts(done) == {"a": "reused", "b": "same", "c": "same"}
 
 
+@pytest.mark.slow
 def test_reuse_goes_on_where_an_earlier_attempt_ended(project, noisy, tmp_path):
     """The files of the first attempt are used, though the recorded ones are gone."""
     done = command(project.path, noisy, tmp_path / "again", "--yes", env={"FAIL": "c.py"})
@@ -121,6 +125,7 @@ def test_reuse_goes_on_where_an_earlier_attempt_ended(project, noisy, tmp_path):
     assert verdicts(done) == {"a": "not needed", "b": "reused", "c": "same"}
 
 
+@pytest.mark.slow
 def test_a_script_of_the_chain_does_the_same(project, noisy, tmp_path):
     """By sh alone, with footsteps for the code."""
     done = command(project.path, noisy, tmp_path / "again", "--script")

@@ -140,6 +140,7 @@ def with_bundle(repo, tmp_path, url):
     return run
 
 
+@pytest.mark.slow
 def test_a_silent_remote_is_not_asked_where_the_bundle_has_the_commit(repo, tmp_path, silent, monkeypatch):
     """And of 5,000 remotes a few are, each for a while only."""
     run = with_bundle(repo, tmp_path, silent)
@@ -151,6 +152,7 @@ def test_a_silent_remote_is_not_asked_where_the_bundle_has_the_commit(repo, tmp_
     assert "4996 more remotes: not asked" in str(met.value)
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.parametrize("name", ["config", "HEAD", "packed-refs"])
 def test_a_clone_with_a_pipe_in_its_git_is_passed_over(repo, tmp_path, silent, monkeypatch, name):
