@@ -30,11 +30,12 @@ function parseExpression(words) {
     if (words.trim()) return makeExpression("", "", words.trim());
     throw new Error(`cannot read an empty expression (${EXAMPLES})`);
   }
-  const [operator] = found;
+  const [typed] = found;
+  const operator = typed === "=" ? "==" : typed;
   const name = words.slice(0, found.index);
-  const value = words.slice(found.index + operator.length);
+  const value = words.slice(found.index + typed.length);
   const noName = !name.replace(/[! ]+$/, "");
-  if (operator === "=" || noName || name.endsWith("!") || !plausible(operator, value)) {
+  if (noName || name.endsWith("!") || !plausible(operator, value)) {
     throw new Error(`cannot read ${words} (${EXAMPLES})`);
   }
   return makeExpression(name.trim(), operator, value.trim());
