@@ -117,7 +117,8 @@ def test_the_chain_leads_to_the_runs_that_made_the_inputs(browser, tmp_path, pag
 
 HERO = "\u03a3\u03af\u03c3\u03c5\u03c6\u03bf\u03c2"  # Sisyphus: its last letter has two small forms
 QUERIES = [
-    "lr<0.1", "lr<=0.1", "lr>0.1", "lr>=0.1", "lr:0.1", "lr=0.1", "optimizer=sgd", "lr==0.1", "lr:.1", "lr:1e-1", "lr:1_0", "lr<inf",
+    "lr<0.1", "lr<=0.1", "lr>0.1", "lr>=0.1", "lr:0.1", "lr=0.1", "optimizer=sgd", "lr==0.1", "lr:.1", "lr:1e-1",
+    "lr:1_0", "lr<inf",
     "lr>-Infinity",
     "lr:none", "lr:", "lr:nan", "optimizer:sgd", "optimizer:SGD", "name:sgd", "optimizer.name==sgd", "--optimizer:sgd",
     "layers:64", "layers:'64 32'", "layers:[64,32]", "layers:'(64, 32)'", "layers>100", "flag:true", "flag:True",
