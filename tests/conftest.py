@@ -75,6 +75,7 @@ def isolated(tmp_path, monkeypatch):
         monkeypatch.delenv(name)
     home, scratch = tmp_path / "home", Path(tempfile.mkdtemp(prefix="f"))  # sockets in it need a short path
     home.mkdir()
+    (tmp_path / "tmp").symlink_to(scratch)
     (home / ".gitconfig").write_text(GIT_CONFIG)
     for name, value in {
         "HOME": str(home),

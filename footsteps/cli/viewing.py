@@ -92,19 +92,19 @@ def view(args: argparse.Namespace) -> int:
 
 def followed(args: argparse.Namespace, server: Server) -> int:
     """Serve until Ctrl-C."""
-    with server:
-        if args.json:
-            render.print_json([{"url": server.url}])
-        else:
-            render.print_text(server.url + "\n")
-        sys.stdout.flush()
-        render.talk(hint="Ctrl-C ends")
-        if not args.no_open:
-            open_browser(server.url)
-        try:
+    try:
+        with server:
+            if args.json:
+                render.print_json([{"url": server.url}])
+            else:
+                render.print_text(server.url + "\n")
+            sys.stdout.flush()
+            render.talk(hint="Ctrl-C ends")
+            if not args.no_open:
+                open_browser(server.url)
             server.serve()
-        except KeyboardInterrupt:
-            render.talk("")
+    except KeyboardInterrupt:
+        render.talk("")
     return DONE
 
 

@@ -227,7 +227,7 @@ class Run:
     def arguments(self) -> dict[str, Any]:
         """The parsed arguments by name, as a parser said or the command line itself; {} where there are none."""
         late, parsed = self.logged("arguments"), self.facts.get("arguments")
-        early = parsed if parsed is not None else self.facts.get("parsed_argv")
+        early = parsed if parsed is not None or late else self.facts.get("parsed_argv")  # which is a guess
         return {**mapping(early), **mapping(late.get("arguments", late))}
 
     @told

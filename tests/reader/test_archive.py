@@ -91,7 +91,7 @@ def test_every_reader_takes_an_archive_in_the_place_of_a_run(tmp_path):
     run = runs.select(str(path))
     assert [(name, found.st_size) for name, found in run.files()] == [("weights.txt", 8)]
     assert (run.arguments, run.status, run.name) == ({"lr": 0.1}, "finished", "one")
-    assert sorted(os.listdir(tmp_path)) == ["copy", "home", "study.zip"]
+    assert sorted(os.listdir(tmp_path)) == ["copy", "home", "study.zip", "tmp"]
 
 
 def test_a_run_that_is_not_in_it_is_named(tmp_path):
@@ -178,7 +178,7 @@ def test_an_entry_that_lies_about_its_size_is_refused(tmp_path):
     done = command(tmp_path, "restore", path, tmp_path / "dest")
     assert done.returncode == 2
     assert "its entry 'runs/one/big' is" in done.stderr
-    assert sorted(os.listdir(tmp_path)) == ["home", "liar.zip"]
+    assert sorted(os.listdir(tmp_path)) == ["home", "liar.zip", "tmp"]
 
 
 def test_entries_that_share_bytes_are_refused(tmp_path):
@@ -240,7 +240,7 @@ def test_a_file_that_was_changed_after_the_export_is_refused(tmp_path):
     done = command(tmp_path, "restore", path, tmp_path / "dest")
     assert done.returncode == 2
     assert "its hash is another one" in done.stderr
-    assert sorted(os.listdir(tmp_path)) == ["changed.zip", "home"]
+    assert sorted(os.listdir(tmp_path)) == ["changed.zip", "home", "tmp"]
 
 
 def test_inputs_that_lead_out_are_not_taken(tmp_path):

@@ -276,7 +276,7 @@ def test_a_value_within_itself_and_a_very_deep_one_end():
     masked(shared)
 
 
-def test_arguments_are_masked():
+def test_arguments_are_masked(monkeypatch):
     """Options with their value behind or beside them, several values, noted words."""
     given = [
         "a.py",
@@ -291,7 +291,7 @@ def test_arguments_are_masked():
         WORD,
         WORD,
     ]
-    secrets.note_secrets([f"{WORD}x"])
+    monkeypatch.setattr(secrets, "_noted", {f"{WORD}x"})
     done = mask_arguments(given)
     assert done == [
         "a.py",
@@ -306,6 +306,7 @@ def test_arguments_are_masked():
         "***",
         "***",
     ]
+    monkeypatch.setattr(secrets, "_noted", {WORD})
     assert mask_arguments(["--token", "--lr", "1", WORD]) == ["--token", "--lr", "1", "***"]
 
 

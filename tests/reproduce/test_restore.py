@@ -317,7 +317,7 @@ def test_verify_knows_what_needs_the_clone(project, run_script, capsys):
     assert main(["verify", run.directory]) == 1
     assert str(project.path) in capsys.readouterr().out
     assert not list(project.path.parent.glob("*restored*"))
-    assert not list((project.path.parent / "tmp").iterdir())
+    assert not list(Path(os.environ["TMPDIR"]).iterdir())
 
 
 # --- hostile records ---
@@ -501,8 +501,8 @@ def test_whatever_a_record_says_nothing_outside_is_touched(victim, tmp_path, mor
     except FootstepsError:
         assert os.listdir("tmp") == []
     assert outside(tmp_path) == before
-    shutil.rmtree("tmp")
-    os.mkdir("tmp")
+    shutil.rmtree(os.environ["TMPDIR"])
+    os.mkdir(os.environ["TMPDIR"])
     (Path(victim.record) / "run.json").write_text(original)
 
 
@@ -511,7 +511,7 @@ def test_a_repository_among_the_copies_is_refused(victim):
     hook = Path(victim.record) / "code/.git/hooks/post-checkout"
     hook.parent.mkdir(parents=True)
     hook.write_text("#!/bin/sh\ntouch pwned\n")
-    with pytest.raises(repositories.Refused, match=r"'code/\.git' would act as git's own"):
+    with pytest.raises(repositories.Refused, match=r"code/\.git/\.git' would act as git's own"):
         restore.restore(victim, "again")
     assert not os.path.lexists("again")
 
