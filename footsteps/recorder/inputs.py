@@ -747,8 +747,10 @@ def is_held_elsewhere() -> bool:
     for holder in getattr(gc, "get_referrers", lambda _: ())(_open):
         names = holder if type(holder) is dict else {}
         ours = str(names.get("__name__", "")).partition(".")[0] in ("footsteps", "_io", "io")
+        ours = ours or names.get("original") is _open  # a wrapper's attributes, which are a dict up to Python 3.10
+        c_module = isinstance(holder, type(sys)) and holder.__name__ in sys.stdlib_module_names  # _zoneinfo
         log = "baseFilename" in names or hasattr(type(holder), "emit")  # a handler of logging's, which only writes
-        if not (ours or log or is_wrapper(holder) or any(holder is cell for cell in cells)):
+        if not (ours or c_module or log or is_wrapper(holder) or any(holder is cell for cell in cells)):
             return True
     return False
 
