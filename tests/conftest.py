@@ -54,8 +54,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell that starts a s
 
 
 def pytest_xdist_auto_num_workers():
-    """Twice the processors: most tests wait for programs."""
-    return 2 * (os.cpu_count() or 1)
+    """Twice the processors, unless that is said: most tests wait for programs."""
+    return int(os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS") or 2 * (os.cpu_count() or 1))
 
 
 def package_environment() -> dict[str, str]:
