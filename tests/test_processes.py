@@ -766,7 +766,7 @@ def test_the_ranks_of_a_step_on_two_nodes_share_one_directory(repo, slurm, tmp_p
     for _ in range(2):
         wide(repo, RANKS, env={"FOOTSTEPS_NAME": "wide"})
     assert made(repo) == {"wide": ranks(4), "wide-1": ranks(4)}
-    assert sorted(os.listdir(repo / "results")) == [".gitignore", "wide", "wide-1"]
+    assert sorted(set(os.listdir(repo / "results")) - {".gitignore"}) == ["wide", "wide-1"]
 
 
 @pytest.mark.slurm
