@@ -221,7 +221,7 @@ class CodeCapture:
         self.attempt(lambda: self.begin(start))
 
     def attempt(self, function: Callable[[], object]) -> None:
-        """Law 1: what fails while we look is a line in the record, and the rest is looked at all the same."""
+        """Recording never raises: what fails here is a line in the record, and the rest is captured all the same."""
         try:
             function()
         except Exception as error:
