@@ -22,6 +22,13 @@ from footsteps.recorder.repository import MAX_DIFF
 
 UNET = "import footsteps\nfootsteps.initialize('unet')\nopen(footsteps.output_dir + 'weights', 'w').close()\n"
 
+# What a program that becomes another user must have imported before: nobody else may read root's modules.
+ALL_IMPORTED = (
+    "import footsteps.recorder, hashlib, importlib, json, os, pkgutil, shutil, tempfile, prompt_toolkit\n"
+    "for module in pkgutil.iter_modules(footsteps.recorder.__path__, 'footsteps.recorder.'):\n"
+    "    importlib.import_module(module.name)\n"
+)
+
 
 def facts(directory) -> dict:
     """What run.json says."""
@@ -483,8 +490,7 @@ def test_a_folder_that_git_cannot_look_into_is_listed(survives, repo):
     program = UNET
     repo.write("closed/code.py", "x = 1\n")
     if os.name == "posix" and os.getuid() == 0:  # to whom nothing is closed
-        early = "import footsteps, hashlib, json, os, shutil, tempfile, prompt_toolkit\nfootsteps.current()\n"
-        program = f"{early}os.setgid(12345)\nos.setuid(12345)\n{UNET}"
+        program = f"{ALL_IMPORTED}os.setgid(12345)\nos.setuid(12345)\n{UNET}"
         for path in [repo.path, *repo.path.rglob("*")]:
             os.chown(path, 12345, 12345, follow_symlinks=False)
         for folder in repo.path.parents:
@@ -781,11 +787,7 @@ def test_no_new_processes(survives, repo):
     """A limit on processes that is used up: git can't be started, the run is made."""
     if os.name != "posix" or os.getuid():
         pytest.skip("only root becomes somebody else")
-    program = (
-        "import footsteps, hashlib, json, os, resource, shutil, tempfile, prompt_toolkit\n"
-        "footsteps.current()  # imports the core module, which nobody else may read\n"
-        "resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))\nos.setgid(12345)\nos.setuid(12345)\n"
-    )
+    program = f"{ALL_IMPORTED}import resource\nresource.setrlimit(resource.RLIMIT_NPROC, (1, 1))\nos.setgid(12345)\nos.setuid(12345)\n"
     for folder in (repo.path, *repo.path.parents):
         if folder != folder.parent and os.stat(folder).st_uid == 0:
             folder.chmod(folder.stat().st_mode | 0o55)

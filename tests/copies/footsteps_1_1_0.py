@@ -195,7 +195,7 @@ class Run:
         self.figure_metadata: Callable[[str], dict[str, str]] = lambda _: {}
         self.over: Callable[[str | None], bool] = lambda of: self.process != os.getpid() and of not in (None, name)
         self.again: Callable[[str | None], bool] = lambda _: False
-        self._extensions = list(_extensions())
+        self._extensions = list(_extensions("meet"))
 
     def call(self, step: str) -> None:
         """Call each extension's function for a step with this run; the steps, in order, all optional:
@@ -269,13 +269,14 @@ class Run:
             self.call("end")
 
 
-def _extensions() -> Iterator[Any]:
-    """The extensions that are there."""
+def _extensions(step: str = "") -> Iterator[Any]:
+    """The extensions that are there, their functions for this step imported."""
     for extension in EXTENSIONS:
         try:
-            yield importlib.import_module(extension) if isinstance(extension, str) else extension
+            getattr(module := importlib.import_module(extension) if isinstance(extension, str) else extension, step, 0)
+            yield module
         except Exception as error:
-            if extension != "footsteps.recorder" or not str(error).startswith("No module named 'footsteps"):
+            if extension != "footsteps.recorder" or getattr(error, "name", "") not in ("footsteps", extension):
                 say(f"{extension} takes no part in this run: {type(error).__name__}: {error}")
 
 
