@@ -27,6 +27,7 @@ ALL_IMPORTED = (
     "import footsteps.recorder, hashlib, importlib, json, os, pkgutil, shutil, tempfile, prompt_toolkit\n"
     "for module in pkgutil.iter_modules(footsteps.recorder.__path__, 'footsteps.recorder.'):\n"
     "    importlib.import_module(module.name)\n"
+    "footsteps.current()  # the core module\n"
 )
 
 

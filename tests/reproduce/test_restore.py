@@ -417,7 +417,7 @@ HOSTILE = {
     "a nested one in git": (nested_in(".git/modules"), "would act"),
     "a nested one in a file": (nested_in("lib/model.py/x"), "would lie where a file is"),
     "a nested one behind a link": (nested_in("out"), "would lie behind a link"),
-    "a thousand in each other": (many_nested, "lie in each other"),
+    "a thousand in each other": (many_nested, "names 1001 repositories"),
     "one in itself": (repository(inside={"repository": "main", "path": "x"}), "lie in each other"),
 }
 
