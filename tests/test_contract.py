@@ -343,6 +343,7 @@ def test_a_child_program_is_a_run_of_its_own_and_names_its_parent(said, repo, ru
     assert child["parent"] == {"id": parent["id"], "name": "driver", "directory": parent["directory"]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "value",
     [

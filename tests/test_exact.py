@@ -1219,6 +1219,7 @@ UNTOUCHED = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", UNTOUCHED)
 def test_a_capture_changes_nothing(started, run_script, name):
     """Index, objects, refs and working tree are byte for byte, and to the nanosecond, as before."""

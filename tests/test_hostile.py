@@ -291,6 +291,7 @@ def test_the_repository_stays_as_it_was(survives, repo):
 # --- the user's git settings ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [
@@ -788,7 +789,10 @@ def test_no_new_processes(survives, repo):
     """A limit on processes that is used up: git can't be started, the run is made."""
     if os.name != "posix" or os.getuid():
         pytest.skip("only root becomes somebody else")
-    program = f"{ALL_IMPORTED}import resource\nresource.setrlimit(resource.RLIMIT_NPROC, (1, 1))\nos.setgid(12345)\nos.setuid(12345)\n"
+    program = (
+        f"{ALL_IMPORTED}import resource\n"
+        "resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))\nos.setgid(12345)\nos.setuid(12345)\n"
+    )
     for folder in (repo.path, *repo.path.parents):
         if folder != folder.parent and os.stat(folder).st_uid == 0:
             folder.chmod(folder.stat().st_mode | 0o55)

@@ -563,6 +563,7 @@ def test_each_of_the_four_factors_changes_the_id(project, hash_of):
     assert len(set(seen)) == 6
 
 
+@pytest.mark.slow
 def test_a_mode_a_name_and_a_link_are_changes(project, hash_of):
     """Two states that differ in no byte of any file are two."""
     seen = {hash_of()}
@@ -617,6 +618,7 @@ def test_the_same_state_reached_by_another_way_has_the_same_id(project, hash_of)
     assert hash_of("--lr=1", "--name", "unet") == first
 
 
+@pytest.mark.slow
 def test_values_without_a_stable_text_do_not_change_the_id(project, run_script):
     """Functions, lambdas, objects and open files are named by what they are, not where they lie."""
     program = """\
@@ -679,6 +681,7 @@ MADE_OF_WORDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("made", MADE_OF_WORDS)
 def test_other_words_are_another_run_whatever_is_made_of_them(made, parse, project):
     """Objects in lists, of one repr, lambdas: the words stand for them, in the id and in the settings."""

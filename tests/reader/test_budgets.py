@@ -101,6 +101,7 @@ def test_images_have_budgets_for_pixels_and_frames():
         assert "not compared: too large" in said["note"]
 
 
+@pytest.mark.slow
 def test_an_archive_of_too_much_is_not_unpacked():
     """Members that say how large they are in all."""
     numpy = pytest.importorskip("numpy")
@@ -130,6 +131,7 @@ sys.stdout, out = Terminal(), sys.stdout
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "program",
     [

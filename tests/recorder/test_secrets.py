@@ -466,6 +466,7 @@ def test_numbers_and_short_words_stay(value):
     assert mask_arguments([f"--lr={value}", str(value)]) == [f"--lr={value}", str(value)]
 
 
+@pytest.mark.slow
 @given(st.text(max_size=20).filter(lambda word: word.strip()))
 def test_a_password_in_a_url_may_hold_any_sign(word):
     """Percent-encoded as it should be."""

@@ -127,6 +127,7 @@ def test_no_environment_is_made_for_a_run_whose_inputs_are_gone(project, run, tm
     assert not (tmp_path / "again.env").exists()
 
 
+@pytest.mark.slow
 def test_an_editable_install_does_not_lead_to_the_live_clone(project, tmp_path, run_script):
     """The restored tree comes first, also where its modules lie in a folder of an odd name."""
     project.write("lib/python/mylib.py", "def which(): return 'OLD'\n")
