@@ -800,6 +800,22 @@ def test_no_new_processes(survives, repo):
     survives(program + UNET, lines=3)
 
 
+def test_a_recorder_that_can_not_be_imported_costs_only_itself(repo, run_script):
+    """As for a program that has become another user; nor is there pip, or the packages' metadata."""
+    early = (
+        "import sys, footsteps\n"
+        "sys.modules.update({'footsteps.recorder.steps': None, 'importlib.metadata': None})\n"
+        "sys.executable = '/no/python'\n"
+    )
+    done = run_script(early + UNET, cwd=repo)
+    assert (done.returncode, done.stderr.count("\n")) == (0, 1), done.stderr
+    assert "footsteps.recorder takes no part in this run: ModuleNotFoundError" in done.stderr
+    assert info(repo / "results/unet").startswith(b"Command:\nscript.py\nSystem:\n")
+    listed = (repo / "results/unet/package_versions.txt").read_text()
+    assert listed.startswith("not recorded: ModuleNotFoundError")
+    assert (repo / "results/unet/weights").exists()
+
+
 @pytest.mark.slow
 def test_twenty_thousand_runs_of_one_name(repo, run_script):
     """The next number is found in a moment."""

@@ -245,11 +245,11 @@ class Run:
             self.shown, self.name = _made_directory(self.root, self.name)
             self.directory, self.made_here = os.path.join(os.path.abspath(self.shown), ""), True
             self.call("fill")
-            texts: Any = {PACKAGES: package_list, INFO: lambda: b"".join(map(_section, self.sections.items()))}
-            for file, text in texts.items():
+            files: dict[str, dict[str, Any]] = {PACKAGES: {"": package_list}, INFO: self.sections}
+            for file, sections in files.items():
                 if not os.path.exists(self.directory + file):
                     with open(self.directory + file, "xb") as opened:
-                        opened.write(text())
+                        opened.write(b"".join(map(_section, sections.items())))
         except BaseException as error:
             import shutil
 
@@ -284,13 +284,13 @@ def _extensions(step: str = "") -> Iterator[Any]:
 
 
 def _section(row: tuple[str, Any]) -> bytes:
-    """A title, and the text below it; what can't be found out is told by a line that says why."""
+    """A title, if there is one, and the text below it; what can't be found out is told by a line that says why."""
     try:
         text = row[1]() if callable(row[1]) else row[1]
     except Exception as error:
         text = printable(f"not recorded: {type(error).__name__}: {error}")
     data = text if isinstance(text, bytes) else str(text).encode("utf-8", "surrogateescape")
-    return row[0].encode() + b"\n" + data + (b"\n" if data and not data.endswith(b"\n") else b"")
+    return f"{row[0]}\n".lstrip("\n").encode() + data + (b"\n" if data and not data.endswith(b"\n") else b"")
 
 
 def command() -> str:
