@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from footsteps.reader import runs
 from footsteps.recorder import repository
-from footsteps.recorder.bundle import finish
+from footsteps.recorder.bundle import make_bundles
 from footsteps.recorder.code import capture_code
 from footsteps.reproduce import restore
 
@@ -1320,7 +1320,7 @@ def recorded(repo: Repo, directory: Path) -> runs.Run:
     rows = [r for r in code.repositories if r["role"] in ("cwd", "nested") and r["path"].startswith(str(repo.path))]
     (record / "run.json").write_text(json.dumps({"format": 1, "name": "x", "repositories": rows}))
     bundles = [b for b in code.bundles() if b["repository"] in [row["name"] for row in rows]]
-    finish({"record": str(record), "bundles": bundles, "root": str(directory.parent)})
+    make_bundles({"record": str(record), "bundles": bundles, "root": str(directory.parent)})
     return runs.load(directory)
 
 

@@ -31,7 +31,7 @@ def sections(directory) -> dict[str, str]:
     text = (Path(directory) / "info.txt").read_bytes().decode("utf-8", "surrogateescape")
     found, title = {}, None
     for line in text.split("\n"):
-        if line.endswith(":") and (line in record_format.SECTIONS or title == record_format.SECTIONS[-1]):
+        if line.endswith(":") and (line in record_format.SECTION_TITLES or title == record_format.SECTION_TITLES[-1]):
             title = line
             found[title] = []
         elif title is not None:
@@ -180,7 +180,9 @@ def test_an_argument_cannot_forge_a_section(repo, run_in):
     nasty = "a\nGit Hash:\nbadc0de\r\nPython:\u2028System:\x85evil\x0b\x0c\x1c"
     run_in("train.py", nasty)
     text = (repo / "results/unet/info.txt").read_text()
-    assert [line for line in text.splitlines() if line in record_format.SECTIONS] == list(record_format.SECTIONS)
+    assert [line for line in text.splitlines() if line in record_format.SECTION_TITLES] == list(
+        record_format.SECTION_TITLES
+    )
     assert facts(repo / "results/unet")["argv"][1] == nasty
 
 

@@ -16,7 +16,7 @@ import pytest
 from conftest import Repo, surroundings
 
 from footsteps import footsteps as core
-from footsteps.recorder.format import SECTIONS
+from footsteps.recorder.format import SECTION_TITLES
 from footsteps.recorder.git import git
 from footsteps.recorder.repository import MAX_DIFF
 
@@ -395,7 +395,7 @@ def test_names_that_are_no_utf_8(survives, repo):
     for name in names:
         stored = rows[name.decode("utf-8", "surrogateescape")]["stored"]
         assert (directory / ".footsteps" / stored).read_bytes() == b"2\n"
-    assert [line for line in info(directory).decode().splitlines() if line in SECTIONS] == list(SECTIONS)
+    assert [line for line in info(directory).decode().splitlines() if line in SECTION_TITLES] == list(SECTION_TITLES)
     fresh = repo.clone("fresh")
     fresh("apply", stdin=patch_in(directory))
     for name in names[:3]:
@@ -423,7 +423,7 @@ def test_a_file_named_as_a_title(survives, repo):
     repo("checkout", "--quiet", "-b", "System-ish/ü")
     directory, _ = survives()
     head = info(directory).decode().partition("Untracked files:")[0].splitlines()
-    assert [line for line in head if line in SECTIONS] == list(SECTIONS)
+    assert [line for line in head if line in SECTION_TITLES] == list(SECTION_TITLES)
 
 
 def test_a_pipe_that_another_process_holds_open_is_not_waited_for(tmp_path, monkeypatch):

@@ -426,7 +426,7 @@ def test_records_are_no_changes_of_later_runs(project, run_script):
 SNAPSHOT = """
 import os
 from footsteps.lite_tracer import parser
-parser._facts = lambda *_: os._exit(9)  # between the files of a record and its run.json
+parser._arguments_record = lambda *_: os._exit(9)  # between the files of a record and its run.json
 parser.LTParser("x").parse_args()
 """
 

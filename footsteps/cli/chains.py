@@ -7,7 +7,17 @@ import sys
 from contextlib import closing, contextmanager
 
 from footsteps.cli import render
-from footsteps.cli.parsers import DONE, NO, add_command, add_json, add_roots, add_source, chosen, roots_of
+from footsteps.cli.parsers import (
+    DONE,
+    NO,
+    add_command,
+    add_json,
+    add_roots,
+    add_source,
+    chosen_run,
+    roots_of,
+    size_argument,
+)
 from footsteps.recorder.format import FootstepsError, quote
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
@@ -55,12 +65,12 @@ def print_tree(chain: Chain) -> None:
     screen = render.Screen()
     plain = not render.can_say(screen.stream, "\u251c\u2514\u2502\u2500")
     ago = render.ago if screen.terminal else str
-    for line in chains.tree(chain, ago, render.size):
-        words = render.escaped(line.translate(ASCII) if plain else line)
+    for line in chains.tree(chain, ago, render.size_text):
+        words = render.terminal_text(line.translate(ASCII) if plain else line)
         screen.say(render.cut(words, screen.width, screen.dots) if screen.terminal else words)
     if chain.cycle:
         names = ", ".join(stage.run.name for stage in chain.cycle)
-        render.talk(render.escaped(f"footsteps: these read each other's files: {names}"))
+        render.talk(render.terminal_text(f"footsteps: these read each other's files: {names}"))
 
 
 ASCII = {ord("\u251c"): "|", ord("\u2514"): "`", ord("\u2502"): "|", ord("\u2500"): "-"}
@@ -74,12 +84,12 @@ def chain_to(selector: str, given: list[str] | None) -> Chain:
     roots = roots_of(given)
     if os.path.isfile(selector) and not was_exported(selector):
         return chains.of_file(selector, roots, watch=render.progress)
-    run = chosen(selector, given)
+    run = chosen_run(selector, given)
     lies_in = "" if os.path.isdir(run.directory) else split(run.directory)[0]
     return chains.of_run(run, [lies_in] if lies_in else roots, watch=render.progress)
 
 
-def unpacked(run: Run, place: str) -> closing[Unpacked]:
+def unpacked_run(run: Run, place: str) -> closing[Unpacked]:
     """A run for a command that makes a place: of an archived one, what is unpacked goes to PLACE.archive."""
     from footsteps.reproduce.unpack import Unpacked
 
@@ -111,7 +121,7 @@ def add_chain_rerun(parser: argparse.ArgumentParser) -> None:
 
 def rerun(args: argparse.Namespace) -> int:
     """`footsteps rerun --chain`: 1 if a stage made other files, or failed."""
-    from footsteps.cli.reproducing import values_of
+    from footsteps.cli.reproducing import set_values
     from footsteps.reproduce import chain as chains
     from footsteps.reproduce.inputs import maps_of
     from footsteps.reproduce.rerun import free_destination
@@ -123,16 +133,16 @@ def rerun(args: argparse.Namespace) -> int:
     if chain.head is None:
         raise FootstepsError(f"no run is known to have made {args.run!r}", hint=f"footsteps trace {quote([args.run])}")
     dest = args.dest or free_destination(chain.head.run)
-    with unpacked(chain.head.run, dest) as there:
+    with unpacked_run(chain.head.run, dest) as there:
         again = ChainRerun(
             chains.of_run(there.run, there.roots) if there.roots else chain, dest,
-            sources=args.source, values=values_of(args.set), given=there.inputs,
+            sources=args.source, values=set_values(args.set), given=there.inputs,
             python=args.python, environment=args.env, reuse=args.reuse,
             roots=there.roots or roots_of(args.root), maps=maps_of(args.map),
         )  # fmt: skip
         if args.script:
             render.print_text(again.script())
-        elif not agreed(args, again):
+        elif not agreed_to_chain(args, again):
             render.talk("footsteps: nothing was restored, and nothing was run")
             return NO
         there.keep = True
@@ -146,7 +156,7 @@ def run_chain(args: argparse.Namespace, again: ChainRerun) -> int:
     return print_chain_result(args, again)
 
 
-def agreed(args: argparse.Namespace, again: ChainRerun) -> bool:
+def agreed_to_chain(args: argparse.Namespace, again: ChainRerun) -> bool:
     """Show all that would be run and what is missing, and ask. FootstepsError where nobody can be asked."""
     from footsteps.cli.reproducing import answer, said_before, said_missing
 
@@ -158,7 +168,7 @@ def agreed(args: argparse.Namespace, again: ChainRerun) -> bool:
         lines = (
             [line for line in said_before(step.again, will) if " run" in line or " build" in line] if step.again else []
         )
-        render.talk(render.escaped(title), *(f"  {line}" for line in lines))
+        render.talk(render.terminal_text(title), *(f"  {line}" for line in lines))
     for name in again.needed() if not asks else ():
         raise FootstepsError(f"{name!r} was recorded as ***", hint=f"--set {quote([name])}=VALUE")
     if not args.yes and not asks:
@@ -171,21 +181,21 @@ def agreed(args: argparse.Namespace, again: ChainRerun) -> bool:
     for name in again.needed():
         import getpass
 
-        again.values[name] = getpass.getpass(render.escaped(f"{name} (was recorded as ***): "))
+        again.values[name] = getpass.getpass(render.terminal_text(f"{name} (was recorded as ***): "))
     return True
 
 
 def run_step(again: ChainRerun, step: Step) -> None:
     """Restore one stage, run it, and say how it came out."""
-    from footsteps.cli.reproducing import follow, how, said_missing
+    from footsteps.cli.reproducing import how, said_missing, say_step
 
     known = again.missing
-    restored = again.bring(step, follow)
+    restored = again.bring(step, say_step)
     if restored:
-        render.talk(render.escaped(f"{step.name}: restored {how(restored)}: {step.directory}"))
+        render.talk(render.terminal_text(f"{step.name}: restored {how(restored)}: {step.directory}"))
         render.talk(*said_missing(sentence for sentence in again.missing if sentence not in known))
-        again.execute(step, follow)
-    render.talk(render.escaped(f"{step.name}: {step.verdict}" + (f", {step.note}" if step.note else "")))
+        again.execute(step, say_step)
+    render.talk(render.terminal_text(f"{step.name}: {step.verdict}" + (f", {step.note}" if step.note else "")))
 
 
 def print_chain_result(args: argparse.Namespace, again: ChainRerun) -> int:
@@ -202,7 +212,7 @@ def print_chain_result(args: argparse.Namespace, again: ChainRerun) -> int:
         render.print_table(columns, [step.row() for step in again.steps])
     sys.stdout.flush()  # in a pipe, the verdict comes after its table
     if again.first_difference:
-        render.talk(render.escaped(f"footsteps: the first difference arose in {again.first_difference}"))
+        render.talk(render.terminal_text(f"footsteps: the first difference arose in {again.first_difference}"))
     render.talk("footsteps: the same" if again.same else "footsteps: not the same")
     return DONE if again.same else NO
 
@@ -227,7 +237,7 @@ Every command takes such a file in the place of a RUN: `footsteps show study.zip
     parser.add_argument("-o", "--output", metavar="FILE", help="a zip file that is not there yet (default: RUN.zip)")
     parser.add_argument("--no-chain", action="store_true", help="only this run, not those whose files it read")
     text = "take inputs of at most SIZE each along (default: 1M)"
-    parser.add_argument("--inputs", type=size, default=None, metavar="SIZE", help=text)
+    parser.add_argument("--inputs", type=size_argument, default=None, metavar="SIZE", help=text)
     parser.add_argument("--agent", action="store_true", help="name in the metadata who ran it")
     parser.add_argument("--mlflow", metavar="URI", help="send the runs to this MLflow server instead, nothing twice")
     parser.add_argument("--experiment", default="", metavar="NAME", help="with --mlflow (default: group or project)")
@@ -236,20 +246,9 @@ Every command takes such a file in the place of a RUN: `footsteps show study.zip
     add_json(parser)
 
 
-def size(words: str) -> int:
-    """A number of bytes: 500, 20k, 1.5M, 2G."""
-    import argparse
-    import re
-
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMGT]?)(?:i?B)?", words.strip(), re.IGNORECASE | re.ASCII)
-    if not found:
-        raise argparse.ArgumentTypeError(f"cannot read {words!r} as a size: 500, 20k, 1.5M, 2G would do")
-    return int(float(found[1]) * 1024 ** " kmgt".index(found[2].lower() or " "))
-
-
 def export(args: argparse.Namespace) -> int:
     """`footsteps export`: 1 if something is missing in it."""
-    from footsteps.cli.reproducing import follow
+    from footsteps.cli.reproducing import say_step
     from footsteps.reproduce import chain as chains
     from footsteps.reproduce import export as exporting
 
@@ -260,24 +259,24 @@ def export(args: argparse.Namespace) -> int:
     chain = chain_to(args.run[0], args.root)
     if args.no_chain:
         chain = chains.alone(chain)
-    most = exporting.INPUTS if args.inputs is None else args.inputs
-    done = exporting.export(chain, args.output, sources=args.source, inputs=most, agent=args.agent, say=follow)
+    most = exporting.SMALL_INPUT if args.inputs is None else args.inputs
+    done = exporting.export(chain, args.output, sources=args.source, inputs=most, agent=args.agent, say=say_step)
     if args.json:
         render.print_json([done.row()])
     else:
         render.print_path(done.path)
     for row in done.missing:
-        render.talk(render.escaped(f"footsteps: not in it: {row['path']}: {row['reason']}"))
-    render.talk(hint=render.escaped(f"{render.size(done.size)}: footsteps show {quote([done.path])}"))
+        render.talk(render.terminal_text(f"footsteps: not in it: {row['path']}: {row['reason']}"))
+    render.talk(hint=render.terminal_text(f"{render.size_text(done.size)}: footsteps show {quote([done.path])}"))
     return NO if done.missing else DONE
 
 
 def push(args: argparse.Namespace) -> int:
     """`footsteps export --mlflow`."""
-    from footsteps.reproduce.mlflow import Server
+    from footsteps.reproduce.mlflow import MLflowServer
 
-    runs = [chosen(selector, args.root) for selector in args.run]
-    server = Server(args.mlflow, args.experiment)
+    runs = [chosen_run(selector, args.root) for selector in args.run]
+    server = MLflowServer(args.mlflow, args.experiment)
     rows = []
     for run in render.progress(runs, "sending runs", len(runs)):
         with unpacked_for_now(run, None) as there:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     Curve = tuple[str, Sequence[float], Sequence[float]]  # title, steps, values
 
-COLORS = ("cyan", "yellow", "green", "red", "blue", "bold", "dim")
+CURVE_COLORS = ("cyan", "yellow", "green", "red", "blue", "bold", "dim")
 MARKS = "*+xo#@%"  # of each curve, where there are no colours to tell them apart
 DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))  # of a braille cell, by row and column
 BLANK = 0x2800
@@ -90,8 +90,8 @@ class Chart:
         if number < 0:
             return " "
         if not self.braille:
-            return screen.paint(MARKS[number % len(MARKS)], COLORS[number % len(COLORS)] if several else "")
-        return screen.paint(chr(BLANK + dots), COLORS[number % len(COLORS)] if several else "cyan")
+            return screen.paint(MARKS[number % len(MARKS)], CURVE_COLORS[number % len(CURVE_COLORS)] if several else "")
+        return screen.paint(chr(BLANK + dots), CURVE_COLORS[number % len(CURVE_COLORS)] if several else "cyan")
 
 
 def spread(low: float, high: float) -> tuple[float, float]:
@@ -117,14 +117,14 @@ def print_chart(title: str, curves: Sequence[Curve], *, log: bool = False, x_tit
     chart = Chart(curves, max(20, min(screen.width, 120) - 12), height, log=log, braille=braille)
     for number, (_, steps, values) in enumerate(curves):
         chart.draw(number, steps, values)
-    screen.say(screen.paint(render.escaped(title), "bold") + ("  (logarithmic)" if log else ""))
+    screen.say(screen.paint(render.terminal_text(title), "bold") + ("  (logarithmic)" if log else ""))
     for line in chart.lines(screen, len(curves) > 1):
         screen.say(line)
     screen.say(f"{x_title:>{screen.width // 2}}")
     for number, (name, _, values) in enumerate(curves):
         mark = ("\u2501\u2501" if braille else MARKS[number % len(MARKS)]) if len(curves) > 1 else ""
-        painted = screen.paint(mark, COLORS[number % len(COLORS)])
-        screen.say(f"{painted} {render.escaped(name)}  {summary(values)}".lstrip())
+        painted = screen.paint(mark, CURVE_COLORS[number % len(CURVE_COLORS)])
+        screen.say(f"{painted} {render.terminal_text(name)}  {summary(values)}".lstrip())
 
 
 def lines_of(stream: TextIO) -> int:

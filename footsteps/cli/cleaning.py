@@ -6,7 +6,7 @@ import os
 import sys
 
 from footsteps.cli import render
-from footsteps.cli.listing import FILTERS, add_filters, moment
+from footsteps.cli.listing import FILTERS, add_filters, moment_argument
 from footsteps.cli.parsers import DONE, NO, add_command, add_roots, chosen_several, roots_of
 from footsteps.cli.rows import add_output, print_rows, when
 from footsteps.reader import runs
@@ -40,8 +40,10 @@ that are tagged, or that still run are kept, unless --force is given.""",
     )
     parser.add_argument("names", nargs="*", default=[], metavar="RUN", help="names, groups, patterns")
     add_filters(parser)
-    parser.add_argument("--before", type=moment, metavar="WHEN", help="begun earlier than 2w ago, march, 2026-11-22")
-    parser.add_argument("--since", type=moment, metavar="WHEN", help="begun then or later")
+    parser.add_argument(
+        "--before", type=moment_argument, metavar="WHEN", help="begun earlier than 2w ago, march, 2026-11-22"
+    )
+    parser.add_argument("--since", type=moment_argument, metavar="WHEN", help="begun then or later")
     parser.add_argument("--empty", action="store_true", help="delete what is in the trash")
     parser.add_argument("--force", action="store_true", help="also runs that others have read, or that are tagged")
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
@@ -53,10 +55,10 @@ def rm(args: argparse.Namespace) -> int:
     """`footsteps rm`: 1 if nothing was removed."""
     roots = roots_of(args.root)[: None if args.root else 1]
     if args.empty:
-        return empty(args, roots)
-    found, known = candidates(args, roots)
+        return empty_trashes(args, roots)
+    found, known = removal_candidates(args, roots)
     seen: dict[tuple[int, int], int] = {}
-    rows = [row_of(run, known, found, seen) for run in found]
+    rows = [removal_row(run, known, found, seen) for run in found]
     going = [(row, row.pop("run")) for row in rows]
     if not args.force:
         going = [pair for pair in going if not pair[0]["kept"]]
@@ -68,13 +70,15 @@ def rm(args: argparse.Namespace) -> int:
             render.print_document([])
         return NO
     total = sum(row["size"] for row, _ in going)
-    if not agreed(args, f"Move {len(going)} run{'s'[: len(going) != 1]} ({render.size(total)}) to the trash?"):
+    if not agreed_to_removal(
+        args, f"Move {len(going)} run{'s'[: len(going) != 1]} ({render.size_text(total)}) to the trash?"
+    ):
         render.talk("footsteps: nothing was removed")
         return NO
-    return throw(args, going)
+    return move_to_trash(args, going)
 
 
-def candidates(args: argparse.Namespace, roots: Sequence[str]) -> tuple[list[Run], list[Run]]:
+def removal_candidates(args: argparse.Namespace, roots: Sequence[str]) -> tuple[list[Run], list[Run]]:
     """The runs that would go, newest first, and all that are known."""
     from footsteps.reader import search
 
@@ -90,18 +94,20 @@ def candidates(args: argparse.Namespace, roots: Sequence[str]) -> tuple[list[Run
     return found, known
 
 
-def row_of(run: Run, known: Sequence[Run], found: Sequence[Run], seen: dict[tuple[int, int], int]) -> dict[str, Any]:
+def removal_row(
+    run: Run, known: Sequence[Run], found: Sequence[Run], seen: dict[tuple[int, int], int]
+) -> dict[str, Any]:
     """What is to be known of a run before it goes, how much that frees, and why it is kept."""
     from footsteps.reader import trash
 
     read = trash.readers_of([run], [other for other in known if other not in found]).get(run.directory, [])
-    inner = [other.name for other in trash.inside(run, known) if other not in found]
+    inner = [other.name for other in trash.runs_inside(run, known) if other not in found]
     kept = [f"read by {', '.join(read[:3])}"] if read else []
     kept += [f"tagged {' '.join(run.tags)}"] if run.tags else []
     kept += [f"holds the run {inner[0]}"] if inner else []
     if run.status == "running":
         kept = ["still running"]
-    size, files = trash.size_of(run.directory, seen, freed=True)
+    size, files = trash.size_of_folder(run.directory, seen, freed=True)
     return {"name": run.name, "status": run.status, "started": run.started, "size": size, "files": files,
             "kept": "; ".join(kept), "directory": run.directory, "run": run}  # fmt: skip
 
@@ -112,7 +118,7 @@ def print_candidates(rows: Sequence[dict[str, Any]], force: bool) -> None:
         render.Column("name", color=lambda _: "bold"),
         render.Column("status", color=lambda status: render.STATUS_COLORS.get(status, "")),
         render.Column("started", show=when),
-        render.Column("size", show=render.size, right=True),
+        render.Column("size", show=render.size_text, right=True),
         render.Column(
             "kept", "", show=lambda why: f"{why}: {'removed all the same' if force else 'kept'}" if why else ""
         ),
@@ -122,7 +128,7 @@ def print_candidates(rows: Sequence[dict[str, Any]], force: bool) -> None:
         sys.stdout.flush()
 
 
-def agreed(args: argparse.Namespace, question: str) -> bool:
+def agreed_to_removal(args: argparse.Namespace, question: str) -> bool:
     """Whether the person says yes. Raises FootstepsError where nobody can be asked."""
     if args.yes:
         return True
@@ -133,30 +139,32 @@ def agreed(args: argparse.Namespace, question: str) -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-def throw(args: argparse.Namespace, going: Sequence[tuple[dict[str, Any], Run]]) -> int:
+def move_to_trash(args: argparse.Namespace, going: Sequence[tuple[dict[str, Any], Run]]) -> int:
     """Move the runs, those inside of others first."""
     from footsteps.reader import trash
 
     for row, run in sorted(going, key=lambda pair: pair[1].directory, reverse=True):
-        row["trash"] = trash.throw(run)
+        row["trash"] = trash.throw_away(run)
     if args.json:
         render.print_document(row for row, _ in going)
     first = os.path.relpath(going[0][0]["trash"])
     back = f"mv {quote([first])} {quote([os.path.relpath(going[0][1].directory)])}"
-    render.talk(hint=render.escaped(f"undo: {back}    delete for good: footsteps rm --empty"))
+    render.talk(hint=render.terminal_text(f"undo: {back}    delete for good: footsteps rm --empty"))
     return DONE
 
 
-def empty(args: argparse.Namespace, roots: Sequence[str]) -> int:
+def empty_trashes(args: argparse.Namespace, roots: Sequence[str]) -> int:
     """Delete the trash of each root; 1 if it was empty."""
     from footsteps.reader import trash
 
     freed = 0
     for root in map(os.path.abspath, roots):
-        size, files = trash.size_of(os.path.join(root, trash.TRASH))
+        size, files = trash.size_of_folder(os.path.join(root, trash.TRASH))
         where = os.path.relpath(os.path.join(root, trash.TRASH))
-        if files and agreed(args, f"Delete {render.escaped(where)} ({files} files, {render.size(size)}) for good?"):
-            freed += trash.empty(root)[1]
+        if files and agreed_to_removal(
+            args, f"Delete {render.terminal_text(where)} ({files} files, {render.size_text(size)}) for good?"
+        ):
+            freed += trash.empty_trash(root)[1]
     if args.json:
         render.print_document([{"deleted files": freed}])
     if not freed:
@@ -193,15 +201,16 @@ def du(args: argparse.Namespace) -> int:
     seen: dict[tuple[int, int], int] = {}
     rows: list[dict[str, Any]] = []
     for run in render.progress(runs.newest_first(found)[::-1], "measuring", len(found)):
-        size, files = trash.size_of(run.directory, seen)
+        size, files = trash.size_of_folder(run.directory, seen)
         rows.append({"size": size, "files": files, "name": run.name})
     rows.sort(key=lambda row: row["size"], reverse=True)
-    columns = [render.Column("size", show=render.size, right=True), render.Column("files", right=True),
+    columns = [render.Column("size", show=render.size_text, right=True), render.Column("files", right=True),
                render.Column("name", color=lambda _: "bold")]  # fmt: skip
     print_rows(args, rows[: args.n], columns, rows[: args.n])
     total = sum(row["size"] for row in rows)
-    thrown = sum(trash.size_of(os.path.join(root, trash.TRASH))[0] for root in roots)
+    thrown = sum(trash.size_of_folder(os.path.join(root, trash.TRASH))[0] for root in roots)
     render.talk(
-        f"{render.size(total)} in {len(rows)} runs" + (f", {render.size(thrown)} in the trash" if thrown else "")
+        f"{render.size_text(total)} in {len(rows)} runs"
+        + (f", {render.size_text(thrown)} in the trash" if thrown else "")
     )
     return DONE if rows else NO

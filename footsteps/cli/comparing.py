@@ -15,7 +15,7 @@ from footsteps.cli.parsers import (
     add_roots,
     add_run,
     add_source,
-    chosen,
+    chosen_run,
     complain,
     roots_of,
 )
@@ -64,7 +64,7 @@ def diff(args: argparse.Namespace) -> int:
     """`footsteps diff`: 1 if they differ."""
     from footsteps.reader import compare
 
-    a, b = (chosen(selector, args.root) for selector in (args.a, args.b))
+    a, b = (chosen_run(selector, args.root) for selector in (args.a, args.b))
     found = compare.compare(a, b, args.source, binary=args.json or not render.is_terminal(sys.stdout))
     with paged(args):
         if args.json:
@@ -73,7 +73,7 @@ def diff(args: argparse.Namespace) -> int:
             render.print_patch(found.patch)
         else:
             print_comparison(found, b"" if args.no_patch else found.patch)
-    render.talk(*(render.escaped(f"footsteps: {problem}") for problem in found.problems))
+    render.talk(*(render.terminal_text(f"footsteps: {problem}") for problem in found.problems))
     complain([], [a, b])
     return NO if found.patch or (found.differences and not args.patch) else DONE
 
@@ -143,7 +143,7 @@ def trace(args: argparse.Namespace) -> int:
     complain(problems)
     made = found.made[0] if found.made else None
     if made is None:
-        render.talk(render.escaped(f"footsteps: no run in {runs.said(roots)} is known to have made it"))
+        render.talk(render.terminal_text(f"footsteps: no run in {runs.roots_said(roots)} is known to have made it"))
     elif made.run is not None:
         render.talk(hint=f"what else is known: footsteps show {quote([selector_of(made.run)])}")
     return DONE if made else NO

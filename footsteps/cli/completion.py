@@ -52,11 +52,11 @@ function __footsteps_complete
 end
 complete -c footsteps -a '(__footsteps_complete)'
 """
-SHELLS = {"bash": BASH, "zsh": ZSH, "fish": FISH}
-MANY = 1000
+COMPLETIONS = {"bash": BASH, "zsh": ZSH, "fish": FISH}
+MOST_COMPLETED = 1000
 TAKE_RUNS = {
     "show": 1, "path": 1, "diff": 2, "verify": 1, "restore": 1, "rerun": 1, "note": 1,
-    **dict.fromkeys(("list", "compare", "watch", "tag", "rm", "du", "plot", "export", "view"), MANY),
+    **dict.fromkeys(("list", "compare", "watch", "tag", "rm", "du", "plot", "export", "view"), MOST_COMPLETED),
 }  # fmt: skip
 TAKE_NAMES = ("columns", "sort", "group_by")  # options whose value is the name of a recorded value
 
@@ -74,16 +74,16 @@ def add_completion(commands: Commands) -> None:
   footsteps completion fish > ~/.config/fish/completions/footsteps.fish""",
         more="Completes commands, options, and the names of runs.",
     )
-    parser.add_argument("shell", choices=sorted(SHELLS))
+    parser.add_argument("shell", choices=sorted(COMPLETIONS))
     add_json(parser)
 
 
 def completion(args: argparse.Namespace) -> int:
     """`footsteps completion`: the script."""
     if args.json:
-        render.print_json([{"shell": args.shell, "script": SHELLS[args.shell]}])
+        render.print_json([{"shell": args.shell, "script": COMPLETIONS[args.shell]}])
     else:
-        render.print_text(SHELLS[args.shell])
+        render.print_text(COMPLETIONS[args.shell])
     return DONE
 
 
@@ -98,7 +98,7 @@ def add_complete(commands: Commands) -> None:
 def complete(args: argparse.Namespace) -> int:
     """`footsteps complete SHELL WORD ...`: what the last word may become, one a line."""
     words = args.words or [""]
-    for word in candidates(words[:-1], words[-1]):
+    for word in completed_words(words[:-1], words[-1]):
         render.print_text((backslashed(word) if args.shell == "bash" else word) + "\n")
     return DONE
 
@@ -110,24 +110,24 @@ def backslashed(word: str) -> str:
     return re.sub(r"([^\w@%+=:,./~-])", r"\\\1", word)
 
 
-def candidates(before: Sequence[str], word: str) -> list[str]:
+def completed_words(before: Sequence[str], word: str) -> list[str]:
     """What the word that follows some others may become."""
     if not before:
         names = [name for name in COMMANDS if name not in HIDDEN] + ["--help", "--version"]
-    elif word.startswith("-") and sorted_out(parser_of(before[0]), before[1:])[2] not in TAKE_NAMES:
+    elif word.startswith("-") and completion_words(parser_or_list(before[0]), before[1:])[2] not in TAKE_NAMES:
         names = options_of(before[0])
     elif before[0] == "completion":
-        names = sorted(SHELLS)
+        names = sorted(COMPLETIONS)
     elif before[0] == "help":
         names = [*(name for name in COMMANDS if name not in HIDDEN), "format"]
     else:
-        names = arguments_of(before[0], before[1:], word)
+        names = completed_arguments(before[0], before[1:], word)
     return [name for name in names if name.startswith(word) and name.isprintable()]
 
 
-def arguments_of(command: str, before: Sequence[str], word: str) -> list[str]:
+def completed_arguments(command: str, before: Sequence[str], word: str) -> list[str]:
     """What may follow some words of a command: names of runs, of values, or expressions; [] for files."""
-    given, roots, awaited = sorted_out(parser_of(command), before)
+    given, roots, awaited = completion_words(parser_or_list(command), before)
     if awaited in TAKE_NAMES:
         front = word[: word.rfind(",") + 1] or word[: word.startswith(("-", "+"))]
         return [front + name for name in value_names(roots)]
@@ -143,7 +143,7 @@ def value_names(roots: Sequence[str]) -> list[str]:
     from footsteps.reader import expressions, search
 
     places = list(map(os.path.expanduser, roots)) or runs.default_roots()
-    known = sorted(name for name in search.names_below(places) if not name.startswith(expressions.PACKAGE))
+    known = sorted(name for name in search.names_below(places) if not name.startswith(expressions.PACKAGE_PREFIX))
     return list(dict.fromkeys([*known, *expressions.FACTS]))
 
 
@@ -163,7 +163,7 @@ def values_for(word: str, roots: Sequence[str]) -> list[str]:
     return [f"{name}{mark}{value}" for value in values] if mark else []
 
 
-def parser_of(command: str) -> argparse.ArgumentParser:
+def parser_or_list(command: str) -> argparse.ArgumentParser:
     """The parser of a command; that of `list` for one that is none."""
     holder: Commands = argparse.ArgumentParser().add_subparsers()
     add_parser_of(command if command in COMMANDS else "list", holder)
@@ -175,10 +175,10 @@ def options_of(command: str) -> list[str]:
     """The options of a command, as its help shows them."""
     import re
 
-    return sorted(set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", parser_of(command).format_help())))
+    return sorted(set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", parser_or_list(command).format_help())))
 
 
-def sorted_out(parser: argparse.ArgumentParser, words: Iterable[str]) -> tuple[list[str], list[str], str]:
+def completion_words(parser: argparse.ArgumentParser, words: Iterable[str]) -> tuple[list[str], list[str], str]:
     """What words are to a command: its arguments, the roots among its options' values, the option that awaits one."""
     known = parser._option_string_actions  # noqa: SLF001 - argparse has no other way to ask
     given, roots = [], []

@@ -50,9 +50,13 @@ took, the commit (with a + where the code differed from it).""",
     add_roots(parser)
     parser.add_argument("-n", type=count, metavar="N", help="only the first N: the newest, or by --sort")
     parser.add_argument(
-        "--since", type=moment, default=float("-inf"), metavar="WHEN", help="begun then or later: 3d, march, 2026-11-22"
+        "--since",
+        type=moment_argument,
+        default=float("-inf"),
+        metavar="WHEN",
+        help="begun then or later: 3d, march, 2026-11-22",
     )
-    parser.add_argument("--before", type=moment, default=float("inf"), metavar="WHEN", help="begun earlier")
+    parser.add_argument("--before", type=moment_argument, default=float("inf"), metavar="WHEN", help="begun earlier")
     add_filters(parser)
     rows.add_table(parser)
 
@@ -75,7 +79,7 @@ def count(words: str) -> int:
     return int(words)
 
 
-def moment(words: str) -> float:
+def moment_argument(words: str) -> float:
     """Seconds since 1970 of a date, a month, a year, a time, or so long ago (`3d`, `12h`, `today`)."""
     from footsteps.reader import times
 
@@ -90,7 +94,7 @@ def list_runs(args: argparse.Namespace) -> int:
     from footsteps.reader import search
 
     usual = runs.default_roots()[:1]
-    names, places = sorted_out(args.names, usual)
+    names, places = names_and_roots(args.names, usual)
     roots = roots_of([*places, *(args.root or [])]) if places or args.root else usual
     problems: list[Problem] = []
     all_at_once = args.sort or args.group_by or args.reverse or names
@@ -101,11 +105,11 @@ def list_runs(args: argparse.Namespace) -> int:
     found = search.newest(roots, most, args.since, keep, problems=problems, watch=render.progress)
     if names:
         found = those_of(found, names, roots)
-    none = f"no runs in {runs.said(roots)}{elsewhere(roots, 'list')}"
+    none = f"no runs in {runs.roots_said(roots)}{elsewhere(roots, 'list')}"
     return rows.print_runs(args, found, problems, none, most=args.n)
 
 
-def sorted_out(words: Sequence[str], roots: Sequence[str]) -> tuple[list[str], list[str]]:
+def names_and_roots(words: Sequence[str], roots: Sequence[str]) -> tuple[list[str], list[str]]:
     """Words that name runs, and those that are directories in which to look for runs."""
     from footsteps.reader.archive import is_archive
 
@@ -196,7 +200,7 @@ def search_runs(args: argparse.Namespace) -> int:
     ]
     found = runs.newest_first({run.directory: run for run in every}.values())
     asked = [expressions.parse(each) for wanted in alternatives for each in wanted]
-    none = f"no run in {runs.said(roots)} {why_none(roots, asked, found)}{elsewhere(roots, 'search --root')}"
+    none = f"no run in {runs.roots_said(roots)} {why_none(roots, asked, found)}{elsewhere(roots, 'search --root')}"
     names = [each.name for each in asked if each.operator]
     status = rows.print_runs(args, found, problems, none, asked=[n for n in names if has_value(found, n)], most=args.n)
     for each in map(expressions.parse, args.exclude):
@@ -227,7 +231,7 @@ def has_value(found: Sequence[Run], name: str) -> bool:
     """Whether a name is that of an argument or recorded value, or of a fact, of some run."""
     from footsteps.reader import table
 
-    return any(table.value_of(run, name) not in (None, "") for run in found)
+    return any(table.run_value(run, name) not in (None, "") for run in found)
 
 
 def why_none(roots: Sequence[str], asked: Sequence[Expression], found: Sequence[Run]) -> str:
@@ -249,7 +253,7 @@ def warn_of(excluded: Expression, roots: Sequence[str]) -> None:
 
     reason = expressions.impossible(excluded, runs.STATUSES)
     if reason and not any(map(excluded.concerns, search.names_below(roots))):
-        render.talk(render.escaped(f"footsteps: --exclude left out nothing: {reason}"))
+        render.talk(render.terminal_text(f"footsteps: --exclude left out nothing: {reason}"))
 
 
 # ---------------------------------------------------------------------------------------------
@@ -288,7 +292,7 @@ def compare_runs(args: argparse.Namespace) -> int:
     found = chosen_several(args.names, args.root)
     if len(found) < 2:
         raise FootstepsError(f"there is only {found[0].name!r} to compare", "footsteps compare RUN RUN ...")
-    names = {name: [table.value_of(run, name) for run in found] for name in compared_names(found)}
+    names = {name: [table.run_value(run, name) for run in found] for name in compared_names(found)}
     differing = {n: values for n, values in names.items() if args.all or len(set(map(repr, values))) > 1}
     groups = {run.name.rpartition("/")[0] for run in found}
     prefix = f"{next(iter(groups))}/" if len(groups) == 1 and groups != {""} else ""
@@ -319,7 +323,7 @@ def shown_values(name: str, values: Sequence[Any]) -> list[str]:
     how: dict[str, Callable[[Any], str]] = {
         "started": rows.when,
         "duration": render.span,
-        "commit": rows.short,
-        "code_id": rows.short,
+        "commit": rows.short_commit,
+        "code_id": rows.short_commit,
     }
     return [how.get(name, render.figure)(value) if value is not None else "" for value in values]

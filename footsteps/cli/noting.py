@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from footsteps.cli import render
-from footsteps.cli.parsers import DONE, NO, add_command, add_json, add_roots, chosen, chosen_several
+from footsteps.cli.parsers import DONE, NO, add_command, add_json, add_roots, chosen_run, chosen_several
 from footsteps.recorder.format import FootstepsError, quote
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
@@ -41,10 +41,10 @@ def note(args: argparse.Namespace) -> int:
     """`footsteps note`: add a note, or print those there are; 1 if there are none."""
     from footsteps.reader import notes
 
-    run = chosen(args.run, args.root)
+    run = chosen_run(args.run, args.root)
     if args.words:
         notes.add(run, "note", " ".join(args.words))
-        render.talk(hint=f"noted on {render.escaped(run.name)}")
+        render.talk(hint=f"noted on {render.terminal_text(run.name)}")
     if args.json:
         render.print_document(run.notes)
     elif not args.words:
@@ -54,7 +54,7 @@ def note(args: argparse.Namespace) -> int:
             render.print_table(columns, run.notes)
         else:
             render.talk(
-                f"footsteps: {render.escaped(run.name)} has no notes", hint="footsteps note RUN TEXT writes one"
+                f"footsteps: {render.terminal_text(run.name)} has no notes", hint="footsteps note RUN TEXT writes one"
             )
     return DONE if run.notes else NO
 
@@ -101,7 +101,7 @@ def tag(args: argparse.Namespace) -> int:
         render.print_document({"name": run.name, "tags": run.tags} for run in found)
     else:
         done = "removed from" if args.remove else "tagged"
-        names = render.escaped(", ".join(run.name for run in found[:6]))
+        names = render.terminal_text(", ".join(run.name for run in found[:6]))
         render.talk(hint=f"{done} {len(found)} run{'s'[: len(found) != 1]}: {names}")
     return DONE
 

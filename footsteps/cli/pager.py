@@ -51,19 +51,19 @@ def paged(args: argparse.Namespace) -> Iterator[None]:
         yield
         return
     sys.stdout = kept = Kept(terminal)
-    render.held.append([])
+    render.held_lines.append([])
     try:
         yield
     finally:
         sys.stdout = terminal
         try:
-            show(kept.taken(), command, terminal)
+            page_text(kept.taken(), command, terminal)
         finally:
-            for lines, hint in render.held.pop():
+            for lines, hint in render.held_lines.pop():
                 render.talk(*lines, hint=hint)
 
 
-def show(data: bytes, command: str, terminal: io.TextIOWrapper) -> None:
+def page_text(data: bytes, command: str, terminal: io.TextIOWrapper) -> None:
     """Put the text on the terminal, through the pager if there is more than fits."""
     try:
         height = os.get_terminal_size(terminal.fileno()).lines or 24

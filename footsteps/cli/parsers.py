@@ -76,7 +76,7 @@ class Help(argparse.HelpFormatter):
     """Paragraphs as wide as the terminal; what is indented, as examples are, as it was written."""
 
     def __init__(self, prog: str, **words: Any) -> None:
-        words.setdefault("width", render.columns_of(sys.stdout) - 2)  # else argparse imports shutil: 2 ms
+        words.setdefault("width", render.terminal_width(sys.stdout) - 2)  # else argparse imports shutil: 2 ms
         super().__init__(prog, **words)
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
@@ -213,7 +213,7 @@ def roots_of(given: Sequence[str] | None) -> list[str]:
     return list(given) if given else runs.default_roots()
 
 
-def chosen(selector: str, given: Sequence[str] | None = None) -> Run:
+def chosen_run(selector: str, given: Sequence[str] | None = None) -> Run:
     """The run that a selector names, below the roots of `--root` or the usual ones."""
     from footsteps.reader import search
 
@@ -243,7 +243,7 @@ def complain(problems: Iterable[Problem], about: Iterable[Run] = ()) -> None:
         others = len({problem.path for problem in met}) - 1
         more = f", and {others} more" if others else ""
         why = f" ({met[0].detail})" if met[0].detail else ""
-        render.talk(render.escaped(f"footsteps: {kind}: {os.path.relpath(met[0].path)}{why}{more}"))
+        render.talk(render.terminal_text(f"footsteps: {kind}: {os.path.relpath(met[0].path)}{why}{more}"))
 
 
 def add_source(parser: argparse.ArgumentParser) -> None:
@@ -252,3 +252,13 @@ def add_source(parser: argparse.ArgumentParser) -> None:
         "--from", dest="source", action="append", default=[], metavar="REPOSITORY",
         help="take commits from this clone, bundle or URL (NAME=URL: those of the repository so named)",
     )  # fmt: skip
+
+
+def size_argument(words: str) -> int:
+    """A number of bytes: 500, 20k, 1.5M, 2G."""
+    import re
+
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMGT]?)(?:i?B)?", words.strip(), re.IGNORECASE | re.ASCII)
+    if not found:
+        raise argparse.ArgumentTypeError(f"cannot read {words!r} as a size: 500, 20k, 1.5M, 2G would do")
+    return int(float(found[1]) * 1024 ** " kmgt".index(found[2].lower() or " "))

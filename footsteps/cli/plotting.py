@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from footsteps.cli.parsers import Commands
     from footsteps.reader.runs import Run
 
-MOST = 12  # curves in one picture of a terminal
+MOST_CURVES = 12  # curves in one picture of a terminal
 
 
 def add_plot(commands: Commands) -> None:
@@ -56,12 +56,12 @@ def plot(args: argparse.Namespace) -> int:
         render.print_document({"name": title, "steps": steps, "values": values} for title, steps, values in curves)
     elif args.output:
         draw(args.output, name, curves, args.log)
-        render.talk(hint=f"wrote {render.escaped(args.output)}: {len(curves)} curve{'s'[: len(curves) != 1]}")
+        render.talk(hint=f"wrote {render.terminal_text(args.output)}: {len(curves)} curve{'s'[: len(curves) != 1]}")
     else:
-        show(name, curves, args.log)
+        print_curves(name, curves, args.log)
     without = len(found) - len(curves)
     if without:
-        render.talk(f"footsteps: {without} of {len(found)} runs recorded no {render.escaped(name)}")
+        render.talk(f"footsteps: {without} of {len(found)} runs recorded no {render.terminal_text(name)}")
     return DONE
 
 
@@ -73,7 +73,7 @@ def newest_with(args: argparse.Namespace) -> list[Run]:
     roots = roots_of(args.root)[: None if args.root else 1]
     known = list(search.known(roots, watch=render.progress))
     if not known:
-        raise FootstepsError(f"no runs in {runs.said(roots)}", "footsteps plot NAME -r DIRECTORY")
+        raise FootstepsError(f"no runs in {runs.roots_said(roots)}", "footsteps plot NAME -r DIRECTORY")
     return [next((r for r in known if full_name(r.all_series, args.name) in r.all_series), known[0])]
 
 
@@ -97,7 +97,7 @@ def runs_said(found: Sequence[Run]) -> str:
     return f"the run {found[0].name!r} has" if len(found) == 1 else f"none of these {len(found)} runs has"
 
 
-def show(name: str, curves: Sequence[Curve], log: bool) -> None:
+def print_curves(name: str, curves: Sequence[Curve], log: bool) -> None:
     """The curves on the terminal; in a pipe the points, one a line."""
     from footsteps.cli.chart import print_chart
 
@@ -109,9 +109,9 @@ def show(name: str, curves: Sequence[Curve], log: bool) -> None:
         ]
         render.print_table([render.Column("name"), render.Column("step"), render.Column(name)], rows)
         return
-    print_chart(name, curves[-MOST:], log=log)
-    if len(curves) > MOST:
-        render.talk(f"footsteps: the newest {MOST} of {len(curves)} runs; -o FILE draws all of them")
+    print_chart(name, curves[-MOST_CURVES:], log=log)
+    if len(curves) > MOST_CURVES:
+        render.talk(f"footsteps: the newest {MOST_CURVES} of {len(curves)} runs; -o FILE draws all of them")
 
 
 def draw(file: str, name: str, curves: Sequence[Curve], log: bool) -> None:

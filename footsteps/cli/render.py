@@ -18,9 +18,26 @@ if TYPE_CHECKING:
     Item = TypeVar("Item")
 
 __all__ = [
-    "Column", "Screen", "ago", "are_numbers", "brief", "escaped", "figure", "let_go", "open_closed_streams",
-    "print_document", "print_json", "print_patch", "print_path", "print_sections", "print_table", "print_text",
-    "progress", "size", "span", "talk",
+    "Column",
+    "Screen",
+    "ago",
+    "are_numbers",
+    "brief",
+    "figure",
+    "let_go",
+    "open_closed_streams",
+    "print_document",
+    "print_json",
+    "print_patch",
+    "print_path",
+    "print_sections",
+    "print_table",
+    "print_text",
+    "progress",
+    "size_text",
+    "span",
+    "talk",
+    "terminal_text",
 ]  # fmt: skip
 
 COLORS = {
@@ -47,7 +64,7 @@ class Screen:
         self.stream = sys.stdout if stream is None else stream
         self.terminal = is_terminal(self.stream)
         self.color = wants_color(self.terminal)
-        self.width = columns_of(self.stream)
+        self.width = terminal_width(self.stream)
         self.dots = "\N{HORIZONTAL ELLIPSIS}" if can_say(self.stream, "\u2026") else "~"
 
     def paint(self, words: str, color: str) -> str:
@@ -78,7 +95,7 @@ def wants_color(terminal: bool) -> bool:
     return terminal and os.environ.get("TERM") != "dumb"
 
 
-def columns_of(stream: TextIO) -> int:
+def terminal_width(stream: TextIO) -> int:
     """The width in cells: COLUMNS, the terminal's, or 80."""
     wanted = os.environ.get("COLUMNS", "")
     if wanted.isascii() and wanted.isdigit() and int(wanted) > 0:
@@ -103,7 +120,7 @@ def can_say(stream: TextIO, words: str) -> bool:
 # ---------------------------------------------------------------------------------------------
 
 
-def escaped(words: object) -> str:
+def terminal_text(words: object) -> str:
     r"""The text on one line, what would act on a terminal, or is no text, as \x1b or \u202e."""
     words = str(words)
     if words.isascii() and words.isprintable():
@@ -188,7 +205,7 @@ def span(seconds: float | None) -> str:
     return f"{whole // 60} min {whole % 60} s"
 
 
-def size(count: object) -> str:
+def size_text(count: object) -> str:
     """A number of bytes as people tell it, in info.txt's units: `12 B`, `3.4 KiB`, `5.6 GiB`."""
     if isinstance(count, bool) or not isinstance(count, (int, float)):
         return ""
@@ -262,24 +279,24 @@ def print_table(
     """
     screen = Screen()
     if table and not screen.terminal:
-        screen.width = columns_of(sys.stderr)  # `| less`: the terminal is still there
+        screen.width = terminal_width(sys.stderr)  # `| less`: the terminal is still there
     if not screen.terminal and not table:
-        lines: list[Sequence[str]] = [[escaped(brief(row.get(c.key))) for c in columns] for row in rows]
-        for line in [[escaped(c.title) for c in columns], *lines] if header else lines:
+        lines: list[Sequence[str]] = [[terminal_text(brief(row.get(c.key))) for c in columns] for row in rows]
+        for line in [[terminal_text(c.title) for c in columns], *lines] if header else lines:
             screen.say("\t".join(line))
         return
-    shown = [[escaped(c.show(row.get(c.key))) for c in columns] for row in rows]
+    shown = [[terminal_text(c.show(row.get(c.key))) for c in columns] for row in rows]
     widths = fitting(columns, shown, screen.width)
     if header:
         titles = [(c.title, "bold") for c in columns]
-        screen.say(line_of(columns, titles, widths, screen))
+        screen.say(table_line(columns, titles, widths, screen))
     gone = [column.title for column, width in zip(columns, widths, strict=True) if not width]
     for row, words in zip(rows, shown, strict=True):
         colors = [c.color(row.get(c.key)) if c.color else "" for c in columns]
-        screen.say(line_of(columns, list(zip(words, colors, strict=True)), widths, screen))
+        screen.say(table_line(columns, list(zip(words, colors, strict=True)), widths, screen))
     if gone:
         room = screen.width - len(more)
-        talk(hint=cut(escaped(f"no room for: {', '.join(gone)}"), room, screen.dots) + more)
+        talk(hint=cut(terminal_text(f"no room for: {', '.join(gone)}"), room, screen.dots) + more)
 
 
 def fitting(columns: Sequence[Column], shown: list[list[str]], room: int) -> list[int]:
@@ -288,7 +305,7 @@ def fitting(columns: Sequence[Column], shown: list[list[str]], room: int) -> lis
     Long extra columns give way first, then long others; then extra ones go, the last one first.
     """
     # Nothing is wider than the room: what is longer is measured by its beginning.
-    titles = [escaped(column.title) for column in columns]
+    titles = [terminal_text(column.title) for column in columns]
     widths = [max(cells(words[: room + 1]) for words in (t, *(row[i] for row in shown))) for i, t in enumerate(titles)]
     extras = [i for i, column in enumerate(columns) if column.extra]
     narrow(widths, extras, SHORT, room)
@@ -323,12 +340,12 @@ def taken(widths: Sequence[int]) -> int:
     return sum(there) + GAP * (len(there) - 1)
 
 
-def line_of(columns: Sequence[Column], words: Sequence[tuple[str, str]], widths: list[int], screen: Screen) -> str:
+def table_line(columns: Sequence[Column], words: Sequence[tuple[str, str]], widths: list[int], screen: Screen) -> str:
     """One line of a table: texts with their colours, cut and padded."""
     parts = []
     for column, (text, color), width in zip(columns, words, widths, strict=True):
         if width:
-            fits = cut(escaped(text), width, screen.dots)
+            fits = cut(terminal_text(text), width, screen.dots)
             pad = " " * (width - cells(fits))
             painted = screen.paint(fits, color)
             parts.append(pad + painted if column.right else painted + pad)
@@ -343,14 +360,14 @@ def print_sections(sections: Sequence[tuple[str, Sequence[tuple[str, Any]]]]) ->
         for title, pairs in sections:
             for key, value in pairs:
                 name = ".".join(str(part) for part in (title, key) if part)
-                screen.say(f"{escaped(name)}\t{escaped(brief(value))}")
+                screen.say(f"{terminal_text(name)}\t{terminal_text(brief(value))}")
         return
     for number, (title, pairs) in enumerate(section for section in sections if section[1]):
         if number:
             screen.say()
         if title:
-            screen.say(screen.paint(escaped(title), "bold"))
-        print_pairs(screen, [(escaped(k), escaped(brief(v))) for k, v in pairs], bool(title))
+            screen.say(screen.paint(terminal_text(title), "bold"))
+        print_pairs(screen, [(terminal_text(k), terminal_text(brief(v))) for k, v in pairs], bool(title))
 
 
 def print_pairs(screen: Screen, pairs: Sequence[tuple[str, str]], indented: bool) -> None:
@@ -387,17 +404,17 @@ def print_document(values: Iterable[object]) -> None:
     print("[", end="")
     for number, value in enumerate(values):
         print("\n" if not number else ",\n", end="")
-        print(as_json(value), end="")
+        print(ascii_json(value), end="")
     print("\n]")
 
 
 def print_json(values: Iterable[object]) -> None:
     """One JSON value a line, in ASCII, so that it is the same in every locale; nan and inf as "nan" and "inf"."""
     for value in values:
-        print(as_json(value))
+        print(ascii_json(value))
 
 
-def as_json(value: object) -> str:
+def ascii_json(value: object) -> str:
     """A value as JSON in ASCII on one line; see `sayable`."""
     import json
 
@@ -420,7 +437,7 @@ def print_path(path: str) -> None:
     """A path: as the system spells it, byte for byte, in a pipe; escaped on a terminal."""
     screen = Screen()
     if screen.terminal:
-        screen.say(escaped(path))
+        screen.say(terminal_text(path))
     else:
         sys.stdout.flush()
         sys.stdout.buffer.write(os.fsencode(path) + b"\n")
@@ -439,7 +456,7 @@ def print_patch(patch: bytes) -> None:
         sys.stdout.buffer.write(patch)
         return
     for line in patch.decode("utf-8", "surrogateescape").split("\n")[: -1 if patch else None]:
-        screen.say(screen.paint(escaped(line.replace("\t", "    ")), patch_color(line)))
+        screen.say(screen.paint(terminal_text(line.replace("\t", "    ")), patch_color(line)))
 
 
 def patch_color(line: str) -> str:
@@ -451,8 +468,8 @@ def patch_color(line: str) -> str:
 
 def talk(*lines: str, hint: str = "") -> None:
     """Lines for the person, on stderr; a hint only if it is a person who reads."""
-    if held:
-        held[-1].append((lines, hint))
+    if held_lines:
+        held_lines[-1].append((lines, hint))
         return
     screen = Screen(sys.stderr)
     try:
@@ -464,7 +481,7 @@ def talk(*lines: str, hint: str = "") -> None:
         let_go(sys.stderr)
 
 
-held: list[list[tuple[tuple[str, ...], str]]] = []  # talk that waits until a pager has ended; see `pager`
+held_lines: list[list[tuple[tuple[str, ...], str]]] = []  # talk that waits until a pager has ended; see `pager`
 
 
 def open_closed_streams() -> None:

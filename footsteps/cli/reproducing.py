@@ -13,7 +13,7 @@ from footsteps.cli.parsers import (
     add_roots,
     add_run,
     add_source,
-    chosen,
+    chosen_run,
     complain,
     roots_of,
 )
@@ -57,8 +57,8 @@ def verify(args: argparse.Namespace) -> int:
     """`footsteps verify`: 1 if the record would not bring all of it back, or only with the clone."""
     from footsteps.reproduce import restore as restoring
 
-    with chains.unpacked_for_now(chosen(args.run, args.root), None) as run:
-        done = restoring.verify(run, sources=args.source, say=follow)
+    with chains.unpacked_for_now(chosen_run(args.run, args.root), None) as run:
+        done = restoring.verify(run, sources=args.source, say=say_step)
         return print_restored(args, run, done, "comes back")
 
 
@@ -90,16 +90,16 @@ def restore(args: argparse.Namespace) -> int:
     """`footsteps restore`: 1 if anything is left out or not as it was."""
     from footsteps.reproduce import restore as restoring
 
-    chosen_run = chosen(args.run, args.root)
-    place = args.dest or restoring.default_destination(chosen_run)
-    with chains.unpacked_for_now(chosen_run, place) as run:
-        done = restoring.restore(run, place, sources=args.source, say=follow)
+    recorded = chosen_run(args.run, args.root)
+    place = args.dest or restoring.default_destination(recorded)
+    with chains.unpacked_for_now(recorded, place) as run:
+        done = restoring.restore(run, place, sources=args.source, say=say_step)
         return print_restored(args, run, done, "restored")
 
 
-def follow(step: str) -> None:
+def say_step(step: str) -> None:
     """Say what is being done, to somebody who waits for it."""
-    render.talk(hint=render.escaped(f"{step} ..."))
+    render.talk(hint=render.terminal_text(f"{step} ..."))
 
 
 def print_restored(args: argparse.Namespace, run: Run, done: Restored, verb: str) -> int:
@@ -107,11 +107,11 @@ def print_restored(args: argparse.Namespace, run: Run, done: Restored, verb: str
     if args.json:
         render.print_json([{"run": run.name, **done.as_dict()}])
     else:
-        render.print_text(render.escaped(f"{verb} {how(done)}: {done.directory or run.name}") + "\n")
+        render.print_text(render.terminal_text(f"{verb} {how(done)}: {done.directory or run.name}") + "\n")
         render.print_sections(rows_of_restored(done))
         if done.directory:
-            render.print_text(render.escaped(f"run it again: {done.command}") + "\n")
-    render.talk(*(render.escaped(f"footsteps: {note}") for note in done.notes))
+            render.print_text(render.terminal_text(f"run it again: {done.command}") + "\n")
+    render.talk(*(render.terminal_text(f"footsteps: {note}") for note in done.notes))
     complain([], [run])
     return DONE if done.complete else NO
 
@@ -128,7 +128,7 @@ def rows_of_restored(done: Restored) -> list[tuple[str, Pairs]]:
     needs = [("needs", f"the clone in {done.needs_clone}: no remote and no bundle has its commit")]
     return [
         ("", [(tree["name"], came_from(tree)) for tree in done.trees]),
-        ("left out", [(row["path"], f"{render.size(row.get('size'))}, {row['reason']}") for row in done.left_out]),
+        ("left out", [(row["path"], f"{render.size_text(row.get('size'))}, {row['reason']}") for row in done.left_out]),
         ("missing", [(row["path"], row["reason"]) for row in done.missing]),
         ("not as it was", [(row["path"], row["reason"]) for row in done.differing]),
         ("was not there", [(path, "extra") for path in done.extra]),
@@ -187,11 +187,11 @@ def rerun(args: argparse.Namespace) -> int:
     if args.script or args.reuse:
         hint = f"footsteps rerun --chain {quote([args.run])}"
         raise FootstepsError("--script and --reuse are for a chain", hint=hint)
-    run = run_that_names(chosen(args.run, args.root), roots_of(args.root))
+    run = run_that_names(chosen_run(args.run, args.root), roots_of(args.root))
     dest = args.dest or rerunning.free_destination(run)
-    with chains.unpacked(run, dest) as there:
+    with chains.unpacked_run(run, dest) as there:
         again = rerunning.Rerun(
-            there.run, dest, sources=args.source, values=values_of(args.set), python=args.python, environment=args.env,
+            there.run, dest, sources=args.source, values=set_values(args.set), python=args.python, environment=args.env,
             roots=there.roots or roots_of(args.root), maps=maps_of(args.map),
         )  # fmt: skip
         again.feed(there.inputs)
@@ -202,10 +202,10 @@ def rerun(args: argparse.Namespace) -> int:
 
 def run_again(args: argparse.Namespace, again: rerunning.Rerun) -> int:
     """Restore, ask, run and compare."""
-    done = again.bring(follow)
-    unchanged = render.escaped(f"footsteps: nothing was run; the code is in {again.directory}")
+    done = again.bring(say_step)
+    unchanged = render.terminal_text(f"footsteps: nothing was run; the code is in {again.directory}")
     try:
-        yes = agreed(args, again, done)
+        yes = agreed_to_rerun(args, again, done)
     except KeyboardInterrupt:
         render.talk("", unchanged)
         raise
@@ -217,13 +217,13 @@ def run_again(args: argparse.Namespace, again: rerunning.Rerun) -> int:
         lines = [f"{len(again.gone)} of its inputs can't be had: no environment was made (--anyway makes it)"]
         render.talk(*said_missing(again.missing), *(f"footsteps: {line}" for line in lines), unchanged)
         return NO
-    again.make_environment(follow)
+    again.make_environment(say_step)
     render.talk(*said_missing(sentence for sentence in again.missing if sentence not in known))
     again.execute()
     return print_result(args, again.result())
 
 
-def values_of(pairs: Sequence[str]) -> dict[str, str]:
+def set_values(pairs: Sequence[str]) -> dict[str, str]:
     """What `--set` gave, by name."""
     for pair in pairs:
         if not pair.partition("=")[1]:
@@ -242,11 +242,11 @@ def require_consent(args: argparse.Namespace, again: rerunning.Rerun) -> None:
         raise FootstepsError("stdin is no terminal where it could be asked whether to run this", hint="--yes")
 
 
-def agreed(args: argparse.Namespace, again: rerunning.Rerun, done: Restored) -> bool:
+def agreed_to_rerun(args: argparse.Namespace, again: rerunning.Rerun, done: Restored) -> bool:
     """Show what would be run and what is missing, ask for credentials, and whether to go on."""
     amiss = [f"{title}: {path} ({why})" for title, pairs in rows_of_restored(done)[1:] for path, why in pairs]
     lines = [f"restored {how(done)}: {again.directory}", *amiss, *(f"footsteps: {note}" for note in done.notes)]
-    render.talk(*map(render.escaped, lines), *said_before(again, "will" if args.yes else "would"))
+    render.talk(*map(render.terminal_text, lines), *said_before(again, "will" if args.yes else "would"))
     if not args.yes:
         sys.stderr.write("Run it? [y/N] ")
         sys.stderr.flush()
@@ -255,7 +255,7 @@ def agreed(args: argparse.Namespace, again: rerunning.Rerun, done: Restored) -> 
     for name in again.needed():
         import getpass
 
-        again.values[name] = getpass.getpass(render.escaped(f"{name} (was recorded as ***): "))
+        again.values[name] = getpass.getpass(render.terminal_text(f"{name} (was recorded as ***): "))
     return True
 
 
@@ -271,12 +271,12 @@ def said_before(again: rerunning.Rerun, will: str) -> list[str]:
     """What can't be had, and what will or would be run."""
     built = [f"{will} build and install: {line}" for line in again.built]
     steps = [f"{will} run: {command}" for command in (*again.preparations, again.command)]
-    return [*said_missing(again.missing), *map(render.escaped, [*built, *steps])]
+    return [*said_missing(again.missing), *map(render.terminal_text, [*built, *steps])]
 
 
 def said_missing(sentences: Iterable[str]) -> list[str]:
     """What can't be had, a line each."""
-    return [render.escaped(f"can't be had: {sentence}") for sentence in sentences]
+    return [render.terminal_text(f"can't be had: {sentence}") for sentence in sentences]
 
 
 def print_result(args: argparse.Namespace, result: rerunning.Result) -> int:
@@ -292,13 +292,13 @@ def print_result(args: argparse.Namespace, result: rerunning.Result) -> int:
         render.print_table(columns, result.artifacts)
     sys.stdout.flush()  # in a pipe, the verdict comes after its table
     if result.again.status or not result.ended_alike:
-        render.talk(render.escaped(f"footsteps: {said_of_status(result)}"))
+        render.talk(render.terminal_text(f"footsteps: {said_of_status(result)}"))
     if result.new is None:
         render.talk("footsteps: the program made no run")
     else:
-        render.talk(hint=render.escaped(f"the new run: {result.new.directory}"))
-        render.talk(*map(render.escaped, said_of_nothing(result)))
-        render.talk(*(render.escaped(f"footsteps: it may be why: {reason}") for reason in result.reasons))
+        render.talk(hint=render.terminal_text(f"the new run: {result.new.directory}"))
+        render.talk(*map(render.terminal_text, said_of_nothing(result)))
+        render.talk(*(render.terminal_text(f"footsteps: it may be why: {reason}") for reason in result.reasons))
     if result.same or not result.nothing_compared:
         render.talk("footsteps: the same" if result.same else "footsteps: not the same")
     return DONE if result.same else NO

@@ -88,9 +88,9 @@ def print_runs(
         shown = (shown[::-1] if args.reverse else shown)[:most]
         names = ["name", *(n for n in columns if n != "name")] if columns else names_worth_showing(shown, asked)
         read = render.progress(shown, "reading runs", len(shown))
-        rows = [] if args.json or args.jsonl else [row_of(run, names, args.which) for run in read]
+        rows = [] if args.json or args.jsonl else [listed_row(run, names, args.which) for run in read]
         titles = {} if args.which == "last" else {n: f"{args.which} {n}" for n in names if is_series(n, shown)}
-        print_rows(args, map(object_of, shown), columns_of(names, rows, titles), rows, MORE)
+        print_rows(args, map(object_of, shown), table_columns(names, rows, titles), rows, MORE)
     complain(problems, found)
     if not found:
         render.talk(f"footsteps: {none}")
@@ -124,7 +124,7 @@ def names_worth_showing(runs: Sequence[Run], asked: Sequence[str] = ()) -> list[
     return list(dict.fromkeys(["name", *values, "status", *spoken, "started", "took", "commit", *varying]))
 
 
-def row_of(run: Run, names: Sequence[str], which: str) -> dict[str, Any]:
+def listed_row(run: Run, names: Sequence[str], which: str) -> dict[str, Any]:
     """A run's values of these names."""
     from footsteps.reader import expressions, table
 
@@ -135,10 +135,12 @@ def row_of(run: Run, names: Sequence[str], which: str) -> dict[str, Any]:
         "commit": lambda: run.commit + "+" * bool(run.commit and run.changed),
         "took": lambda: run.duration,
     }
-    return {name: own[name]() if name in own else table.value_of(run, name, which, values) for name in names}
+    return {name: own[name]() if name in own else table.run_value(run, name, which, values) for name in names}
 
 
-def columns_of(names: Sequence[str], rows: Sequence[dict[str, Any]], titles: Mapping[str, str]) -> list[render.Column]:
+def table_columns(
+    names: Sequence[str], rows: Sequence[dict[str, Any]], titles: Mapping[str, str]
+) -> list[render.Column]:
     """The columns of these names, some with another title; those of numbers to the right."""
     return [column_of(name, [row.get(name) for row in rows], titles.get(name, name)) for name in names]
 
@@ -149,7 +151,7 @@ def column_of(name: str, values: Sequence[Any], title: str) -> render.Column:
     known = {
         "name": lambda: column(name, color=lambda _: "bold"),
         "status": lambda: column(name, color=lambda status: render.STATUS_COLORS.get(status, "")),
-        "commit": lambda: column(name, show=short, color=lambda _: "dim", extra=True),
+        "commit": lambda: column(name, show=short_commit, color=lambda _: "dim", extra=True),
         "tags": lambda: column(name, color=lambda _: "yellow", extra=True),
         **dict.fromkeys(("started", "ended"), lambda: column(name, show=when, extra=True)),
         **dict.fromkeys(("took", "duration"), lambda: column(name, show=render.span, right=True, extra=True)),
@@ -164,7 +166,7 @@ def when(iso: object) -> str:
     return render.ago(iso) if isinstance(iso, str) and iso else ""
 
 
-def short(commit: object) -> str:
+def short_commit(commit: object) -> str:
     """The beginning of a commit, enough to tell it from others, with the mark of changes."""
     text = str(commit or "")
     return text.rstrip("+")[:7] + "+" * text.endswith("+")

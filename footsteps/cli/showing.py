@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from footsteps.cli import render
 from footsteps.cli.pager import add_no_pager, paged
-from footsteps.cli.parsers import DONE, add_command, add_json, add_roots, add_run, chosen, complain
+from footsteps.cli.parsers import DONE, add_command, add_json, add_roots, add_run, chosen_run, complain
 from footsteps.reader import formats
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
@@ -43,7 +43,7 @@ def add_show(commands: Commands) -> None:
 
 def show(args: argparse.Namespace) -> int:
     """`footsteps show`: everything, the kept files, or the patch."""
-    run = chosen(args.run, args.root)
+    run = chosen_run(args.run, args.root)
     with paged(args):
         if args.files:
             print_files(run, args.json)
@@ -72,7 +72,7 @@ def print_files(run: Run, as_json: bool) -> None:
     columns = [
         render.Column("state"),
         render.Column("kind", extra=True),
-        render.Column("size", show=render.size, right=True),
+        render.Column("size", show=render.size_text, right=True),
         render.Column("repository", extra=True),
         render.Column("path"),
         render.Column("reason", extra=True),
@@ -86,31 +86,31 @@ def report(run: Run) -> list[tuple[str, Pairs]]:
         ("", head_of(run)),
         ("arguments", [*formats.flat(run.arguments).items()]),
         ("recorded", recorded_of(run)),
-        *((title_of(repository), code_of(repository)) for repository in run.repositories),
+        *((code_title(repository), code_pairs(repository)) for repository in run.repositories),
         ("python", python_of(run)),
-        ("machine", machine_of(run)),
+        ("machine", machine_pairs(run)),
         ("environment", [*formats.mapping(run.facts.get("environment")).items()]),
-        ("inputs", inputs_of(run)),
-        ("artifacts", [(pair_of_file(a)) for a in run.artifacts[:MANY]] + rest_of(run.artifacts)),
+        ("inputs", input_pairs(run)),
+        ("artifacts", [(pair_of_file(a)) for a in run.artifacts[:FILES_SHOWN]] + rest_of(run.artifacts)),
         ("written elsewhere", [(str(n), path) for n, path in enumerate(written_elsewhere(run), 1)]),
         ("seeds", [*formats.mapping(run.outcome.get("seeds")).items()]),
         ("not recorded", [(str(n), p) for n, p in enumerate(problems_of(run), 1)]),
     ]
 
 
-def inputs_of(run: Run) -> Pairs:
+def input_pairs(run: Run) -> Pairs:
     """The files that it read, how stdin was one of them, and whether that is all."""
     stdin = formats.mapping(run.facts.get("stdin"))
     amiss = run.outcome.get("inputs_complete") is False
     return [
-        *(pair_of_file(entry) for entry in run.inputs[:MANY]),
+        *(pair_of_file(entry) for entry in run.inputs[:FILES_SHOWN]),
         *rest_of(run.inputs),
         ("stdin", "a pipe; what came through it is not recorded" if stdin.get("kind") == "pipe" else stdin.get("path")),
         ("incomplete", formats.why_incomplete(run.outcome) if amiss else ""),
     ]
 
 
-MANY = 12  # files shown of a kind; --json has all
+FILES_SHOWN = 12  # files shown of a kind; --json has all
 
 
 def head_of(run: Run) -> Pairs:
@@ -161,17 +161,18 @@ def said_series(series: Series) -> str:
     return f"{render.figure(series.last)} ({len(series)} steps, {', '.join(words)})"
 
 
-def title_of(repository: dict[str, Any]) -> str:
+def code_title(repository: dict[str, Any]) -> str:
     """`code`, and which if it is not the main repository."""
     name = str(repository.get("name") or "main")
     return "code" if name == "main" else f"code {name}"
 
 
-def code_of(repository: dict[str, Any]) -> Pairs:
+def code_pairs(repository: dict[str, Any]) -> Pairs:
     """One repository: its commit, and how many files differed or were left out."""
     files = [file for file in repository["files"] if file.get("state") != "converted"]
     missing = [
-        f"{file.get('path')} ({render.size(file.get('size'))}, {file.get('reason')})" for file in repository["left_out"]
+        f"{file.get('path')} ({render.size_text(file.get('size'))}, {file.get('reason')})"
+        for file in repository["left_out"]
     ]
     made = [str(b.get("file") or f"none: {b.get('left_out')}") for b in repository.get("bundles", [])]
     return [
@@ -183,16 +184,16 @@ def code_of(repository: dict[str, Any]) -> Pairs:
         ("link", repository.get("commit_url")),
         ("bundle", ", ".join(made)),
         ("changed", "yes" if repository.get("differs") else ""),
-        ("untracked", UNTRACKED if repository.get("untracked_shown") is False else ""),
-        *((what_of(file), file.get("path")) for file in files[:MANY]),
+        ("untracked", NOT_SHOWN if repository.get("untracked_shown") is False else ""),
+        *((what_of(file), file.get("path")) for file in files[:FILES_SHOWN]),
         *rest_of(files),
-        *(("left out", words) for words in missing[:MANY]),
-        *((formats.what_became_of(file), file.get("path")) for file in repository.get("edited", [])[:MANY]),
+        *(("left out", words) for words in missing[:FILES_SHOWN]),
+        *((formats.what_became_of(file), file.get("path")) for file in repository.get("edited", [])[:FILES_SHOWN]),
         *rest_of(missing),
     ]
 
 
-UNTRACKED = "only what was imported is kept: status.showUntrackedFiles was no"
+NOT_SHOWN = "only what was imported is kept: status.showUntrackedFiles was no"
 
 
 def what_of(file: dict[str, Any]) -> str:
@@ -213,7 +214,7 @@ def python_of(run: Run) -> Pairs:
     ]
 
 
-def machine_of(run: Run) -> Pairs:
+def machine_pairs(run: Run) -> Pairs:
     """Where it ran and what that machine has."""
     facts = run.facts
     platform, hardware = formats.mapping(facts.get("platform")), formats.mapping(facts.get("hardware"))
@@ -225,12 +226,12 @@ def machine_of(run: Run) -> Pairs:
         *((key, platform.get(key)) for key in ("system", "release", "machine")),
         ("cpu", hardware.get("cpu")),
         ("cores", hardware.get("usable_cores") or hardware.get("cores")),
-        ("memory", render.size(hardware.get("memory"))),
+        ("memory", render.size_text(hardware.get("memory"))),
         ("gpus", ", ".join(map(render.brief, gpus)) if isinstance(gpus, list) else gpus),
         ("job", process.get("job")),
         ("ranks", process.get("world_size")),
         ("cpu time", render.span(outcome["cpu"]) if isinstance(outcome.get("cpu"), float) else ""),
-        ("peak memory", render.size(outcome.get("peak_memory"))),
+        ("peak memory", render.size_text(outcome.get("peak_memory"))),
     ]
 
 
@@ -238,13 +239,13 @@ def pair_of_file(file: dict[str, Any]) -> tuple[str, Any]:
     """A file's path and what is known of it."""
     if "directory" in file:
         return str(file["directory"]), f"{file.get('count')} files"
-    known = (render.size(file.get("size")), formats.text(file.get("sha256"))[:12] or "no hash yet")
+    known = (render.size_text(file.get("size")), formats.text(file.get("sha256"))[:12] or "no hash yet")
     return str(file.get("path")), "  ".join(words for words in known if words)
 
 
 def rest_of(items: Sequence[object]) -> Pairs:
     """A line for what is not shown."""
-    return [("...", f"and {len(items) - MANY} more (--json has all)")] if len(items) > MANY else []
+    return [("...", f"and {len(items) - FILES_SHOWN} more (--json has all)")] if len(items) > FILES_SHOWN else []
 
 
 def written_elsewhere(run: Run) -> list[object]:
@@ -277,7 +278,7 @@ def add_path(commands: Commands) -> None:
 
 def path(args: argparse.Namespace) -> int:
     """`footsteps path`: the directory, as it is in a pipe, escaped on a terminal."""
-    run = chosen(args.run, args.root)
+    run = chosen_run(args.run, args.root)
     if args.json:
         render.print_json([{"directory": run.directory}])
     else:

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 
 from footsteps.cli import render
 from footsteps.cli.listing import elsewhere
-from footsteps.cli.parsers import DONE, NO, add_command, add_json, add_roots, complain, roots_of
+from footsteps.cli.parsers import DONE, NO, add_command, add_json, add_roots, complain, roots_of, size_argument
 from footsteps.cli.showing import report
 from footsteps.reader import runs
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
     from footsteps.cli.parsers import Commands
     from footsteps.reader.formats import Problem
     from footsteps.reader.runs import Run
-    from footsteps.view.server import Server
+    from footsteps.view.server import PageServer
 
 
 def add_view(commands: Commands) -> None:
@@ -42,23 +42,13 @@ where there is a display, a browser opens.""",
     parser.add_argument("words", nargs="*", metavar="RUN|GROUP|EXPR", help="which runs (default: all)")
     parser.add_argument("-o", "--output", metavar="FILE", help="write the page here (default: the cache directory)")
     parser.add_argument(
-        "--embed", nargs="?", type=bytes_of, const=2_000_000, default=0, metavar="SIZE",
+        "--embed", nargs="?", type=size_argument, const=2_000_000, default=0, metavar="SIZE",
         help="put pictures into the file, up to SIZE each (default: 2M)",
     )  # fmt: skip
     parser.add_argument("--follow", action="store_true", help="serve it on 127.0.0.1 and keep it new; Ctrl-C ends")
     parser.add_argument("--no-open", action="store_true", help="open no browser")
     add_roots(parser)
     add_json(parser)
-
-
-def bytes_of(words: str) -> int:
-    """A size such as 500k or 2M in bytes."""
-    import re
-
-    found = re.fullmatch(r"(\d+)([kKmM]?)[bB]?", words, re.ASCII)
-    if not found:
-        raise argparse.ArgumentTypeError(f"cannot read {words!r} as a size: 500k and 2M would do")
-    return int(found[1]) * {"": 1, "k": 1_000, "m": 1_000_000}[found[2].lower()]
 
 
 def view(args: argparse.Namespace) -> int:
@@ -72,14 +62,14 @@ def view(args: argparse.Namespace) -> int:
     complain(problems)
     if not found:
         which = f"is or matches {' '.join(args.words)!r}" if args.words else "is recorded"
-        none = f"no run in {runs.said(roots)} {which}{elsewhere(roots, 'view --root')}"
-        render.talk(render.escaped(f"footsteps: {none}"))
+        none = f"no run in {runs.roots_said(roots)} {which}{elsewhere(roots, 'view --root')}"
+        render.talk(render.terminal_text(f"footsteps: {none}"))
         return NO
     if args.follow:
-        return followed(args, server.Server(lambda: viewed_runs(args.words, roots, []), report, title=title))
+        return serve(args, server.PageServer(lambda: viewed_runs(args.words, roots, []), report, title=title))
     path = args.output or default_page(roots, args.words)
     read = render.progress(found, "reading runs", len(found))
-    page.write(path, list(read), describe=report, embed=args.embed, title=title)
+    page.write_page(path, list(read), describe=report, embed=args.embed, title=title)
     complain([], found)
     if args.json:
         render.print_json([{"page": os.path.abspath(path), "runs": len(found)}])
@@ -90,7 +80,7 @@ def view(args: argparse.Namespace) -> int:
     return DONE
 
 
-def followed(args: argparse.Namespace, server: Server) -> int:
+def serve(args: argparse.Namespace, server: PageServer) -> int:
     """Serve until Ctrl-C."""
     try:
         with server:

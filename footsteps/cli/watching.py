@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from footsteps.cli.parsers import Commands
     from footsteps.reader.runs import Run
 
-TAIL = 1 << 16  # bytes at the end of a file in which the last line and the last values are looked for
-CONSOLE = "console.txt"
+WATCHED_TAIL = 1 << 16  # bytes at the end of a file in which the last line and the last values are looked for
+CONSOLE_FILE = "console.txt"
 
 
 def add_watch(commands: Commands) -> None:
@@ -55,18 +55,18 @@ def watch(args: argparse.Namespace) -> int:
     roots = roots_of(args.root)[: None if args.root else 1]
     named = [run.directory for run in chosen_several(args.names, args.root)] if args.names else None
     if args.json:
-        rows = [row_of(run) for run in followed(named, roots)]
+        rows = [watched_row(run) for run in watched_runs(named, roots)]
         render.print_document(rows)
         return DONE if rows else NO
     if not isinstance(sys.stdout, io.TextIOWrapper) or not render.is_terminal(sys.stdout):
-        return once(followed(named, roots))
+        return once(watched_runs(named, roots))
     try:
-        return follow(named, roots, max(0.1, args.interval))
+        return redraw(named, roots, max(0.1, args.interval))
     except KeyboardInterrupt:
         return DONE
 
 
-def followed(named: Sequence[str] | None, roots: Sequence[str]) -> list[Run]:
+def watched_runs(named: Sequence[str] | None, roots: Sequence[str]) -> list[Run]:
     """The named runs, or those that run, as they are now."""
     if named is not None:
         return [runs.load(directory) for directory in named if os.path.isdir(directory)]
@@ -84,13 +84,13 @@ def once(found: Sequence[Run]) -> int:
     return DONE if found else NO
 
 
-def follow(named: Sequence[str] | None, roots: Sequence[str], interval: float) -> int:
+def redraw(named: Sequence[str] | None, roots: Sequence[str], interval: float) -> int:
     """Draw the table again and again over itself; ends when all named runs have."""
     import time
 
     drawn = 0
     while True:
-        found = followed(named, roots)
+        found = watched_runs(named, roots)
         text = picture(found, drawn, len(found) == 1 and named is not None)
         drawn = text.count("\n")
         sys.stdout.write(text)
@@ -105,7 +105,7 @@ def picture(found: Sequence[Run], drawn: int, alone: bool) -> str:
     terminal = sys.stdout
     room = lines_of(terminal) - 2
     sys.stdout = kept = Kept(terminal)  # type: ignore[arg-type]
-    render.held.append([])  # what there is no room for is no news each second
+    render.held_lines.append([])  # what there is no room for is no news each second
     try:
         if found:
             print_state(found[: room - 1])
@@ -115,14 +115,14 @@ def picture(found: Sequence[Run], drawn: int, alone: bool) -> str:
             print_console(found[0], room - 3)
     finally:
         sys.stdout = terminal
-        render.held.pop()
+        render.held_lines.pop()
     back = f"\x1b[{drawn}F\x1b[J" if drawn else ""
     return back + kept.taken().decode(kept.encoding, "replace")
 
 
 def print_state(found: Sequence[Run]) -> None:
     """A row for each run."""
-    rows = [row_of(run) for run in found]
+    rows = [watched_row(run) for run in found]
     names = list(dict.fromkeys(name for row in rows for name in row["values"]))
     columns = [
         render.Column("name", color=lambda _: "bold"),
@@ -136,7 +136,7 @@ def print_state(found: Sequence[Run]) -> None:
     render.print_table(columns, [{**row, **{f"={n}": v for n, v in row["values"].items()}} for row in rows])
 
 
-def row_of(run: Run) -> dict[str, Any]:
+def watched_row(run: Run) -> dict[str, Any]:
     """What is shown of a run: elapsed seconds, the last values with the step first, the last line on its console."""
     lines = console_lines(run)
     return {"name": run.name, "status": run.status, "elapsed": run.duration,
@@ -146,7 +146,7 @@ def row_of(run: Run) -> dict[str, Any]:
 def last_values(run: Run) -> dict[str, Any]:
     """The last recorded numbers by name, steps first, from the end of recorded.jsonl."""
     from footsteps.reader.formats import flat, mapping
-    from footsteps.reader.series import STEPS, as_number
+    from footsteps.reader.series import STEPS, recorded_number
     from footsteps.recorder.format import RECORDED, from_json
 
     values: dict[str, Any] = {}
@@ -158,26 +158,28 @@ def last_values(run: Run) -> dict[str, Any]:
         if isinstance(said, dict) and said.get("kind") == "recorded":
             values.update(flat(mapping(said.get("values"))))
     numbers = {
-        name: value for name, value in values.items() if as_number(value) is not None and name not in run.arguments
+        name: value
+        for name, value in values.items()
+        if recorded_number(value) is not None and name not in run.arguments
     }
     return {name: numbers[name] for name in sorted(numbers, key=lambda name: name not in STEPS)}
 
 
 def console_lines(run: Run) -> list[str]:
     """The last lines that a run printed, progress bars as they last were; [] where its console is not kept."""
-    lines = tail(os.path.join(run.directory, CONSOLE)).split("\n")
+    lines = tail(os.path.join(run.directory, CONSOLE_FILE)).split("\n")
     shown = [line.rstrip("\r").rpartition("\r")[2].strip() for line in lines]
     return [line for line in shown if line]
 
 
 def tail(path: str) -> str:
     """The end of a file as text; "" where there is none."""
-    from footsteps.reader.formats import plain_file
+    from footsteps.reader.formats import open_plain_file
 
     try:
-        with plain_file(path) as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - TAIL))
-            return (file.read(TAIL) or b"").decode("utf-8", "replace")
+        with open_plain_file(path) as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - WATCHED_TAIL))
+            return (file.read(WATCHED_TAIL) or b"").decode("utf-8", "replace")
     except OSError:
         return ""
 
@@ -189,4 +191,4 @@ def print_console(run: Run, room: int) -> None:
     if lines:
         screen.say()
     for line in lines:
-        screen.say(render.cut(render.escaped(line), screen.width, screen.dots))
+        screen.say(render.cut(render.terminal_text(line), screen.width, screen.dots))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     Texts = Mapping[int, Sequence[str]]
 
 ADDED = ("hash_code", "base_hash_code", "git_label")
-PLAIN = (str, int, float, type(None))  # values with a text of their own
+PLAIN_TYPES = (str, int, float, type(None))  # values with a text of their own
 
 # ---------------------------------------------------------------------------
 # What argparse knows
@@ -39,7 +39,7 @@ def subparsers(parser: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.
             yield from subparsers(below)
 
 
-def values_of(parser: argparse.ArgumentParser, namespace: object) -> dict[str, Any]:
+def namespace_values(parser: argparse.ArgumentParser, namespace: object) -> dict[str, Any]:
     """The values of a namespace of any kind: its own, and what the parser has set where they are not in a __dict__."""
     values = dict(getattr(namespace, "__dict__", {}))
     for each in (parser, *(below for _, below in subparsers(parser))):
@@ -101,11 +101,11 @@ def _is_the_launchers(name: str, value: Any) -> bool:
 def _texts_of(parser: argparse.ArgumentParser, values: Mapping[str, Any]) -> Iterator[tuple[int, Sequence[str]]]:
     """The id of each value that words stand for, and the words: those given, or the flag's name."""
     for action in parser._actions:  # noqa: SLF001
-        if action.option_strings and not isinstance(action.const, PLAIN):
+        if action.option_strings and not isinstance(action.const, PLAIN_TYPES):
             yield id(action.const), [_option(action).lstrip(parser.prefix_chars)]
     given = getattr(parser, "_given", {})
     made = ((values.get(dest), words) for dest, words in given.items() if words)
-    yield from ((id(value), words) for value, words in made if not isinstance(value, PLAIN))
+    yield from ((id(value), words) for value, words in made if not isinstance(value, PLAIN_TYPES))
     yield from getattr(parser, "_texts", {}).items()
 
 
@@ -253,7 +253,7 @@ def _written(parser: argparse.ArgumentParser, values: Mapping[str, Any], texts: 
     """The actions with a value to write; of those that exclude each other, the ones that were given."""
 
     def is_default(action: argparse.Action) -> bool:
-        return _word(values.get(action.dest), texts) == _word(action.default, texts)
+        return _argument_text(values.get(action.dest), texts) == _argument_text(action.default, texts)
 
     excluded = set()
     for group in parser._mutually_exclusive_groups:  # noqa: SLF001
@@ -291,11 +291,11 @@ def _words_of(parser: argparse.ArgumentParser, action: argparse.Action, value: A
     if isinstance(action, argparse._AppendAction) and isinstance(value, list):  # noqa: SLF001
         added = _beyond_default(action, value)
         if isinstance(action, argparse._ExtendAction):  # noqa: SLF001
-            return _words(parser, action, option, added, texts) if added else []
-        return [word for each in added for word in _words(parser, action, option, each, texts)]
+            return _argument_words(parser, action, option, added, texts) if added else []
+        return [word for each in added for word in _argument_words(parser, action, option, each, texts)]
     if action.nargs == "?" and option and value is action.const:
         return option
-    return _words(parser, action, option, value, texts)
+    return _argument_words(parser, action, option, value, texts)
 
 
 def _flags_of(action: argparse.Action, value: Any) -> list[str]:
@@ -326,7 +326,7 @@ def _same(one: Any, other: Any) -> bool:
     )
 
 
-def _words(
+def _argument_words(
     parser: argparse.ArgumentParser,
     action: argparse.Action,
     option: list[str],
@@ -345,10 +345,12 @@ def _words(
 
 def _word_shown(action: argparse.Action, value: Any, texts: Texts) -> str:
     names = option_names(action)
-    return MASK if holds_secret(names, value) else str(without_secrets(names, _word(value, texts, action.type)))
+    return (
+        MASK if holds_secret(names, value) else str(without_secrets(names, _argument_text(value, texts, action.type)))
+    )
 
 
-def _word(value: Any, texts: Texts, convert: Any = None) -> str:
+def _argument_text(value: Any, texts: Texts, convert: Any = None) -> str:
     """The text that argparse would make ``value`` of."""
     if hasattr(value, "_value_") and callable(convert):
         return next((text for text in _texts_of_member(value) if _makes(convert, text, value)), str(value))

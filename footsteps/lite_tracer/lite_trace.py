@@ -4,7 +4,7 @@
     lite_trace.py --exclude bsz:12 git_label:f6afeb8 --include sgd
 
 A condition is P:V or P==V (equal), P<V, P<=V, P>V, P>=V, or a bare word: a parameter that is set,
-or a value. Of a list, one item that fits is enough. Each line of the answer tells a run's
+or a value. Of a list, one item that facts_fit is enough. Each line of the answer tells a run's
 hash_code, its date, and the parameters in which the found runs differ, as conditions.
 """
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 PROGRAM = "lite_trace.py"
-IDS = ("hash_code", "base_hash_code", "git_label", "commit")
+LT_IDS = ("hash_code", "base_hash_code", "git_label", "commit")
 FOUND, NONE, TROUBLE, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 130, 141
 
 
@@ -52,12 +52,12 @@ def _status_of(argv: Sequence[str] | None) -> int:
         return _answer(_parser().parse_args(argv))
     except FootstepsError as error:
         would_do = f" ({error.hint} would do)" if error.hint else ""
-        render.talk(render.escaped(f"{PROGRAM}: {error.message}{would_do}"))
+        render.talk(render.terminal_text(f"{PROGRAM}: {error.message}{would_do}"))
         return TROUBLE
     except BrokenPipeError:
         return PIPE_CLOSED
     except OSError as error:  # a full disk behind stdout
-        render.talk(render.escaped(f"{PROGRAM}: {error.strerror or error}"))
+        render.talk(render.terminal_text(f"{PROGRAM}: {error.strerror or error}"))
         return TROUBLE
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -87,23 +87,23 @@ def _answer(args: argparse.Namespace) -> int:
         [expressions.parse(each, single=False) for each in given] for given in (args.include, args.exclude)
     )
     problems: list[formats.Problem] = []
-    every = [(run, _facts(run)) for run in search.known([args.lt_dir], problems) if run.hash_code]
+    every = [(run, _searched_facts(run)) for run in search.known([args.lt_dir], problems) if run.hash_code]
     found = [
         run
         for run, facts in every
-        if all(fits(facts, each) for each in wanted) and not any(fits(facts, each) for each in unwanted)
+        if all(facts_fit(facts, each) for each in wanted) and not any(facts_fit(facts, each) for each in unwanted)
     ]
     if problems and every:
-        render.talk(render.escaped(f"{PROGRAM}: {len(problems)} could not be read: {problems[0].path}"))
+        render.talk(render.terminal_text(f"{PROGRAM}: {len(problems)} could not be read: {problems[0].path}"))
     if not found:
-        render.talk(render.escaped(f"{PROGRAM}: {_why_none(args.lt_dir, every, [*wanted, *unwanted])}"))
+        render.talk(render.terminal_text(f"{PROGRAM}: {_why_none(args.lt_dir, every, [*wanted, *unwanted])}"))
         return NONE
-    _print(found)
+    _print_found(found)
     sys.stdout.flush()
     return FOUND
 
 
-def fits(facts: Mapping[str, Any], condition: Expression) -> bool:
+def facts_fit(facts: Mapping[str, Any], condition: Expression) -> bool:
     """Whether the facts of a run are as the condition says."""
     if condition.operator:
         return any(condition.holds(name, value) for name, value in facts.items() if condition.concerns(name))
@@ -117,16 +117,16 @@ def _is_called(word: str, name: str, value: Any) -> bool:
 
 def _is(word: str, name: str, value: Any) -> bool:
     """Whether the word is the value; a short one is no beginning of an id."""
-    return (name not in IDS or len(word) >= 7) and expressions.Expression(name, ":", word).holds(name, value)
+    return (name not in LT_IDS or len(word) >= 7) and expressions.Expression(name, ":", word).holds(name, value)
 
 
-def _facts(run: Run) -> dict[str, Any]:
+def _searched_facts(run: Run) -> dict[str, Any]:
     """What can be asked for: the parameters, and what names the code."""
-    return {name: expressions.FACTS[name](run) for name in IDS} | expressions.parameters(run)
+    return {name: expressions.FACTS[name](run) for name in LT_IDS} | expressions.parameters(run)
 
 
 def _why_none(folder: str, every: Sequence[tuple[Run, Mapping[str, Any]]], conditions: Sequence[Expression]) -> str:
-    """One line: there is no history, nobody has such a parameter, or none fits."""
+    """One line: there is no history, nobody has such a parameter, or none facts_fit."""
     if not os.path.isdir(folder):
         return f"no history here: {folder!r} is not there (-d DIR says where the records are)"
     if not every:
@@ -139,14 +139,14 @@ def _why_none(folder: str, every: Sequence[tuple[Run, Mapping[str, Any]]], condi
     return f"none of {len(every)} runs matches"
 
 
-def _print(found: list[Run]) -> None:
+def _print_found(found: list[Run]) -> None:
     """A line for each run: hash, date, and what tells it from the others."""
     screen, names = render.Screen(), expressions.varying(found)
     for run in found:
         values = expressions.parameters(run)
-        differing = [f"{name}:{_word(values[name])}" for name in names if name in values]
+        differing = [f"{name}:{_cell(values[name])}" for name in names if name in values]
         line = "  ".join([run.hash_code, _date(run), " ".join(differing)])
-        screen.say(render.escaped(line).rstrip())
+        screen.say(render.terminal_text(line).rstrip())
 
 
 def _date(run: Run) -> str:
@@ -156,10 +156,10 @@ def _date(run: Run) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.start))
 
 
-def _word(value: Any) -> str:
+def _cell(value: Any) -> str:
     import shlex
 
-    text = expressions.said(value)
+    text = expressions.typed_form(value)
     return shlex.quote(text) if any(c.isspace() or c in "'\"" for c in text) else text
 
 

@@ -53,18 +53,18 @@ from footsteps.recorder.ranks import current_job
 from footsteps.recorder.rendezvous import Rendezvous
 from footsteps.recorder.repository import is_bytecode
 from footsteps.recorder.secrets import note_secrets
-from footsteps.recorder.steps import COLLECTORS, LISTENERS, note_arguments
+from footsteps.recorder.steps import BEGUN_LISTENERS, COLLECTORS, note_arguments
 
 from .arguments import (
     ADDED,
-    PLAIN,
+    PLAIN_TYPES,
     Parsed,
     canonical_json,
     digest,
     holds_secret,
     is_argument,
+    namespace_values,
     option_names,
-    values_of,
     without_secrets,
 )
 
@@ -80,13 +80,13 @@ if TYPE_CHECKING:
 __all__ = ["LTParser"]
 
 RECORD_DIR = "lt_records"
-SETTINGS = "settings_{}.txt"  # LiteTracer's name for it
-PATCH = "diff.patch"
-UNTRACKED = "untracked"
+SETTINGS_FILE = "settings_{}.txt"  # LiteTracer's name for it
+LT_PATCH = "diff.patch"
+UNTRACKED_FOLDER = "untracked"
 SHORT = 16  # hexadecimal digits: 64 bits for each half, an even chance of a collision at 5e9 runs
 PARSED_VARIABLE = "FOOTSTEPS_PARSED"  # tells multiprocessing children what their parent recorded
 LAST_PARSES = 20  # that it holds; with a long environment nothing can be started
-MANY = 10_000
+MOST_UNTRACKED = 10_000
 
 # ---------------------------------------------------------------------------
 # The parser
@@ -200,8 +200,8 @@ class LTParser(argparse.ArgumentParser):
     def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
         """argparse's, noting the word of a value without a text, as ``type=open`` makes."""
         value = super()._get_value(action, arg_string)
-        if not isinstance(value, PLAIN):
-            if len(self._texts) > MANY:  # a program that parses in a loop
+        if not isinstance(value, PLAIN_TYPES):
+            if len(self._texts) > MOST_UNTRACKED:  # a program that parses in a loop
                 self._texts.clear()
             self._texts[id(value)] = [arg_string]
         if holds_secret(option_names(action), value):
@@ -243,7 +243,7 @@ def _given(args: Words) -> list[str]:
 DELTA_FACTS = ("kind", "executable", "target", "sha256", "size", "count")
 
 
-def base_of(code: Code, parsed: Parsed) -> str:
+def base_hash(code: Code, parsed: Parsed) -> str:
     """The commits and the arguments, as a SHA-256 in hexadecimal."""
     commits = sorted([place, repository["commit"] or ""] for place, repository in _named(code))
     return digest(["base", commits, parsed.digest])
@@ -309,15 +309,15 @@ class Recorded(NamedTuple):
     @property
     def args_file(self) -> str | None:
         """The settings in the record."""
-        path, name = self.record_path, SETTINGS.format(self.hash_code)
+        path, name = self.record_path, SETTINGS_FILE.format(self.hash_code)
         return os.path.join(path, name) if path is not None else None
 
 
 def _recorded(parser: LTParser, words: list[str], namespace: Any, rest: list[str]) -> Recorded:
     """The record of what ``words`` were parsed to, made now unless it is known."""
     try:
-        parsed = Parsed.of(parser, values_of(parser, namespace), [] if _is_the_kernels(words) else rest)
-        known = _known(parsed, parser.record_dir, words)
+        parsed = Parsed.of(parser, namespace_values(parser, namespace), [] if _is_the_kernels(words) else rest)
+        known = _recorded_before(parsed, parser.record_dir, words)
         recorded = known or _of_the_job(parser, parsed)
         _remember(parsed, parser.record_dir, recorded)
         if known is None or current() is None:
@@ -331,7 +331,7 @@ def _recorded(parser: LTParser, words: list[str], namespace: Any, rest: list[str
         return Recorded(f"LT_delta-{'0' * SHORT}_base-{base}_LT", base, "", None)
 
 
-def _known(parsed: Parsed, record_dir: str, words: list[str]) -> Recorded | None:
+def _recorded_before(parsed: Parsed, record_dir: str, words: list[str]) -> Recorded | None:
     """What this process, or the parent of a multiprocessing child, recorded for these arguments.
 
     A child that is spawned runs the main module again, and modules share a get_args(); by then the
@@ -354,13 +354,13 @@ def _of_the_job(parser: LTParser, parsed: Parsed) -> Recorded:
     """What the first of the ranks, or pool workers, of one launch records; the others take it over."""
     meeting = _meeting(parser.record_dir)
     if meeting is None:
-        return _record(parser, parsed)
+        return _record_arguments(parser, parsed)
     told = os.path.join(meeting, f"parsed-{_parse_key(parsed, parser.record_dir)}")
     with Locked(f"{told}.lock"):
         known = _told(text_of(told))
         if known and known["pid"] != os.getpid():  # a second parse of our own looks again
             return Recorded(*known["recorded"])
-        recorded = _record(parser, parsed)
+        recorded = _record_arguments(parser, parsed)
         if not known:
             append(told, canonical_json({"pid": os.getpid(), "recorded": recorded}).encode("ascii"))
         return recorded
@@ -407,13 +407,13 @@ def _is_command_line(words: list[str]) -> bool:
 # ---------------------------------------------------------------------------
 
 
-def _record(parser: LTParser, parsed: Parsed) -> Recorded:
+def _record_arguments(parser: LTParser, parsed: Parsed) -> Recorded:
     """Look at the code, name it together with the arguments, and keep both."""
     run = current()
     root = run.facts.get("output_root") if run is not None else None
     code = capture_code(exclude=[parser.record_dir, root or OUTPUT_ROOT])
     digits = SHORT if parser.short_hash else 64
-    base, delta = base_of(code, parsed)[:digits], delta_of(code)[:digits]
+    base, delta = base_hash(code, parsed)[:digits], delta_of(code)[:digits]
     commit = next((each["commit"] for _, each in _named(code) if each["commit"]), None)
     if commit is None or code.problems:
         why = code.problems[0] if code.problems else "no git commit here"
@@ -464,11 +464,11 @@ def _filled(making: str, path: str, parsed: Parsed, code: Code, recorded: Record
     os.mkdir(record)
     code.keep(record)
     aside = "".join(f"(not in this diff: {printable(name)})\n" for name in code.not_in_diff)
-    write(os.path.join(making, PATCH), encoded(aside) + code.diff)
+    write(os.path.join(making, LT_PATCH), encoded(aside) + code.diff)
     settings = encoded(parsed.line(recorded.git_label))
-    write(os.path.join(making, SETTINGS.format(recorded.hash_code)), settings)
-    _copy_untracked(record, os.path.join(making, UNTRACKED), code)
-    facts = _facts(path, parsed, code, recorded)
+    write(os.path.join(making, SETTINGS_FILE.format(recorded.hash_code)), settings)
+    _copy_untracked(record, os.path.join(making, UNTRACKED_FOLDER), code)
+    facts = _arguments_record(path, parsed, code, recorded)
     write(os.path.join(record, RUN_JSON), as_json(facts))
     return facts
 
@@ -493,7 +493,7 @@ def _link(source: str, path: str) -> None:
         shutil.copy2(source, path)
 
 
-def _facts(path: str, parsed: Parsed, code: Code, recorded: Recorded) -> dict[str, Any]:
+def _arguments_record(path: str, parsed: Parsed, code: Code, recorded: Recorded) -> dict[str, Any]:
     """run.json of the record: the format of a run's, with ``kind`` "arguments"."""
     import time
 
@@ -539,8 +539,8 @@ def _tell_the_run(parsed: Parsed, recorded: Recorded) -> None:
     """Give the run, now or when it begins, the arguments, and the record the run."""
     run, facts = current(), argument_facts(parsed, recorded)
     pointer = Pointer(recorded)
-    if pointer not in LISTENERS:
-        LISTENERS.append(pointer)
+    if pointer not in BEGUN_LISTENERS:
+        BEGUN_LISTENERS.append(pointer)
     if run is None or run.made_here:
         note_arguments(parsed.shown, **facts)
     if run is not None and run.made_here:

@@ -6,8 +6,8 @@
     >>> [run.name for run in archive.runs_of("study.zip")]
     ['train', 'evaluate', 'figure']
 
-The directory of such a run is `study.zip/runs/<name>`, which is no directory: `formats.plain_file` asks
-`member` for the files below it. An archive is a stranger's: all entries are checked before one is read, a
+The directory of such a run is `study.zip/runs/<name>`, which is no directory: `formats.open_plain_file` asks
+`member_at` for the files below it. An archive is a stranger's: all entries are checked before one is read, a
 file is read up to a limit, and nothing is unpacked that leads out, links, or is more than it says.
 """
 
@@ -28,16 +28,19 @@ if TYPE_CHECKING:
 
     from footsteps.reader.runs import Run
 
-__all__ = ["Archive", "archive_at", "is_archive", "member", "names_below", "run_named", "runs_of", "why_unsafe_entry"]
+__all__ = [
+    "Archive", "archive_at", "archived_files", "is_archive", "member_at", "run_named", "runs_of",
+    "why_unsafe_entry",
+]  # fmt: skip
 
 ARCHIVE_JSON = "footsteps.json"
 RUNS = "runs"
 ENTRIES = 200_000  # an archive with more of them is refused
 LISTING = 64 << 20  # bytes of the list of entries
-READ = 64 << 20  # bytes that are read of one file where the archive lies
+MOST_READ = 64 << 20  # bytes that are read of one file where the archive lies
 RATIO = 200  # what unpacks to so many times its size, and to more than SMALL, is refused
 SMALL = 1 << 30  # bytes
-BLOCK = 1 << 20
+ARCHIVE_BLOCK = 1 << 20
 
 
 class Archive:
@@ -149,8 +152,8 @@ class Archive:
         info = self.entries.get(name)
         if info is None:
             raise FileNotFoundError(2, "no such entry", f"{self.path}/{name}")
-        if info.file_size > READ:
-            raise OSError(27, f"larger than {READ} bytes")
+        if info.file_size > MOST_READ:
+            raise OSError(27, f"larger than {MOST_READ} bytes")
         try:
             with zipfile.ZipFile(self.path) as opened, opened.open(info) as file:
                 data = file.read(info.file_size + 1)
@@ -176,9 +179,9 @@ def damages() -> tuple[type[Exception], ...]:
 
 def open_plain(path: str) -> io.FileIO:
     """The file, if it is a plain one: a FIFO would be waited for."""
-    from footsteps.reader.formats import plain_file
+    from footsteps.reader.formats import open_plain_file
 
-    return plain_file(path)
+    return open_plain_file(path)
 
 
 def require_listing(path: str, file: io.FileIO) -> None:
@@ -250,10 +253,10 @@ def archive_at(path: str) -> Archive:
 
 def is_archive(path: str) -> bool:
     """Whether a path names a file that begins as a zip file does."""
-    from footsteps.reader.formats import plain_file
+    from footsteps.reader.formats import open_plain_file
 
     try:
-        with plain_file(path) as file:
+        with open_plain_file(path) as file:
             return file.read(4) in (b"PK\3\4", b"PK\5\6")
     except (OSError, ValueError):
         return False
@@ -282,14 +285,14 @@ def split(path: str) -> tuple[str, str]:
 
 
 class Member(io.BytesIO):
-    """An entry's bytes, as `formats.plain_file` gives a file."""
+    """An entry's bytes, as `formats.open_plain_file` gives a file."""
 
     def readall(self) -> bytes:
         """What is left."""
         return self.read()
 
 
-def member(path: str) -> Member:
+def member_at(path: str) -> Member:
     """A file below an archive. Raises OSError if there is none."""
     top, name = split(path)
     if not top:
@@ -300,7 +303,7 @@ def member(path: str) -> Member:
         raise OSError(22, error.message) from error
 
 
-def names_below(folder: str) -> list[tuple[str, int]]:
+def archived_files(folder: str) -> list[tuple[str, int]]:
     """The files below a folder of an archive, at any depth: path below it and size; [] if it is in none."""
     top, name = split(folder)
     if not top:

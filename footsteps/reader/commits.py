@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 
 from footsteps.reader import runs
-from footsteps.reader.formats import plain_file, sha256_of, text
+from footsteps.reader.formats import open_plain_file, sha256_of, text
 from footsteps.reader.repositories import as_bytes, link_on, transport, urls_of
 from footsteps.recorder import format as recorded
 from footsteps.recorder.format import BUNDLE_REF, RECORD, FootstepsError, quote
-from footsteps.recorder.git import LONGEST, GitError, git
+from footsteps.recorder.git import LONGEST_COMMAND, OFFLINE, GitError, git
 from footsteps.recorder.secrets import mask
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
@@ -24,16 +24,15 @@ if TYPE_CHECKING:
 
     Say = Callable[[str], object]
 
-ANSWER = 30.0  # seconds in which a clone or remote says anything at all
+FIRST_ANSWER = 30.0  # seconds in which a clone or remote says anything at all
 FETCHED = 3600.0  # seconds in which it has sent a history
 MAX_REMOTES = 5  # of a record's that are asked
 MOST_PRINTED = 1 << 27  # bytes of what git says of a stranger's commits
-BUNDLE_WAIT = 60.0  # seconds after a run's start in which its bundle may still be in the making
-BLOCK = 2**20  # bytes read at once
+BUNDLE_IN_MAKING = 60.0  # seconds after a run's start in which its bundle may still be in the making
+GIT_BLOCK = 2**20  # bytes read at once
 ALL_BRANCHES = ("+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*")
 PROTOCOLS = {"GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh", "GIT_NO_LAZY_FETCH": "1"}  # no ext::
 TRANSPORTS = ("", "file", "git", "http", "https", "ssh", "git+ssh", "ssh+git")
-OFFLINE = {"GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1"}
 # The bytes on disk are the commit's, whatever attributes say. (!, since git dies of -w-t-encoding.)
 RAW_ATTRIBUTES = "* -text -crlf !eol -filter -ident !working-tree-encoding\n"
 SAFE = tuple(
@@ -90,7 +89,7 @@ class CommitFetcher:
         self.depth: list[str] = []
         self.answers: dict[str, GitError | None] = {}  # of the remotes that were asked
 
-    def git(self, *args: str, stdin: bytes | None = None, timeout: float = LONGEST) -> bytes:
+    def git(self, *args: str, stdin: bytes | None = None, timeout: float = LONGEST_COMMAND) -> bytes:
         """What git prints in the folder, with nothing of anybody's configuration that acts."""
         where = os.fsdecode(self.folder)
         return git(*SAFE, *args, cwd=where, stdin=stdin, env=PROTOCOLS, timeout=timeout, most=MOST_PRINTED)
@@ -201,13 +200,13 @@ class CommitFetcher:
         if is_remote(url):
             self.require_answer(url)
         depth = self.depth if refspecs != ALL_BRANCHES else []
-        self.git("fetch", *how, *depth, "--", url, *refspecs, timeout=FETCHED if is_remote(url) else LONGEST)
+        self.git("fetch", *how, *depth, "--", url, *refspecs, timeout=FETCHED if is_remote(url) else LONGEST_COMMAND)
 
     def require_answer(self, url: str) -> None:
         """Raises GitError unless a remote says anything: a silent one would be waited for as long as a slow one."""
         if url not in self.answers:
             try:
-                self.git("ls-remote", "--quiet", "--", url, "HEAD", timeout=ANSWER)
+                self.git("ls-remote", "--quiet", "--", url, "HEAD", timeout=FIRST_ANSWER)
                 self.answers[url] = None
             except GitError as error:
                 self.answers[url] = error
@@ -232,7 +231,7 @@ class CommitFetcher:
         line = os.path.join(clone, objects.rstrip("\n")) + "\n"
         self.write_in_git("objects/info/alternates", line)
 
-    def bundles(self, wait: float = BUNDLE_WAIT) -> list[dict[str, Any]]:
+    def bundles(self, wait: float = BUNDLE_IN_MAKING) -> list[dict[str, Any]]:
         """The rows of bundles.json for this repository; those of a run that began ``wait`` seconds ago are waited for.
 
         Not of one that began in the future: a clock that was wrong.
@@ -294,7 +293,7 @@ def clones_of(row: Mapping[str, Any]) -> list[str]:
 
 def require_sound(clone: str) -> None:
     """Raises GitError unless git can read what is in a clone: for a pipe in place of its config it would wait."""
-    git(*SAFE, "for-each-ref", "--count=1", cwd=clone, env=OFFLINE, timeout=ANSWER / 3)
+    git(*SAFE, "for-each-ref", "--count=1", cwd=clone, env=OFFLINE, timeout=FIRST_ANSWER / 3)
 
 
 def is_partial(clone: str) -> bool:
@@ -325,7 +324,7 @@ def require_bundle(path: str, bundle: Mapping[str, Any]) -> None:
     """Raises GitError unless the file is the recorded bundle. (git would follow a file that names a folder.)"""
     if not os.path.isfile(path):
         raise GitError(["fetch"], None, "the bundle is not there")
-    with plain_file(path) as file:
+    with open_plain_file(path) as file:
         if file.readline(64) not in (b"# v2 git bundle\n", b"# v3 git bundle\n"):
             raise GitError(["fetch"], None, "it is no git bundle")
     if bundle.get("sha256") and sha256_of(os.fsencode(path)) != bundle["sha256"]:
@@ -338,5 +337,5 @@ def blocks_of(path: bytes, size: object = None) -> Iterator[bytes]:
         found = os.fstat(file.fileno())
         if isinstance(size, int) and found.st_size != size:
             raise OSError(22, f"its copy has {found.st_size} bytes, not {size}")
-        while block := file.read(BLOCK):
+        while block := file.read(GIT_BLOCK):
             yield block

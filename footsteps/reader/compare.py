@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 
 from footsteps.reader.formats import flat, mapping, objects, shell_words, text, untracked_in
-from footsteps.reader.measure import measure, read
+from footsteps.reader.measure import bytes_or_error, measure
 from footsteps.reader.repositories import identity_of
 from footsteps.recorder.format import FootstepsError
 from footsteps.recorder.git import GitError
@@ -157,20 +157,20 @@ def versions(run: Run) -> dict[str, str]:
 
 def python(a: Run, b: Run) -> Iterator[tuple[Any, ...]]:
     """Version and implementation; where it was installed is no difference."""
-    yield from unequal_known(*(chosen(run.facts.get("python"), "version", "implementation") for run in (a, b)))
+    yield from unequal_known(*(chosen_values(run.facts.get("python"), "version", "implementation") for run in (a, b)))
 
 
 def machine(a: Run, b: Run) -> Iterator[tuple[Any, ...]]:
     """Host, system and hardware."""
-    yield from unequal_known(machine_of(a), machine_of(b))
+    yield from unequal_known(recorded_machine(a), recorded_machine(b))
 
 
-def machine_of(run: Run) -> dict[str, Any]:
+def recorded_machine(run: Run) -> dict[str, Any]:
     """What is known of the machine that a run had."""
     return {
-        **chosen(run.facts, "host"),
-        **chosen(run.facts.get("platform"), "system", "release", "machine", "version"),
-        **chosen(run.facts.get("hardware"), "cpu", "cores", "usable_cores", "memory", "gpus", "gpu_driver"),
+        **chosen_values(run.facts, "host"),
+        **chosen_values(run.facts.get("platform"), "system", "release", "machine", "version"),
+        **chosen_values(run.facts.get("hardware"), "cpu", "cores", "usable_cores", "memory", "gpus", "gpu_driver"),
     }
 
 
@@ -215,7 +215,7 @@ def ending(run: Run) -> dict[str, Any]:
     return {"status": run.status, "exit status": run.outcome.get("exit_status"), "exception": exception}
 
 
-def chosen(values: object, *names: str) -> dict[str, Any]:
+def chosen_values(values: object, *names: str) -> dict[str, Any]:
     """The named values of an object, those that are there and say something."""
     known = mapping(values)
     return {name: known[name] for name in names if known.get(name) not in (None, "", [])}
@@ -251,10 +251,10 @@ def same_value(a: Any, b: Any) -> bool:
 def inputs(a: Run, b: Run) -> Iterator[tuple[Any, ...]]:
     """Files that were read: only by one, or with other bytes."""
     if all(run.kind == "run" for run in (a, b)):  # no other kind notes what is read
-        yield from unequal_files(inputs_of(a), inputs_of(b))
+        yield from unequal_files(recorded_inputs(a), recorded_inputs(b))
 
 
-def inputs_of(run: Run) -> dict[str, dict[str, Any]]:
+def recorded_inputs(run: Run) -> dict[str, dict[str, Any]]:
     """The files that a run read, by their path in the project where they lie in it."""
     files = [entry for entry in run.inputs if text(entry.get("path"))]
     return {in_project(run, text(entry["path"])): entry for entry in files}
@@ -268,7 +268,7 @@ def in_project(run: Run, path: str) -> str:
 
 def artifacts(a: Run, b: Run) -> Iterator[tuple[Any, ...]]:
     """Files that were made: only by one, or with other content; and how much it differs."""
-    left, right = artifacts_of(a), artifacts_of(b)
+    left, right = recorded_artifacts(a), recorded_artifacts(b)
     for name, old, new, note in unequal_files(left, right):
         paths = [present(run, files.get(name)) for run, files in ((a, left), (b, right))]
         if not all(paths):
@@ -279,7 +279,7 @@ def artifacts(a: Run, b: Run) -> Iterator[tuple[Any, ...]]:
             yield name, old, new, seen["note"]
 
 
-def artifacts_of(run: Run) -> dict[str, dict[str, Any]]:
+def recorded_artifacts(run: Run) -> dict[str, dict[str, Any]]:
     """What a run made, by path: its manifest, or, where it left none, what lies there now.
 
     Of several ranks the one that made the directory may have ended, and listed it, before the others had saved.
@@ -308,11 +308,11 @@ def is_of_record(run: Run, path: str) -> bool:
 
 def present(run: Run, entry: Mapping[str, Any] | None) -> str:
     """Where an artifact lies if it is there, in the run's directory; "" if not."""
-    path = inside(run.directory, text((entry or {}).get("path")))
+    path = path_inside(run.directory, text((entry or {}).get("path")))
     return path if path and os.path.isfile(path) else ""
 
 
-def inside(top: str, name: str) -> str:
+def path_inside(top: str, name: str) -> str:
     """The path of a recorded name below a directory, "" if it leads out or through a link."""
     if not name or os.path.isabs(name) or os.path.splitdrive(name)[0]:
         return ""
@@ -384,7 +384,7 @@ PLAIN_GIT = {  # what the user's configuration says of diffs is not for us
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_ATTR_NOSYSTEM": "1",
 }
-PATCH = ("--no-color", "--no-ext-diff", "--no-textconv", "--find-renames", "--submodule=short")
+PATCH_OPTIONS = ("--no-color", "--no-ext-diff", "--no-textconv", "--find-renames", "--submodule=short")
 
 
 def compare_code(found: Comparison, sources: Sequence[str]) -> None:
@@ -397,7 +397,7 @@ def compare_code(found: Comparison, sources: Sequence[str]) -> None:
     with Store() as store:
         for name in dict.fromkeys([*left, *right]):
             if name not in left or name not in right:
-                before, after = place_of(left.get(name)), place_of(right.get(name))
+                before, after = repository_place(left.get(name)), repository_place(right.get(name))
                 found.differences.append(Difference("code", f"{name}: repository", before, after))
             elif not same_code(left[name], right[name]):
                 compare_repository(found, store, name, left[name], right[name])
@@ -431,7 +431,7 @@ def states(run: Run, sources: Sequence[str], problems: list[str]) -> dict[str, S
     return {text(row.get("name")): State(run, row, plan.sources_for(row)) for row in plan.rows}
 
 
-def place_of(state: State | None) -> str | None:
+def repository_place(state: State | None) -> str | None:
     """Where a repository was, None if there was none."""
     return text(state.row.get("path")) if state else None
 
@@ -604,7 +604,7 @@ class Store:
 
     def patch(self, a: str, b: str, prefix: str, *options: str) -> bytes:
         """The patch between two trees."""
-        return self.git("diff", *PATCH, *options, f"--src-prefix=a/{prefix}", f"--dst-prefix=b/{prefix}", a, b)
+        return self.git("diff", *PATCH_OPTIONS, *options, f"--src-prefix=a/{prefix}", f"--dst-prefix=b/{prefix}", a, b)
 
 
 def alternate(path: str) -> bytes:
@@ -645,9 +645,9 @@ def content(run: Run, row: Mapping[str, Any]) -> bytes | None:
 
     if row.get("kind") == "link":
         return text(row.get("target")).encode("utf-8", "surrogateescape")
-    path = inside(run.record, text(row.get("stored"))) if row.get("kind") == "file" else ""
+    path = path_inside(run.record, text(row.get("stored"))) if row.get("kind") == "file" else ""
     try:
-        data = read(path)
+        data = bytes_or_error(path)
     except (OSError, ValueError):
         return None
     return data if hashlib.sha256(data).hexdigest() == row.get("sha256") else None
@@ -656,7 +656,7 @@ def content(run: Run, row: Mapping[str, Any]) -> bytes | None:
 def untracked_of(run: Run) -> Iterator[bytes]:
     """LiteTracer's copies of untracked files, as commands of git fast-import."""
     for path, copy in untracked_in(run.directory):
-        yield modified("100644", path, read(copy))
+        yield modified("100644", path, bytes_or_error(copy))
 
 
 def is_path(path: str) -> bool:

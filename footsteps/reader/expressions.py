@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from footsteps.reader.runs import Run
 
-PACKAGE = "package."
+PACKAGE_PREFIX = "package."
 
 
 # ---------------------------------------------------------------------------------------------
@@ -35,7 +35,7 @@ PACKAGE = "package."
 
 
 IDS = ("id", "code_id", "commit", "hash_code", "base_hash_code", "git_label")
-TIMES = ("started", "ended")
+TIME_FACTS = ("started", "ended")
 ALIASES = {
     "code": "code_id", "hash": "hash_code", "date": "started", "when": "started", "took": "duration",
     "tags": "tag", "notes": "note", "group": "name",
@@ -73,19 +73,19 @@ FACTS: dict[str, Callable[[Run], Any]] = {
     "user": lambda run: run.facts.get("user"),
     "python": lambda run: mapping(run.facts.get("python")).get("version"),
     "system": lambda run: mapping(run.facts.get("platform")).get("system"),
-    "job": lambda run: said(mapping(run.facts.get("process")).get("job")),
+    "job": lambda run: typed_form(mapping(run.facts.get("process")).get("job")),
     "tag": lambda run: run.tags,
     "note": lambda run: "\n".join(each["note"] for each in run.notes),
 }
 
 
-def facts_of(run: Run) -> Iterator[tuple[str, Any]]:
+def named_facts(run: Run) -> Iterator[tuple[str, Any]]:
     """Everything of a run that an expression can name: pairs of name and value, packages last."""
     for name, fact in FACTS.items():
         yield name, plain_value(fact(run))
     yield from parameters(run).items()
     for name, version in run.packages.items():
-        yield PACKAGE + name, version
+        yield PACKAGE_PREFIX + name, version
 
 
 def parameters(run: Run) -> dict[str, Any]:
@@ -114,12 +114,12 @@ class Expression:
     __slots__ = ("folded", "name", "number", "operator", "value")
 
     def __init__(self, name: str, operator: str, value: str) -> None:
-        name = plain(name)
+        name = comparable_name(name)
         self.name, self.operator, self.value = ALIASES.get(name, name), operator, value
-        self.number, self.folded = number(value), value.casefold()
+        self.number, self.folded = number_of(value), value.casefold()
         if self.name == "duration":
             self.number = times.duration(value)
-        elif self.name in TIMES:
+        elif self.name in TIME_FACTS:
             self.value = times.iso_prefix(value)
             if operator in EQUAL and "T" in self.value and not value[:4].isdigit():  # `started:3d`: since then
                 self.operator = ">="
@@ -130,19 +130,19 @@ class Expression:
     def concerns(self, name: str) -> bool:
         """Whether a fact of this name is meant: all are by a word, save packages' versions."""
         if not self.operator:
-            return not name.startswith(PACKAGE)
-        known = plain(name)
+            return not name.startswith(PACKAGE_PREFIX)
+        known = comparable_name(name)
         return known == self.name or known.endswith("." + self.name)
 
     def holds(self, name: str, value: Any) -> bool:
         """Whether the value of a fact that is concerned is as asked."""
         if not self.operator:
             named = name not in FACTS and self.folded in name.casefold()
-            return named or self.folded in said(value).casefold()
+            return named or self.folded in typed_form(value).casefold()
         if name in WORDED and isinstance(value, str):
             return self.operator in EQUAL and WORDED[name](self, value)
         if isinstance(value, (list, tuple)):
-            whole = self.operator in EQUAL and said(value) in (self.value, without_brackets(self.value))
+            whole = self.operator in EQUAL and typed_form(value) in (self.value, without_brackets(self.value))
             return whole or any(self.holds(name, item) for item in value)
         if value is None or value == "":
             return self.operator in EQUAL and self.folded in ("", "none", "null")
@@ -152,12 +152,12 @@ class Expression:
 
     def equals(self, name: str, value: Any) -> bool:
         """Equal as numbers, as the beginning of an id, a time or a version, or letter by letter."""
-        left, shown = number(value), said(value)
+        left, shown = number_of(value), typed_form(value)
         if isinstance(value, bool):
             return self.folded == shown.casefold()
         if name in IDS:
             return begins_id(shown, self.value)
-        if name in TIMES:
+        if name in TIME_FACTS:
             return shown.startswith(self.value)
         if is_version(name):
             same = version_key(shown) == version_key(self.value)
@@ -167,10 +167,10 @@ class Expression:
     def compares(self, name: str, value: Any) -> bool:
         """Less or greater: as versions, as times, else as numbers; what is neither never is."""
         if is_version(name):
-            return ordered(version_key(said(value)), self.operator, version_key(self.value))
-        if name in TIMES:
-            return ordered(said(value)[: len(self.value)], self.operator, self.value)
-        left = None if isinstance(value, bool) else number(value)
+            return ordered(version_key(typed_form(value)), self.operator, version_key(self.value))
+        if name in TIME_FACTS:
+            return ordered(typed_form(value)[: len(self.value)], self.operator, self.value)
+        left = None if isinstance(value, bool) else number_of(value)
         if left is None or self.number is None:
             return False
         return ordered(left, self.operator, self.number)
@@ -178,7 +178,7 @@ class Expression:
 
 def names_run(asked: Expression, value: Any) -> bool:
     """Whether a run's name is the one asked for, lies in that group (`knee/`), or fits `knee*`."""
-    name, wanted = said(value), asked.value
+    name, wanted = typed_form(value), asked.value
     if wanted.endswith("/"):
         return name.startswith(wanted)
     return name == wanted or fits_glob(name, wanted)
@@ -199,8 +199,8 @@ def is_glob(words: str) -> bool:
 # Facts that are asked for in a way of their own: one tag of several, words in a note, a group of runs.
 WORDED: dict[str, Callable[[Expression, Any], bool]] = {
     "name": names_run,
-    "tag": lambda asked, value: asked.value in (said(value), *said(value).split()),
-    "note": lambda asked, value: bool(asked.folded) and asked.folded in said(value).casefold(),
+    "tag": lambda asked, value: asked.value in (typed_form(value), *typed_form(value).split()),
+    "note": lambda asked, value: bool(asked.folded) and asked.folded in typed_form(value).casefold(),
 }
 
 
@@ -256,46 +256,46 @@ def impossible(asked: Expression, statuses: Sequence[str]) -> str:
     value = asked.value
     if asked.name == "status" and asked.operator and value not in statuses:
         return f"no run has the status {value!r}; there are: {', '.join(statuses)}"
-    if asked.name in TIMES and asked.operator and not value[:1].isdigit():
+    if asked.name in TIME_FACTS and asked.operator and not value[:1].isdigit():
         return f"{value!r} is no time; use one such as {times.TIMES_SAID}"
     if asked.name == "duration" and asked.operator and asked.number is None:
         return f"{value!r} is no duration; use one such as {times.DURATIONS_SAID}"
-    comparing = asked.operator not in ("", *EQUAL) and not is_version(asked.name) and asked.name not in TIMES
+    comparing = asked.operator not in ("", *EQUAL) and not is_version(asked.name) and asked.name not in TIME_FACTS
     if asked.name in WORDED and comparing:
         return f"{asked.name} is text, which is not compared with {asked.operator}; use {asked.name}:{value}"
-    if comparing and asked.number is None and not asked.name.startswith(PACKAGE):
+    if comparing and asked.number is None and not asked.name.startswith(PACKAGE_PREFIX):
         return f"{value!r} is no number that {asked.name} could be compared with ({asked.operator})"
     return ""
 
 
 def matches(run: Run, *expressions: Expression) -> bool:
     """Whether every expression holds for some fact of the run."""
-    facts = list(facts_of(run))
+    facts = list(named_facts(run))
     return all(any(each.holds(name, value) for name, value in facts if each.concerns(name)) for each in expressions)
 
 
-def plain(name: str) -> str:
+def comparable_name(name: str) -> str:
     """A name as it is compared: without leading dashes, `-` as `_`."""
     return name.lstrip("-").replace("-", "_")
 
 
-def said(value: Any) -> str:
+def typed_form(value: Any) -> str:
     """A value as a person would type it: items of a list with blanks between them."""
     if isinstance(value, (list, tuple)):
         try:
-            return " ".join(map(said, value))
+            return " ".join(map(typed_form, value))
         except RecursionError:  # nobody types that
             return "..."
     return "" if value is None else str(value)
 
 
 def without_brackets(words: str) -> str:
-    """A list as Python or JSON writes it as `said` does: `64 32` for `[64, 32]`; other text as it is."""
+    """A list as Python or JSON writes it as `typed_form` does: `64 32` for `[64, 32]`; other text as it is."""
     listed = words.startswith(("[", "(")) and words.endswith(("]", ")"))
     return " ".join(word.strip(" []()'\"") for word in words.split(",")) if listed else words
 
 
-def number(value: Any) -> float | None:
+def number_of(value: Any) -> float | None:
     """The value as a number, or None if it is none."""
     if isinstance(value, (int, float)):
         return value
@@ -320,7 +320,7 @@ def begins_id(value: str, wanted: str) -> bool:
 
 def is_version(name: str) -> bool:
     """Whether a fact's value is a version number."""
-    return name.startswith(PACKAGE) or name == "python"
+    return name.startswith(PACKAGE_PREFIX) or name == "python"
 
 
 def ordered(left: Any, operator: str, right: Any) -> bool:
@@ -334,7 +334,7 @@ def plain_value(value: Any) -> Any:
     """A fact as it can be compared and stored: a number, a text, or None."""
     if value is None or isinstance(value, (int, float)):
         return rounded(value) if value == value else None  # noqa: PLR0124 - sqlite has no nan
-    return said(value)
+    return typed_form(value)
 
 
 def rounded(value: float | None) -> float | None:

@@ -1,6 +1,6 @@
 """How each file of a record is read: every format ever written, file by file.
 
-`kind_of` tells what wrote a directory, and READERS[kind] gives what it recorded under run.json's keys.
+`kind_of_record` tells what wrote a directory, and READERS[kind] gives what it recorded under run.json's keys.
 Nothing here raises for what a record holds: what is damaged is a `Problem` in the list that the caller
 gives, the rest is returned. Nothing writes, prints, or starts a process.
 """
@@ -18,7 +18,7 @@ from footsteps.recorder.format import (
     PACKAGES,
     RECORD,
     RUN_JSON,
-    SECTIONS,
+    SECTION_TITLES,
     TOO_LARGE,
     content_of,
     from_json,
@@ -34,6 +34,7 @@ DEEPEST = 100  # lists and objects within each other in a record's JSON
 DEEPEST_FOLDER = 1000  # folders within each other; deeper ones could not be removed again
 LONGEST_LINE = 1 << 20  # characters of a command that are read as a shell does
 LONGEST_NUMBER = 1000  # digits
+PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".svg", ".avif", ".bmp")
 LT_FACTS = ("hash_code", "base_hash_code", "git_label")  # added to the arguments by LTParser
 # kinds of problems, worded so that "<kind>: <path>" reads well
 DAMAGED = "could not be read whole"
@@ -157,26 +158,26 @@ def content_in(path: str) -> bytes:
     try:
         return content_of(path)
     except NotADirectoryError:  # below a file: perhaps in an archive
-        with plain_file(path) as file:
+        with open_plain_file(path) as file:
             data = bytes(file.read(LARGEST + 1))
     if len(data) > LARGEST:
         raise OSError(TOO_LARGE, f"larger than {LARGEST >> 20} MiB")
     return data
 
 
-def plain_file(path: str | bytes) -> FileIO:
+def open_plain_file(path: str | bytes) -> FileIO:
     """The file, or what it links to, opened for reading; an OSError where a pipe would be waited for, or a device."""
     try:
         return FileIO(recorded.plain_file(path, links=True))
     except NotADirectoryError:  # below a file: perhaps in an archive
-        from footsteps.reader.archive import member
+        from footsteps.reader.archive import member_at
 
-        return member(os.fsdecode(path))  # type: ignore[return-value]  # which reads like one
+        return member_at(os.fsdecode(path))  # type: ignore[return-value]  # which reads like one
 
 
 def sha256_of(path: str | bytes) -> str:
     """The SHA-256 of a plain file, hexadecimal. Raises OSError if it is none, or can't be read."""
-    with plain_file(path) as file:
+    with open_plain_file(path) as file:
         return digest_of(file)
 
 
@@ -194,7 +195,7 @@ def read_object(path: str, damage: list[Problem]) -> dict[str, Any] | None:
     """The JSON object in a file; None, and a problem unless it is missing, where it holds none."""
     data = read_bytes(path, damage)
     try:
-        value = value_of(data) if data else None
+        value = json_value(data) if data else None
     except (ValueError, RecursionError) as error:
         damage.append(Problem(DAMAGED, path, str(error)))
         return None
@@ -205,7 +206,12 @@ def read_object(path: str, damage: list[Problem]) -> dict[str, Any] | None:
     return None
 
 
-def value_of(data: bytes) -> Any:
+def is_picture(path: str) -> bool:
+    """Whether a file is shown as a figure, by its name."""
+    return path.lower().endswith(PICTURES)
+
+
+def json_value(data: bytes) -> Any:
     """The value that JSON says. Raises ValueError: it says none, or one so deep that others would stumble over it."""
     value = from_json(data.decode("utf-8-sig", "surrogatepass"))
     if data.count(b"[") + data.count(b"{") > DEEPEST and is_deep(data, value):
@@ -242,7 +248,7 @@ def read_lines(path: str, damage: list[Problem]) -> list[dict[str, Any]]:
     found, bad = [], 0
     for line in read_bytes(path, damage).splitlines():
         try:
-            value = value_of(line)
+            value = json_value(line)
         except (ValueError, RecursionError):
             value = None
         if isinstance(value, dict):
@@ -354,7 +360,7 @@ def folders_below(top: str, skip: str = "") -> Iterator[tuple[str, list[str]]]:
         waiting += [(os.path.join(folder, name), depth + 1) for name in inner if name != skip]
 
 
-def files_below(directory: str) -> Iterator[tuple[str, os.stat_result]]:
+def record_files(directory: str) -> Iterator[tuple[str, os.stat_result]]:
     """Regular files below a directory, no links followed, `.footsteps` folders left out."""
     for name, size in [] if os.path.isdir(directory) else archived(directory):
         if RECORD not in name.split("/"):
@@ -372,9 +378,9 @@ def files_below(directory: str) -> Iterator[tuple[str, os.stat_result]]:
 
 def archived(folder: str) -> list[tuple[str, int]]:
     """The files below a folder of an archive: path below it and size; [] if it is in none."""
-    from footsteps.reader.archive import names_below
+    from footsteps.reader.archive import archived_files
 
-    return names_below(folder)
+    return archived_files(folder)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -436,7 +442,7 @@ def info_sections(path: str, damage: list[Problem]) -> list[bytes]:
     bare = [line.strip(b"\r\n") for line in lines]
     starts: list[int | None] = []
     at = -1
-    for title in (title.encode() for title in SECTIONS):
+    for title in (title.encode() for title in SECTION_TITLES):
         starts.append(bare.index(title, at + 1) if title in bare[at + 1 :] else None)
         at = at if starts[-1] is None else starts[-1]
     if None in starts:
@@ -476,7 +482,7 @@ def file_time(path: str) -> str:
 def read_settings(directory: str, damage: list[Problem]) -> dict[str, Any]:
     """LiteTracer: what settings_<hash_code>.txt and its neighbours tell."""
     path = settings_file(directory)
-    arguments = settings_in(os.fsdecode(read_bytes(path, damage)))
+    arguments = lt_settings(os.fsdecode(read_bytes(path, damage)))
     code = os.path.basename(path)[len("settings_") : -len(".txt")]
     own = {key: arguments.pop(key) for key in LT_FACTS if key in arguments}
     label = text(own.get("git_label"))
@@ -500,7 +506,7 @@ def settings_file(directory: str) -> str:
     return os.path.join(directory, names[0]) if fits else ""
 
 
-def settings_in(line: str) -> dict[str, Any]:
+def lt_settings(line: str) -> dict[str, Any]:
     """The arguments in LiteTracer's line: `--name value ...`, a bare `--flag`, `--name=value`."""
     words = shell_words(line)
     values: dict[str, list[str]] = {}
@@ -561,7 +567,7 @@ def has_changes(directory: str) -> bool:
 def untracked_in(directory: str) -> Iterator[tuple[str, str]]:
     """LiteTracer's copies of untracked files: the path of each, and where the copy is; none behind a link."""
     top = os.path.join(directory, "untracked")
-    for path, _ in files_below(top) if not os.path.islink(top) else ():
+    for path, _ in record_files(top) if not os.path.islink(top) else ():
         yield path, os.path.join(top, *path.split("/"))
 
 
@@ -573,7 +579,7 @@ READERS = {
 }
 
 
-def kind_of(directory: str) -> str | None:
+def kind_of_record(directory: str) -> str | None:
     """What wrote a directory: a key of READERS, or None if it is no run."""
     try:
         os.stat(os.path.join(directory, RECORD, RUN_JSON))
@@ -593,9 +599,9 @@ def kind_of(directory: str) -> str | None:
 
 def begins_like_info(path: str) -> bool:
     """Whether the file is an info.txt of ours and not somebody else's."""
-    title = SECTIONS[0].encode()
+    title = SECTION_TITLES[0].encode()
     try:
-        with plain_file(path) as file:
+        with open_plain_file(path) as file:
             return file.read(len(title) + 2).rstrip(b"\r\n").startswith(title)
     except OSError:
         return False

@@ -14,16 +14,16 @@ from footsteps.reader.expressions import (
     EQUAL,
     FACTS,
     IDS,
-    PACKAGE,
-    TIMES,
+    PACKAGE_PREFIX,
+    TIME_FACTS,
     WORDED,
     Expression,
     is_version,
     parameters,
     plain_value,
-    said,
+    typed_form,
 )
-from footsteps.reader.formats import DAMAGED, Problem, kind_of, seconds, text
+from footsteps.reader.formats import DAMAGED, Problem, kind_of_record, seconds, text
 from footsteps.reader.runs import OUTCOMES, Run, Walk, is_alive
 from footsteps.recorder.format import RECORDED, from_json, hasher
 from footsteps.recorder.machine import host_name
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 ARTIFACT, INPUT = "artifact", "input"
 
 
-def files_of(run: Run, role: str) -> Iterator[tuple[str, str, int, int]]:
+def indexed_files(run: Run, role: str) -> Iterator[tuple[str, str, int, int]]:
     """Path, hash or "", size and time (ns) of the files that a run made or read."""
     for file in run.artifacts if role == ARTIFACT else run.inputs:
         numbers = [file.get(key) for key in ("size", "mtime_ns")]
@@ -68,7 +68,7 @@ RECENT = 86400  # seconds; to a run begun or ended since then, other ranks may a
 BYPASSED = "not used, an index that can't be kept"
 LAYOUT = 4  # of the tables; another one has another file
 RACY = 2_000_000_000  # ns; what changed so shortly before it was read may change again unseen
-BATCH = 1000  # runs stored at once: a killed writer loses no more
+STORED_AT_ONCE = 1000  # runs stored at once: a killed writer loses no more
 TABLES = f"""
 CREATE TABLE groups (path BLOB PRIMARY KEY, parent BLOB, changed INTEGER) WITHOUT ROWID;
 CREATE INDEX groups_parent ON groups (parent);
@@ -113,7 +113,7 @@ def index_file(root: str) -> str:
     return os.path.join(cache_directory(), f"runs-{LAYOUT}-{digest}.sqlite")
 
 
-class Index:
+class RunIndex:
     """What is known of one root's runs, as of the last `refresh`.
 
     Nothing that it says is its own: a directory whose time has changed is read again, and a run
@@ -158,7 +158,7 @@ class Index:
         self.db.execute("COMMIT")
 
     @classmethod
-    def of(cls, root: str, met: list[Problem], watch: Watch) -> Index | None:
+    def of(cls, root: str, met: list[Problem], watch: Watch) -> RunIndex | None:
         """The root's index, up to date; None where there is none, can't be one, or need not be."""
         path = index_file(root)
         if not os.path.exists(path) and is_small(root):
@@ -228,7 +228,7 @@ class Index:
     def look_at_group(self, path: bytes, met: list[Problem], watch: Watch) -> None:
         """Take what is new in a directory, drop what is gone."""
         full = self.full(path)
-        if (path and kind_of(full)) or not os.path.isdir(full):
+        if (path and kind_of_record(full)) or not os.path.isdir(full):
             return self.read_again([path], met, watch)
         changed = settled_time(full)
         try:
@@ -253,8 +253,8 @@ class Index:
     def read_again(self, paths: Sequence[bytes], met: list[Problem], watch: Watch) -> None:
         """Forget some directories and read them as if they were new; of those that are gone, look where they were."""
         gone = [path for path in paths if not os.path.isdir(self.full(path))]
-        for at in range(0, len(paths), BATCH):
-            some = paths[at : at + BATCH]
+        for at in range(0, len(paths), STORED_AT_ONCE):
+            some = paths[at : at + STORED_AT_ONCE]
             there = [self.full(path) for path in some if os.path.isdir(self.full(path))]
             self.read(Walk(self.root, met), there, watch, some)
         for above in {os.path.dirname(path) for path in gone if path}:  # which may only be closed for now
@@ -268,7 +268,7 @@ class Index:
         from itertools import chain, islice
 
         found = watch(chain.from_iterable(map(walk.runs, starts)), "reading runs")
-        for batch in iter(lambda: [read_row(run) for run in islice(found, BATCH)], []):
+        for batch in iter(lambda: [read_row(run) for run in islice(found, STORED_AT_ONCE)], []):
             with self.writing():
                 self.drop(instead_of)
                 instead_of = ()
@@ -334,7 +334,7 @@ class Index:
         for (versions,) in self.db.execute(
             "SELECT versions FROM packages WHERE packages IN (SELECT packages FROM runs)"
         ):
-            yield from map(PACKAGE.__add__, from_json(versions))
+            yield from map(PACKAGE_PREFIX.__add__, from_json(versions))
 
     def without_end(self) -> Iterator[Run]:
         """The runs that have not said how they ended."""
@@ -365,8 +365,8 @@ class Index:
     def rows_of(self, numbers: set[int]) -> Iterator[Sequence[Any]]:
         """The rows of GIVEN of some runs."""
         wanted = sorted(numbers)
-        for at in range(0, len(wanted), BATCH):
-            some = ", ".join(map(str, wanted[at : at + BATCH]))
+        for at in range(0, len(wanted), STORED_AT_ONCE):
+            some = ", ".join(map(str, wanted[at : at + STORED_AT_ONCE]))
             yield from self.db.execute(f"SELECT {COLUMNS} FROM runs WHERE run IN ({some})")  # noqa: S608
 
     def all_runs(self) -> set[int]:
@@ -378,7 +378,7 @@ class Index:
         if not asked.operator:
             rows = self.db.execute("SELECT run FROM runs WHERE instr(words, ?)", (encodable(asked.folded),))
             return {run for (run,) in rows}
-        found = self.by_packages(asked) if asked.name.startswith(PACKAGE) else set()
+        found = self.by_packages(asked) if asked.name.startswith(PACKAGE_PREFIX) else set()
         plainly = Expression(asked.name, asked.operator, encodable(asked.value))
         for name in filter(asked.concerns, FACTS):
             where, values = narrowed(plainly, name)
@@ -406,9 +406,9 @@ class Index:
             number
             for number, versions in self.db.execute("SELECT packages, versions FROM packages")
             if any(
-                asked.holds(PACKAGE + name, version)
+                asked.holds(PACKAGE_PREFIX + name, version)
                 for name, version in from_json(versions).items()
-                if asked.concerns(PACKAGE + name)
+                if asked.concerns(PACKAGE_PREFIX + name)
             )
         }
         rows = self.db.execute("SELECT run, packages FROM runs") if sets else ()
@@ -451,11 +451,11 @@ class Row:
         self.files = [
             (hash_bytes(kept), size, None if kept else written, role, os.fsencode(path))
             for role in (ARTIFACT, INPUT)
-            for path, kept, size, written in files_of(run, role)
+            for path, kept, size, written in indexed_files(run, role)
         ]
         damage = json.dumps([(p.kind, os.path.relpath(p.path, run.directory), p.detail) for p in run.damage])
-        words = "\n".join((*map(said, facts), *words_of(self.parameters))).casefold()
-        kind = kind_of(run.directory)
+        words = "\n".join((*map(typed_form, facts), *searched_words(self.parameters))).casefold()
+        kind = kind_of_record(run.directory)
         last = max(run.start, seconds(text(run.outcome.get("ended"))))
         own = (inode_of(run.directory), kind, is_over(run), stamp, run.start, last, encodable(words))
         stored = [encodable(fact) if isinstance(fact, str) else fact for fact in facts]
@@ -484,12 +484,12 @@ def is_over(run: Run) -> bool:
     return run.start < time.time() - 60  # older formats are written at once
 
 
-def words_of(values: dict[str, Any]) -> Iterator[str]:
+def searched_words(values: dict[str, Any]) -> Iterator[str]:
     """The names and values in which a word is looked for."""
     for name, value in values.items():
         if name not in FACTS:
             yield name
-        yield said(value)
+        yield typed_form(value)
 
 
 def storable(value: Any) -> tuple[Any, int]:
@@ -526,12 +526,12 @@ def narrowed(asked: Expression, name: str) -> tuple[str, dict[str, Any]]:
     if is_version(name) or name in ("changed", "duration", *WORDED):
         return "TRUE", {}
     if asked.operator not in EQUAL:
-        if name in TIMES:
+        if name in TIME_FACTS:
             return f"(json OR substr(value, 1, :length) {asked.operator} :words)", values
         return f"(typeof(value) = 'text' OR value {asked.operator} :number)", values
     if name in IDS:
         same = "instr(value, :words) OR instr(:words, value) = 1"
-    elif name in TIMES:
+    elif name in TIME_FACTS:
         same = "instr(value, :words) = 1"
     elif asked.number is None:
         same = "value = :words OR typeof(value) <> 'text'"
@@ -592,7 +592,7 @@ def inode_of(path: str) -> int:
 def stamp_of(directory: str) -> str:
     """What changes when something is added to a run; "" while that is too fresh to rely on."""
     times = times_of(directory)
-    size = sum(size_of(os.path.join(record, RECORDED)) for record in records_of(directory))
+    size = sum(size_on_disk(os.path.join(record, RECORDED)) for record in records_of(directory))
     return "" if settled(max(map(int, times.split(":")))) < 0 else f"{times}:{size}"
 
 
@@ -602,7 +602,7 @@ def times_of(directory: str) -> str:
     return f"{group_time(directory) or 0}:{latest}"
 
 
-def size_of(path: str) -> int:
+def size_on_disk(path: str) -> int:
     """The size of a file in bytes; -1 if it is not there."""
     try:
         return os.stat(path).st_size
@@ -625,7 +625,7 @@ def look_again(run: Run) -> None:
     if not os.path.exists(path):
         return
     try:
-        index = Index(run.root, path)
+        index = RunIndex(run.root, path)
         index.db.execute("UPDATE runs SET final = 0, stamp = '' WHERE path = ?", (index.below(run.directory),))
         index.close()
     except Exception:  # an older layout, locked, damaged: the record's time tells as well

@@ -11,15 +11,15 @@ TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy kn
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["is_noise", "plain_name", "without_making"]
+__all__ = ["is_noise", "name_without_host", "without_making"]
 
 
 def without_making(kind: str, data: bytes) -> bytes:
-    """The content of a kind (of `measure.kind_of`) without what is written about its making."""
+    """The content of a kind (of `measure.kind_of_bytes`) without what is written about its making."""
     return MAKINGS[kind](data) if kind in MAKINGS else data
 
 
-ID = re.compile(rb'\bid="([^"\s]{1,200})"')
+SVG_ID = re.compile(rb'\bid="([^"\s]{1,200})"')
 USES = re.compile(rb'(\bid="|#)([^"\s)]{1,200})(?=["\s)])')
 SVG_DATES = re.compile(rb"<dc:date>[^<]{0,100}</dc:date>")
 
@@ -27,7 +27,7 @@ SVG_DATES = re.compile(rb"<dc:date>[^<]{0,100}</dc:date>")
 def svg(data: bytes) -> bytes:
     """An SVG file with its ids numbered in the order in which they come: matplotlib draws them by lot."""
     numbers: dict[bytes, bytes] = {}
-    for found in ID.finditer(data):
+    for found in SVG_ID.finditer(data):
         numbers.setdefault(found[1], b"id%d" % len(numbers))
     return USES.sub(lambda found: found[1] + numbers.get(found[2], found[2]), SVG_DATES.sub(b"", data))
 
@@ -81,6 +81,6 @@ def is_noise(member: str) -> bool:
 NAMED_BY_TIME = re.compile(r"events\.out\.tfevents\.\d{5,12}\.[^/]{0,300}$")
 
 
-def plain_name(path: str) -> str:
+def name_without_host(path: str) -> str:
     """An artifact's name without the time, host and process in it, by which TensorBoard names its files."""
     return NAMED_BY_TIME.sub("events.out.tfevents", path)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from footsteps.reader.formats import plain_file
+from footsteps.reader.formats import open_plain_file
 from footsteps.reader.making import is_noise, without_making
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # ---------------------------------------------------------------------------------------------
 
 
-LARGEST_READ = 1 << 28  # bytes; above, files are only told to be different
+LARGEST_COMPARED = 1 << 28  # bytes; above, files are only told to be different
 LARGEST_TEXT = 1 << 23
 LARGEST_UNPACKED = 1 << 27  # bytes of all members of an archive that is compared, or of one array
 LARGEST_IMAGE = 1 << 24  # pixels of a frame
@@ -48,11 +48,11 @@ def measure(a: str, b: str) -> dict[str, Any]:
     """
     if same_bytes(a, b):
         return {"verdict": "identical", "note": "identical", "largest": 0}
-    if max(os.path.getsize(a), os.path.getsize(b)) > LARGEST_READ:
+    if max(os.path.getsize(a), os.path.getsize(b)) > LARGEST_COMPARED:
         return verdict("different", "other content")
-    data = [read(path) for path in (a, b)]
-    kind = kind_of(data[0])
-    if kind != kind_of(data[1]):
+    data = [bytes_or_error(path) for path in (a, b)]
+    kind = kind_of_bytes(data[0])
+    if kind != kind_of_bytes(data[1]):
         return verdict("different", "not the same kind of file")
     return measured(kind, *data)
 
@@ -113,16 +113,16 @@ def same_bytes(a: str, b: str) -> bool:
     """Whether two files hold the same bytes."""
     if os.path.getsize(a) != os.path.getsize(b):
         return False
-    with plain_file(a) as left, plain_file(b) as right:
+    with open_plain_file(a) as left, open_plain_file(b) as right:
         while one := left.read(1 << 20):
             if one != right.read(1 << 20):
                 return False
     return True
 
 
-def read(path: str) -> bytes:
+def bytes_or_error(path: str) -> bytes:
     """The bytes of a file, which a record may name: an OSError where it is no plain one."""
-    with plain_file(path) as file:
+    with open_plain_file(path) as file:
         return file.readall()
 
 
@@ -134,7 +134,7 @@ STARTS = (
 )  # fmt: skip
 
 
-def kind_of(data: bytes) -> str:
+def kind_of_bytes(data: bytes) -> str:
     """What a file's bytes are: a key of MEASURES."""
     for start, kind in STARTS:
         if data.startswith(start) and (start != b"RIFF" or data[8:12] == b"WEBP"):  # sounds are RIFF too
@@ -177,7 +177,7 @@ def measure_text(a: bytes, b: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         if any(sum(map(data.count, (b" ", b",", b"\t", b"\n", b";", b"|"))) > MOST_VALUES for data in (a, b)):
             raise TooLarge(f"more than {MOST_VALUES} values") from None
-        values = [list(words_of(data.decode())) for data in (a, b)]
+        values = [list(placed_words(data.decode())) for data in (a, b)]
         lines = {f"line {number}": line for number, line in enumerate(a.decode().splitlines(), 1)}
     found = measure_leaves(*values)
     if found["verdict"] == "different":
@@ -210,7 +210,7 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
-def words_of(words: str) -> Iterator[tuple[str, Any]]:
+def placed_words(words: str) -> Iterator[tuple[str, Any]]:
     """Every word of a text, cells of a table as well as of a log, numbers as such; an empty cell is one too."""
     import re
 
@@ -218,10 +218,10 @@ def words_of(words: str) -> Iterator[tuple[str, Any]]:
         cells = re.split(r"[,;\t|]", line.rstrip()) if line.strip() else []
         for cell in cells:
             for word in re.findall(r"^\s+[^\s\d.+-]\S*|\S+", cell) or [""]:  # before a name, blanks may have a meaning
-                yield f"line {number}", as_number(word)
+                yield f"line {number}", number_or_word(word)
 
 
-def as_number(word: str) -> int | float | str:
+def number_or_word(word: str) -> int | float | str:
     """The word as a number if it is one."""
     for kind in (int, float):
         try:
@@ -238,13 +238,13 @@ def measure_leaves(a: Sequence[tuple[str, Any]], b: Sequence[tuple[str, Any]]) -
     apart = [(where, x, y) for (where, x), (_, y) in zip(a, b, strict=True) if not same_leaf(x, y)]
     if not apart:
         return verdict("same", "the same values, written in another way", 0)
-    numbers = [(abs(x - y), where) for where, x, y in apart if is_number(x) and is_number(y)]
+    numbers = [(abs(x - y), where) for where, x, y in apart if is_plain_number(x) and is_plain_number(y)]
     if len(numbers) < len(apart):
-        where = next(where for where, x, y in apart if not (is_number(x) and is_number(y)))
+        where = next(where for where, x, y in apart if not (is_plain_number(x) and is_plain_number(y)))
         return verdict("different", f"{len(apart)} of {len(a)} values differ, the first text at {where}")
     finite = [(gap, where) for gap, where in numbers if gap - gap == 0]
     largest, where = max(finite, default=(None, ""))
-    said = differing(len(apart), len(a), len(finite), largest, where)
+    said = differing_numbers(len(apart), len(a), len(finite), largest, where)
     relative = max((abs(x - y) / max(abs(x), abs(y)) for _, x, y in apart), default=1.0) if finite else 1.0
     return verdict("different", said + last_digits(relative, len(finite) == len(apart)), largest)
 
@@ -261,10 +261,10 @@ def only_times(apart: Sequence[tuple[str, Any, Any]], lines: Mapping[str, str]) 
     """Whether all that differs is how long something took, or when: by the name of the value, or its line."""
     import re
 
-    return all(re.search(TIMES, lines.get(where, where), re.IGNORECASE) for where, _, _ in apart)
+    return all(re.search(TIME_FORMS, lines.get(where, where), re.IGNORECASE) for where, _, _ in apart)
 
 
-TIMES = (
+TIME_FORMS = (
     r"(?<![a-z])(elapsed|duration|took|eta|wall(_?time)?|time(stamp)?s?|date|secs?|seconds?|ms|runtime|throughput|speed)"
     r"(?![a-z])|\d\s?(s|ms|us|min|h)(?![a-z\d])|\b(it|samples|img|images|steps|tokens)/s|s/it\b|\d\d:\d\d"
 )
@@ -275,12 +275,12 @@ def same_leaf(a: Any, b: Any) -> bool:
     return bool(a == b and isinstance(a, bool) is isinstance(b, bool)) or (a != a and b != b)  # noqa: PLR0124
 
 
-def is_number(value: Any) -> bool:
+def is_plain_number(value: Any) -> bool:
     """Whether it is a number (and not true or false)."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def differing(count: int, of: int, finite: int, largest: float | None, where: str = "") -> str:
+def differing_numbers(count: int, of: int, finite: int, largest: float | None, where: str = "") -> str:
     """How many numbers differ, and how much, in words; those with nan or an infinity on one side have no measure."""
     said = f"{count} of {of} numbers differ"
     if largest is not None:
@@ -322,7 +322,7 @@ def measure_numbers(a: Any, b: Any) -> dict[str, Any]:
         gaps = np.abs(a[apart].astype(wide) - b[apart].astype(wide))
     finite = gaps[np.isfinite(gaps)]
     largest = float(finite.max()) if finite.size else None
-    said = differing(gaps.size, a.size, finite.size, largest)
+    said = differing_numbers(gaps.size, a.size, finite.size, largest)
     sizes = np.maximum(np.abs(a[apart].astype(wide)), np.abs(b[apart].astype(wide)))
     relative = float((gaps / sizes).max()) if finite.size == gaps.size else 1.0
     return verdict("different", said + last_digits(relative, finite.size == gaps.size), largest)
@@ -350,8 +350,8 @@ def measure_inner(a: bytes, b: bytes) -> dict[str, Any]:
     """How much contents without a file of their own differ."""
     if a == b:
         return verdict("same", "the same content, packed at another time", 0)
-    kind = kind_of(a)
-    return measured(kind, a, b) if kind == kind_of(b) else measure_bytes(a, b)
+    kind = kind_of_bytes(a)
+    return measured(kind, a, b) if kind == kind_of_bytes(b) else measure_bytes(a, b)
 
 
 def measure_zip(a: bytes, b: bytes) -> dict[str, Any]:
@@ -380,10 +380,10 @@ def members(data: bytes) -> dict[str, Callable[[], bytes]]:
         raise TooLarge("when unpacked")
     tops = {row.filename.partition("/")[0] for row in rows}
     cut = len(tops.pop()) + 1 if len(tops) == 1 and all("/" in row.filename for row in rows) else 0
-    return {row.filename[cut:]: partial(member, archive, row) for row in sorted(rows, key=lambda row: row.filename)}
+    return {row.filename[cut:]: partial(zip_member, archive, row) for row in sorted(rows, key=lambda row: row.filename)}
 
 
-def member(archive: Any, row: Any) -> bytes:
+def zip_member(archive: Any, row: Any) -> bytes:
     """A member of a zip file, no larger than it says that it is."""
     with archive.open(row) as file:
         return bytes(file.read(row.file_size))
@@ -425,7 +425,7 @@ def datasets(data: bytes) -> dict[str, Any]:
             if isinstance(item, h5py.Dataset):
                 if item.external or item.is_virtual:
                     raise ValueError(f"{name} lies in another file")
-                if item.nbytes > LARGEST_READ:
+                if item.nbytes > LARGEST_COMPARED:
                     raise ValueError(f"{name} is too large when unpacked")
                 found[name] = np.asarray(item[()])
             found.update({f"{name}@{key}": np.asarray(value) for key, value in item.attrs.items()})
@@ -564,7 +564,7 @@ def measure_drawing(a: bytes, b: bytes, about: Sequence[tuple[bytes, bytes]]) ->
     left, right = (without(data, about) for data in (a, b))
     if left == right:
         return verdict("same", "the same but for what is written about the figure", 0)
-    kind = kind_of(a)
+    kind = kind_of_bytes(a)
     return measure_text(left, right) if kind in ("svg", "ps") else measure_bytes(left, right)
 
 

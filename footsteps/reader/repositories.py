@@ -230,13 +230,13 @@ def identity_of(facts: Mapping[str, Any]) -> list[str]:
     """The lines of which a record's code id is the hash (see recorder/code.py), from what its run.json names."""
     lines = []
     for row in sorted(objects(facts.get("repositories")), key=lambda row: str(row.get("name"))):
-        files = [line_of(file) for file in objects(row.get("files")) if not is_bytecode(text(file.get("path")))]
+        files = [file_line(file) for file in objects(row.get("files")) if not is_bytecode(text(file.get("path")))]
         left_out = [f"{file.get('path')}\0left out\0{file.get('size')}" for file in objects(row.get("left_out"))]
         lines += [f"{row.get('name')}\0{row.get('commit')}", *sorted([*files, *left_out])]
     return lines
 
 
-def line_of(file: Mapping[str, Any]) -> str:
+def file_line(file: Mapping[str, Any]) -> str:
     """The line of a file that differs from the commit."""
     what = file.get("sha256") or file.get("target") or ""
     return f"{file.get('path')}\0{file.get('kind')}\0{int(bool(file.get('executable')))}\0{what}"

@@ -23,10 +23,9 @@ from footsteps.reader.formats import (
     READERS,
     Problem,
     differs_from_commit,
-    files_below,
     info_sections,
     is_number,
-    kind_of,
+    kind_of_record,
     mapping,
     merged_inputs,
     merged_repositories,
@@ -34,6 +33,7 @@ from footsteps.reader.formats import (
     read_bytes,
     read_lines,
     read_object,
+    record_files,
     seconds,
     text,
     unique,
@@ -68,7 +68,7 @@ BELOW_A_RUN = 3  # levels searched inside a run for one named `outer/inner`: art
 OUTCOMES = ("finished", "failed", "interrupted", "exited")
 STATUSES = (*OUTCOMES, "running", "died", "unknown")
 UNTOLD = -1  # no time at which a directory was last changed
-READ = (
+RUN_ATTRIBUTES = (
     "name", "directory", "kind", "status", "started", "duration", "changed", "arguments",
     "argument_facts", "recorded", "repositories", "outcome", "inputs", "parents",
     "tags", "notes",
@@ -168,7 +168,7 @@ class Run:
     @told
     def kind(self) -> str:
         """What wrote it: "run", "arguments", "footsteps 0.1" or "lite_tracer"."""
-        kind = self._kind or kind_of(self.directory) or "run"
+        kind = self._kind or kind_of_record(self.directory) or "run"
         return "arguments" if kind == "run" and self.facts.get("kind") == "arguments" else kind
 
     # what was recorded
@@ -176,7 +176,7 @@ class Run:
     @told
     def facts(self) -> dict[str, Any]:
         """The content of run.json, or the same keys as far as an older format knew them."""
-        kind = self._kind or kind_of(self.directory) or "run"
+        kind = self._kind or kind_of_record(self.directory) or "run"
         return READERS[kind](self.directory, self.damage)
 
     @told
@@ -423,11 +423,11 @@ class Run:
 
     def files(self) -> Iterator[tuple[str, os.stat_result]]:
         """The files in the run's directory now, without `.footsteps`: path below it, and stat."""
-        return files_below(self.directory)
+        return record_files(self.directory)
 
     def everything(self) -> dict[str, Any]:
         """All that is known as one JSON-able object: run.json's keys and, over them, ours."""
-        own = {key: getattr(self, key) for key in READ}
+        own = {key: getattr(self, key) for key in RUN_ATTRIBUTES}
         damage = [f"{problem.path}: {problem.detail or problem.kind}" for problem in self.damage]
         return {**self.facts, **own, "series": self.all_series, "sessions": self.sessions, "damage": damage}
 
@@ -468,13 +468,13 @@ def is_alive(facts: Mapping[str, Any]) -> bool | None:
     if boot and boot != boot_id():
         return False if here else None
     namespace = text(process.get("pid_namespace"))
-    if namespace and namespace != pid_namespace():  # a container's, or seen from one: its pids are others' here
+    if namespace and namespace != own_pid_namespace():  # a container's, or seen from one: its pids are others' here
         return None
     lives = same_process(pid, process)
     return lives if lives or here else None
 
 
-def pid_namespace() -> str:
+def own_pid_namespace() -> str:
     """What names the pid namespace of this process on Linux, else ""."""
     try:
         return os.readlink("/proc/self/ns/pid")
@@ -614,7 +614,7 @@ class Walk:
             if real in self.seen:
                 continue
             self.seen.add(real)
-            kind = kind_of(path)
+            kind = kind_of_record(path)
             if kind:
                 yield Run(path, self.root, kind)
             if kind and left <= BELOW_A_RUN:
@@ -630,7 +630,7 @@ class Walk:
     def note_folders_between(self, inner: str) -> None:
         """Take the folders between a run and one inside of it for groups: the next one may come there."""
         folder = os.path.dirname(inner)
-        while folder != self.root and not kind_of(folder):
+        while folder != self.root and not kind_of_record(folder):
             self.groups[folder] = os.stat(folder).st_mtime_ns
             folder = os.path.dirname(folder)
 
@@ -675,7 +675,7 @@ def newest_first(runs: Iterable[Run]) -> list[Run]:
 def load(directory: str | os.PathLike[str]) -> Run:
     """The run recorded in a directory. Raises FootstepsError if there is none."""
     path = os.path.abspath(os.fspath(directory))
-    kind = kind_of(path)
+    kind = kind_of_record(path)
     if not kind:
         where = os.fspath(directory)
         raise FootstepsError(f"no run is recorded in {where!r}", hint="footsteps list")
@@ -709,7 +709,7 @@ def named_directly(selector: str, roots: Sequence[str]) -> list[Run]:
     """The run whose directory the selector spells: below a root, or as a path."""
     below = [os.path.join(root, selector) for root in roots if selector.strip("./")]
     for path in map(os.path.abspath, [*below, os.path.expanduser(selector)]):
-        kind = kind_of(path) if selector else None
+        kind = kind_of_record(path) if selector else None
         if kind:
             above = [top for top in map(os.path.abspath, roots) if path.startswith(top + os.sep)]
             return [Run(path, above[0] if above else "", kind)]
@@ -727,7 +727,7 @@ def nth_newest(selector: str, runs: list[Run], roots: Sequence[str]) -> Run:
     if mark not in ("@", "@~") or not (number.isascii() and number.isdigit()):
         raise FootstepsError(f"cannot read {selector!r}", hint="@ is the newest run, @~1 the one before it")
     if int(number) >= len(runs):
-        message = f"no run {selector!r}: {len(runs)} recorded in {said(roots)}"
+        message = f"no run {selector!r}: {len(runs)} recorded in {roots_said(roots)}"
         raise FootstepsError(message, hint="footsteps list")
     return newest_first(runs)[int(number)]
 
@@ -778,7 +778,7 @@ def unknown(selector: str, runs: list[Run], roots: Sequence[str]) -> FootstepsEr
     if inside:
         return FootstepsError(f"{selector!r} is a group of {len(inside)} runs", f"footsteps list {quote([selector])}")
     near = guess(selector, [run.name for run in runs], most=3, alike=0.5)
-    return FootstepsError(f"no run {selector!r} in {said(roots)}{near}", hint="footsteps list")
+    return FootstepsError(f"no run {selector!r} in {roots_said(roots)}{near}", hint="footsteps list")
 
 
 def guess(word: str, known: Iterable[str], *, most: int = 1, alike: float = 0.6) -> str:
@@ -790,6 +790,6 @@ def guess(word: str, known: Iterable[str], *, most: int = 1, alike: float = 0.6)
     return f" (did you mean {', '.join(map(repr, near))}?)" if near else ""
 
 
-def said(roots: Sequence[str]) -> str:
+def roots_said(roots: Sequence[str]) -> str:
     """The roots as a person wrote them, for a sentence; where there are none, that there is none."""
     return ", ".join(repr(os.fspath(root)) for root in roots) or f"{os.fspath(OUTPUT_ROOT)!r} (no such directory here)"

@@ -11,9 +11,18 @@ from __future__ import annotations
 
 import os
 
-from footsteps.reader.expressions import FACTS, PACKAGE, matches, parameters, parse
-from footsteps.reader.formats import Problem, digest_of, plain_file
-from footsteps.reader.index import ARTIFACT, BYPASSED, INPUT, Index, cache_directory, files_of, forget, is_damage
+from footsteps.reader.expressions import FACTS, PACKAGE_PREFIX, matches, parameters, parse
+from footsteps.reader.formats import Problem, digest_of, open_plain_file
+from footsteps.reader.index import (
+    ARTIFACT,
+    BYPASSED,
+    INPUT,
+    RunIndex,
+    cache_directory,
+    forget,
+    indexed_files,
+    is_damage,
+)
 from footsteps.reader.runs import OUTCOMES, default_roots, find, guess, newest_first
 from footsteps.recorder.format import hasher
 
@@ -61,7 +70,7 @@ def search(
         found += answers(
             root,
             lambda index: index.matching(wanted, unwanted),
-            lambda runs: (run for run in runs if fits(run, wanted, unwanted)),
+            lambda runs: (run for run in runs if run_fits(run, wanted, unwanted)),
             met=met,
             watch=watch,
         )
@@ -99,7 +108,9 @@ def names_below(roots: Iterable[str] | None) -> set[str]:
             answers(
                 root,
                 lambda index: index.names(),
-                lambda runs: (name for run in runs for name in (*parameters(run), *map(PACKAGE.__add__, run.packages))),
+                lambda runs: (
+                    name for run in runs for name in (*parameters(run), *map(PACKAGE_PREFIX.__add__, run.packages))
+                ),
                 met=[],
                 watch=unwatched,
             )
@@ -109,14 +120,14 @@ def names_below(roots: Iterable[str] | None) -> set[str]:
 
 def answers(
     root: str,
-    ask: Callable[[Index], Iterable[Item]],
+    ask: Callable[[RunIndex], Iterable[Item]],
     look: Callable[[Iterable[Run]], Iterable[Item]],
     *,
     met: list[Problem],
     watch: Watch,
 ) -> list[Item]:
     """What an index answers, or what a look at each run says where there is none."""
-    index = None if os.path.isfile(root) else Index.of(root, met, watch)  # an archive has none
+    index = None if os.path.isfile(root) else RunIndex.of(root, met, watch)  # an archive has none
     if index:
         try:
             return list(ask(index))
@@ -129,7 +140,7 @@ def answers(
     return list(look(find([root], met)))
 
 
-def fits(run: Run, wanted: Sequence[Expression], unwanted: Sequence[Expression]) -> bool:
+def run_fits(run: Run, wanted: Sequence[Expression], unwanted: Sequence[Expression]) -> bool:
     """Whether all of some expressions hold for a run and none of the others."""
     return matches(run, *wanted) and not any(matches(run, each) for each in unwanted)
 
@@ -230,29 +241,29 @@ def runs_with_file(
         near = answers(
             root,
             lambda index: index.holders(sha256, size, role),
-            lambda runs: held(runs, size, role),
+            lambda runs: files_in_role(runs, size, role),
             met=met,
             watch=watch,
         )
         for run, path, kept, written in near:
             where = os.path.join(run.directory, path)
-            if sha256 == (kept or hash_of(where, size, written)):
+            if sha256 == (kept or unchanged_hash(where, size, written)):
                 found.append((run, path))
     return sorted(found, key=lambda pair: (pair[0].start, pair[0].id, pair[0].directory, pair[1]), reverse=True)
 
 
-def held(runs: Iterable[Run], size: int | None, role: str) -> Iterator[tuple[Run, str, str, int]]:
+def files_in_role(runs: Iterable[Run], size: int | None, role: str) -> Iterator[tuple[Run, str, str, int]]:
     """Files of runs in a role: run, path, hash, or "" and the time of one that has this size."""
     for run in runs:
-        for path, kept, of_size, written in files_of(run, role):
+        for path, kept, of_size, written in indexed_files(run, role):
             if kept or (size is not None and of_size == size):
                 yield run, path, kept, written
 
 
-def hash_of(path: str, size: int | None, written: int) -> str:
+def unchanged_hash(path: str, size: int | None, written: int) -> str:
     """The SHA-256 of a file if it still has the size and time (ns) that were recorded, else ""."""
     try:
-        with plain_file(path) as stream:
+        with open_plain_file(path) as stream:
             info = os.fstat(stream.fileno())
             if (info.st_size, info.st_mtime_ns) != (size, written):
                 return ""

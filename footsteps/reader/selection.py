@@ -28,12 +28,12 @@ def several(words: Iterable[str], roots: Sequence[str], known: Sequence[Run], *,
     """
     found: dict[str, Run] = {}
     for word in words:
-        for run in named(word, roots, known, wide=wide):
+        for run in runs_of_word(word, roots, known, wide=wide):
             found.setdefault(run.directory, run)
     return list(found.values())
 
 
-def named(word: str, roots: Sequence[str], known: Sequence[Run], *, wide: bool = False) -> list[Run]:
+def runs_of_word(word: str, roots: Sequence[str], known: Sequence[Run], *, wide: bool = False) -> list[Run]:
     """The runs that one word names. Raises FootstepsError if there is none."""
     if is_glob(word) and not single.named_directly(word, roots):
         pattern = os.path.abspath(word)  # as in `results/knee/*`

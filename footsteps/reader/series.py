@@ -15,7 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any
 
-STEPS = ("step", "global_step", "iteration", "epoch")  # a value of this name, recorded with others, numbers them
+# A value of one of these names, recorded with others, numbers them.
+STEPS = (
+    "step",
+    "global_step",
+    "iteration",
+    "epoch",
+    "iter",
+    "batch",
+)
 
 
 class Series(list):  # type: ignore[type-arg]
@@ -65,14 +73,14 @@ def all_series(log: Iterable[Mapping[str, Any]]) -> dict[str, Series]:
         values = flat(mapping(line.get("values")))
         step = next((values[name] for name in STEPS if is_number(values.get(name))), None)
         for name, value in values.items():
-            number = as_number(value)
+            number = recorded_number(value)
             if number is not None and name not in STEPS:
                 series = found.setdefault(name, Series())
                 series.append((len(series) if step is None else step, number))
     return found
 
 
-def as_number(value: Any) -> float | None:
+def recorded_number(value: Any) -> float | None:
     """A recorded value if it is a number; "nan" and "inf" are, as JSON has no others."""
     if is_number(value):
         return float(value) if isinstance(value, float) else value

@@ -1,13 +1,13 @@
 """Runs as rows: one value of each name, for tables, sorting, groups, and `pandas.DataFrame`.
 
 >>> from footsteps.reader import table
->>> table.value_of(run, "lr"), table.value_of(run, "loss", "min"), table.value_of(run, "status")
+>>> table.run_value(run, "lr"), table.run_value(run, "loss", "min"), table.run_value(run, "status")
 (0.1, 0.0198, 'finished')
 """
 
 from __future__ import annotations
 
-from footsteps.reader.expressions import ALIASES, FACTS, parameters, plain
+from footsteps.reader.expressions import ALIASES, FACTS, comparable_name, parameters
 from footsteps.reader.formats import flat, is_number
 from footsteps.reader.runs import guess
 from footsteps.reader.series import STEPS
@@ -26,12 +26,12 @@ ROW = ("name", "status", "started", "duration", "commit", "tags", "path")  # wha
 
 def fact_name(name: str) -> str:
     """The fact of a run that is meant by a name (`took` is `duration`), or ""."""
-    known = plain(name)
+    known = comparable_name(name)
     known = ALIASES.get(known, known)
     return known if known in FACTS else ""
 
 
-def value_of(run: Run, name: str, which: str = LAST, values: Mapping[str, Any] | None = None) -> Any:
+def run_value(run: Run, name: str, which: str = LAST, values: Mapping[str, Any] | None = None) -> Any:
     """A run's value of a name: a fact of the run, a recorded value, an argument; None where it has none.
 
     The last part of a dotted name will do. which: of a series "last", "min" or "max". values: the run's parameters,
@@ -52,8 +52,8 @@ def full_name(names: Iterable[str], name: str) -> str:
     """The name among some that is meant: itself, spelled with - or _, or one that ends in `.name`."""
     if name in names:
         return name
-    wanted = plain(name)
-    fits = [each for each in names if plain(each) == wanted or plain(each).endswith("." + wanted)]
+    wanted = comparable_name(name)
+    fits = [each for each in names if comparable_name(each) == wanted or comparable_name(each).endswith("." + wanted)]
     return fits[0] if fits else name
 
 
@@ -82,7 +82,7 @@ def results(runs: Iterable[Run]) -> list[str]:
 def sorted_by(runs: Sequence[Run], name: str, which: str = LAST) -> list[Run]:
     """The runs by a value, the least first, with a dash before the name the greatest; those without it last."""
     descending, name = name.startswith("-"), name.lstrip("-+")
-    keyed = [(order_of(value_of(run, name, which)), run) for run in runs]
+    keyed = [(order_of(run_value(run, name, which)), run) for run in runs]
     there = [pair for pair in keyed if pair[0] is not None]
     there.sort(key=lambda pair: pair[0] or (), reverse=descending)
     return [run for _, run in there] + [run for key, run in keyed if key is None]
@@ -109,7 +109,7 @@ class Group:
 
         std is that of a sample (n - 1), None for one value alone; mean None where there is no value.
         """
-        every = [value_of(run, name, which) for run in self.runs]
+        every = [run_value(run, name, which) for run in self.runs]
         values = [float(v) for v in every if is_number(v) and v - v == 0]
         if not values:
             return {"mean": None, "std": None, "min": None, "max": None, "count": 0}
@@ -123,7 +123,7 @@ def grouped(runs: Iterable[Run], names: Sequence[str]) -> list[Group]:
     """The runs in groups that have the same values of these names, in the order of those values."""
     groups: dict[str, Group] = {}
     for run in runs:
-        key = {name: value_of(run, name) for name in names}
+        key = {name: run_value(run, name) for name in names}
         groups.setdefault(repr([*key.values()]), Group(key, [])).runs.append(run)
     return sorted(groups.values(), key=lambda group: [order_of(value) or (2, "") for value in group.key.values()])
 
@@ -133,10 +133,10 @@ def rows(runs: Iterable[Run]) -> list[dict[str, Any]]:
 
     A value of the program's that is called as one of those stands under `arguments.name` or `recorded.name`.
     """
-    return [row_of(run) for run in runs]
+    return [table_row(run) for run in runs]
 
 
-def row_of(run: Run) -> dict[str, Any]:
+def table_row(run: Run) -> dict[str, Any]:
     """One row of `rows`."""
     row = {name: getattr(run, name) for name in ROW}
     for part in ("arguments", "recorded"):

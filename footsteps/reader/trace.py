@@ -16,8 +16,8 @@ from __future__ import annotations
 import os
 
 from footsteps.reader import search
-from footsteps.reader.compare import artifacts_of
-from footsteps.reader.formats import kind_of, plain_file, sha256_of
+from footsteps.reader.compare import recorded_artifacts
+from footsteps.reader.formats import kind_of_record, open_plain_file, sha256_of
 from footsteps.reader.runs import Run
 from footsteps.recorder.format import FootstepsError, quote
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Origin", "Trace", "hash_codes_in", "run_from_metadata", "trace"]
 
-LARGEST_READ = 64 << 20  # bytes of a figure in which its run is looked for
+LARGEST_FIGURE = 64 << 20  # bytes of a figure in which its run is looked for
 
 
 class Origin:
@@ -79,7 +79,7 @@ def trace(
     Raises FootstepsError if there is no such file.
     """
     if not os.path.isfile(path):
-        if kind_of(path):
+        if kind_of_record(path):
             raise FootstepsError(f"{path!r} is the directory of a run, no file", f"footsteps show {quote([path])}")
         raise FootstepsError(f"no file {path!r}", hint="footsteps trace FILE")
     found = Trace(path, os.path.getsize(path), sha256_of(path))
@@ -151,10 +151,13 @@ def without_manifest(found: Trace, roots: Sequence[str] | None) -> Iterator[tupl
     They are of older formats, have died, or have not come to their end.
     """
     for run in search.runs_without_end(roots):
-        listed = {} if "artifacts" in run.outcome else artifacts_of(run)
+        listed = {} if "artifacts" in run.outcome else recorded_artifacts(run)
         for name, entry in listed.items():
             path = os.path.join(run.directory, name)
-            if entry["size"] == found.size and search.hash_of(path, found.size, entry["mtime_ns"]) == found.sha256:
+            if (
+                entry["size"] == found.size
+                and search.unchanged_hash(path, found.size, entry["mtime_ns"]) == found.sha256
+            ):
                 yield run, name
 
 
@@ -163,21 +166,21 @@ def without_manifest(found: Trace, roots: Sequence[str] | None) -> Iterator[tupl
 # ---------------------------------------------------------------------------------------------
 
 MOST_FOUND = 1000  # places in a file where a run may be named that are looked at
-ID = r"\d{8}T\d{6}Z-[0-9a-f]{8}"
-ORIGIN = (
-    rf"footsteps:? run (?P<name>[^\0\r\n]{{1,1000}}?), id (?P<id>{ID})"
+RUN_ID = r"\d{8}T\d{6}Z-[0-9a-f]{8}"
+FIGURE_ORIGIN = (
+    rf"footsteps:? run (?P<name>[^\0\r\n]{{1,1000}}?), id (?P<id>{RUN_ID})"
     r"(?:, code(?:_id)? (?P<code_id>[0-9a-f]*))?"
 )
 
 
 def run_from_metadata(path: str) -> dict[str, str]:
     """The run that a figure names: {"name", "id", "code_id"}; {} if it names none."""
-    with plain_file(path) as file:
-        data = file.read(LARGEST_READ)
+    with open_plain_file(path) as file:
+        data = file.read(LARGEST_FIGURE)
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
         return run_from_png(data)
     if data.startswith(b"\x1f\x8b"):
-        data = unpacked(data)
+        data = gunzipped_start(data)
     if data.startswith((b"%PDF-", b"%!PS")) or b"<svg" in data[:4096]:
         return run_from_text(data)
     return {}
@@ -194,7 +197,7 @@ def run_from_png(data: bytes) -> dict[str, str]:
     texts = dict(text_chunk(kind, content) for kind, content in islice(ours, MOST_FOUND))
     tags = {"name": "run", "id": "id", "code_id": "code_id"}
     told = {key: texts.get(f"footsteps:{tag}", "") for key, tag in tags.items()}
-    return told if re.fullmatch(ID, told["id"]) else {}
+    return told if re.fullmatch(RUN_ID, told["id"]) else {}
 
 
 TEXTS = (b"tEXt", b"zTXt", b"iTXt")
@@ -221,12 +224,12 @@ def inflated(data: bytes) -> bytes:
         return b""
 
 
-def unpacked(data: bytes) -> bytes:
+def gunzipped_start(data: bytes) -> bytes:
     """The beginning of what a gzip file (.svgz) holds; b"" if it is broken."""
     import zlib
 
     try:
-        return zlib.decompressobj(31).decompress(data, LARGEST_READ)
+        return zlib.decompressobj(31).decompress(data, LARGEST_FIGURE)
     except zlib.error:
         return b""
 
@@ -242,7 +245,7 @@ def run_from_text(data: bytes) -> dict[str, str]:
 
     for words in (data.decode("utf-8", "surrogateescape"), data.replace(b"\0", b"").decode("latin-1")):
         starts = islice(re.finditer("footsteps:? run ", words), MOST_FOUND)  # each is looked at for 1,000 characters
-        found = next(filter(None, (re.compile(ORIGIN).match(words, start.start()) for start in starts)), None)
+        found = next(filter(None, (re.compile(FIGURE_ORIGIN).match(words, start.start()) for start in starts)), None)
         if found:
             return {**found.groupdict(""), "name": unescape(re.sub(r"\\([()\\])", r"\1", found["name"]))}
     return {}
@@ -259,7 +262,7 @@ def lies_in(path: str) -> Iterator[Run]:
     """The run in whose directory the file lies, if there is one."""
     folder = os.path.dirname(os.path.realpath(path))
     while True:
-        kind = kind_of(folder)
+        kind = kind_of_record(folder)
         if kind:
             yield Run(folder, "", kind)
             return

@@ -2,7 +2,7 @@
 
 results/.trash/unet-3/          a run that was removed; `mv` brings it back
 
-Nothing is deleted but by `empty`.
+Nothing is deleted but by `empty_trash`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 TRASH = ".trash"  # hidden: no walk looks inside
 
 
-def size_of(directory: str, seen: dict[tuple[int, int], int] | None = None, *, freed: bool = False) -> tuple[int, int]:
+def size_of_folder(
+    directory: str, seen: dict[tuple[int, int], int] | None = None, *, freed: bool = False
+) -> tuple[int, int]:
     """Bytes on disk and number of files below a directory.
 
     A file with several names counts once among all calls with the same `seen`: at the first of its names, or, where
@@ -67,12 +69,12 @@ def read_by(run: Run) -> Iterator[str]:
             yield os.path.realpath(file["path"])
 
 
-def inside(run: Run, known: Iterable[Run]) -> list[Run]:
+def runs_inside(run: Run, known: Iterable[Run]) -> list[Run]:
     """The runs that lie in another one's directory, which would go with it."""
     return [other for other in known if other.directory.startswith(run.directory + os.sep)]
 
 
-def throw(run: Run) -> str:
+def throw_away(run: Run) -> str:
     """Move a run's directory into the trash of its root, and give its new path. Raises FootstepsError."""
     trash = os.path.join(run.root, TRASH)
     goal = os.path.join(trash, *run.name.split("/"))
@@ -99,12 +101,12 @@ def remove_empty_groups(folder: str, root: str) -> None:
         folder = os.path.dirname(folder)
 
 
-def empty(root: str) -> tuple[int, int]:
+def empty_trash(root: str) -> tuple[int, int]:
     """Delete what is in a root's trash: bytes and files that were there. Raises OSError if that can't be done."""
     import shutil
 
     trash = os.path.join(root, TRASH)
-    freed = size_of(trash)
+    freed = size_of_folder(trash)
     if os.path.isdir(trash) and not os.path.islink(trash):
         shutil.rmtree(trash)
     return freed

@@ -27,7 +27,7 @@ OFFERED = {
     "table": "footsteps.reader.selection",
 }
 arguments.listen()
-randomness.follow()
+randomness.keep_states()
 OFFERED.update(dict.fromkeys(("outputdir", "out_dir", "outdir", "output_directory", "output_path"), __name__))
 _STEPS = ("meet", "start", "fill", "begin", "end")
 

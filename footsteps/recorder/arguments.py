@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 heard: dict[str, Any] = {}  # by name, as the program has parsed them so far
-LISTENERS: list[Callable[[], object]] = []  # called when that has changed
+PARSED_LISTENERS: list[Callable[[], object]] = []  # called when that has changed
 _argv: list[str] = []  # of which they were made
 
 
@@ -27,20 +27,22 @@ def hear(values: Mapping[str, Any]) -> None:
         _argv[:] = sys.argv
     heard.update(values)
     if heard != before:
-        for listener in LISTENERS:
+        for listener in PARSED_LISTENERS:
             listener()
 
 
 def told() -> dict[str, Any]:
     """What was heard, as JSON can say it, without secrets; the words ``a.b=c`` of a list by their names."""
-    from footsteps.recorder.values import arguments_of, named
+    from footsteps.recorder.values import arguments_of, masked_value
 
     found: dict[str, Any] = {}
     for name, value in heard.items():
         words = value if isinstance(value, (list, tuple)) else ()
         if words and all(isinstance(word, str) and "=" in word[1:] for word in words):  # Hydra's overrides
-            found.update((key, named(key, said)) for key, said in arguments_of(["", *words]).items() if key != "_")
-        found[name] = named(name, _name_of(value))
+            found.update(
+                (key, masked_value(key, said)) for key, said in arguments_of(["", *words]).items() if key != "_"
+            )
+        found[name] = masked_value(name, _name_of(value))
     return found
 
 
@@ -150,7 +152,7 @@ def _follow_fire(module: ModuleType) -> None:
     setattr(module, "_MakeParseFn", made)  # noqa: B010
 
 
-FOLLOWED: dict[str, Callable[[ModuleType], None]] = {
+PARSERS_FOLLOWED: dict[str, Callable[[ModuleType], None]] = {
     "argparse": _follow_argparse,
     "jsonargparse._core": _follow_jsonargparse,  # it does not call argparse's own
     "click.core": _follow_click,
@@ -200,8 +202,8 @@ def _attempt(follow: Callable[[ModuleType], None], module: ModuleType) -> None:
 
 def listen() -> None:
     """Follow those that are there, and those that come."""
-    for name, follow in FOLLOWED.items():
+    for name, follow in PARSERS_FOLLOWED.items():
         if name in sys.modules:
             _attempt(follow, sys.modules[name])
-    later = {name: follow for name, follow in FOLLOWED.items() if name not in sys.modules}
+    later = {name: follow for name, follow in PARSERS_FOLLOWED.items() if name not in sys.modules}
     sys.meta_path.insert(0, _Later(later))

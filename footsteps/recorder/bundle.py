@@ -42,8 +42,8 @@ MAX_BUNDLE = 100 * MIB
 MAX_COMPARED = 5  # bundles of other runs that are read to see whether one is ours
 MAX_NAMES = 100  # files among the commits that are looked at, as their names are those of secrets
 NOT_KEPT = "Commits that are not kept"  # a section of info.txt, added when it is known
-PACKAGE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-CHILD = f"import sys; sys.path.append({PACKAGE!r}); from footsteps.recorder.bundle import main; main()"
+PACKAGE_PARENT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+CHILD = f"import sys; sys.path.append({PACKAGE_PARENT!r}); from footsteps.recorder.bundle import finish_bundles; main()"
 
 
 def make_in_background(record: str, root: str, bundles: Sequence[Mapping[str, Any]]) -> None:
@@ -62,7 +62,7 @@ def make_in_background(record: str, root: str, bundles: Sequence[Mapping[str, An
             raise OSError
         _start_child(job)
     except OSError:  # no /bin/sh, or no more processes
-        finish(job)
+        make_bundles(job)
 
 
 def _start_child(job: Mapping[str, Any]) -> None:
@@ -90,14 +90,14 @@ def _can_start_python() -> bool:
     return not getattr(sys, "frozen", False) and program.startswith(("python", "pypy"))
 
 
-def main() -> None:
+def finish_bundles() -> None:
     """What the child does: read the job from stdin."""
     if hasattr(os, "nice"):
         os.nice(10)
-    finish(from_json(sys.stdin.read()))
+    make_bundles(from_json(sys.stdin.read()))
 
 
-def finish(job: Mapping[str, Any]) -> None:
+def make_bundles(job: Mapping[str, Any]) -> None:
     """Make the bundles of a job {record, root, bundles}."""
     rows = [_bundled(job, row) for row in job["bundles"]]
     replace(os.path.join(job["record"], BUNDLES_JSON), as_json({"format": FORMAT, "bundles": rows}))

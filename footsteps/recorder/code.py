@@ -23,7 +23,7 @@ from footsteps.recorder.modules import executed, source_files, source_of
 from footsteps.recorder.places import generated_folders
 from footsteps.recorder.processes import created_at, process_facts
 from footsteps.recorder.program import is_installed, script_folder, start_directory, unpacked_folder
-from footsteps.recorder.repository import MAX_FILE, Budget, Repository, Tree, is_below, stored_name
+from footsteps.recorder.repository import MAX_FILE, Budget, Repository, TreeCapture, is_below, stored_name
 from footsteps.recorder.secrets import looks_secret
 
 TYPE_CHECKING = False
@@ -42,7 +42,9 @@ class Code:
         seconds: what the look cost; looked: when it began, as time.time().
     """
 
-    def __init__(self, trees: list[Tree], began: float, deadline: float = 0.0, problems: Sequence[str] = ()) -> None:
+    def __init__(
+        self, trees: list[TreeCapture], began: float, deadline: float = 0.0, problems: Sequence[str] = ()
+    ) -> None:
         self._trees, self._deadline = trees, deadline
         first = next((t for t in trees if isinstance(t, Repository) and t.role in ("cwd", "script")), None)
         self._main = self._not_shown = first
@@ -132,7 +134,7 @@ class Code:
         """Whether a file of the program's code was changed after the look at it."""
         return self.tree_of(path) is not None and not _is_pythons(path) and _was_touched_after(path, self.looked)
 
-    def tree_of(self, path: str) -> Tree | None:
+    def tree_of(self, path: str) -> TreeCapture | None:
         """The innermost of the trees that a file lies in."""
         return max(
             (tree for tree in self._trees if path.startswith(tree.real)), key=lambda t: len(t.real), default=None
@@ -163,7 +165,7 @@ class Code:
         return rows
 
     def edited_row(
-        self, tree: Tree, path: str, data: bytes, known: Mapping[str, Any], *, executed: bool
+        self, tree: TreeCapture, path: str, data: bytes, known: Mapping[str, Any], *, executed: bool
     ) -> Iterator[dict[str, Any]]:
         """The row of a file whose bytes are not those that were captured; none if they are, or none were."""
         name = path[len(tree.real) :].replace(os.sep, "/")
@@ -214,7 +216,7 @@ class CodeCapture:
         self.exclude = [os.path.realpath(path) for path in exclude]
         self.made = [os.path.realpath(path) for path in made]
         self.queue: list[Repository] = []
-        self.trees: list[Tree] = []
+        self.trees: list[TreeCapture] = []
         self.failed: list[str] = []
         self.problems: list[str] = []
         self.modules: list[str] = []
@@ -258,7 +260,7 @@ class CodeCapture:
             for process in tree.started:
                 process.kill()
 
-    def all(self) -> list[Tree]:
+    def all(self) -> list[TreeCapture]:
         """Those collected, and those that git is looking at."""
         return [*self.trees, *self.queue]
 
@@ -295,7 +297,7 @@ class CodeCapture:
         for tree in self.trees:
             self.add_ignored_modules_of(tree)
 
-    def add_ignored_modules_of(self, tree: Tree) -> None:
+    def add_ignored_modules_of(self, tree: TreeCapture) -> None:
         """Those in one tree."""
         add_ignored_modules(tree, self.modules, {row["path"] for row in tree.files + tree.left_out})
 
@@ -336,13 +338,13 @@ class CodeCapture:
             root = os.path.commonpath([os.path.dirname(path) for path in left])
         except ValueError:  # on several drives
             root = os.path.dirname(left[0])
-        tree = Tree(root, "loose", "loose", None, self.budget)
+        tree = TreeCapture(root, "loose", "loose", None, self.budget)
         for path in left:
             tree.add_if_changed(os.fsencode(os.path.relpath(path, root)), "untracked")
         self.trees.append(tree)
 
 
-def add_ignored_modules(tree: Tree, modules: list[str], known: set[str]) -> None:
+def add_ignored_modules(tree: TreeCapture, modules: list[str], known: set[str]) -> None:
     """Modules that git ignores but the program has imported: kept like untracked files."""
     if isinstance(tree, Repository) and not tree.tracked and not tree.untracked:
         return  # git did not answer
@@ -393,16 +395,18 @@ def _is_pythons(path: str) -> bool:
 
 def _python_folders() -> tuple[str, ...]:
     """Where Python's own sources are; of an environment, which may be the project's own folder, only certain ones."""
-    if sys.prefix in _kept:
-        return _kept[sys.prefix]
+    if sys.prefix in _python_folders_of:
+        return _python_folders_of[sys.prefix]
     names = ("bin", "Scripts", os.path.join("lib", f"python{sys.version_info[0]}.{sys.version_info[1]}"))
     inside = [os.path.join(sys.prefix, name) for name in names] if sys.prefix != sys.base_prefix else []
     folders = [os.path.dirname(os.__file__), *inside, *filter(None, [unpacked_folder()])]
-    _kept[sys.prefix] = tuple(os.path.join(f, "") for folder in folders for f in {folder, os.path.realpath(folder)})
-    return _kept[sys.prefix]
+    _python_folders_of[sys.prefix] = tuple(
+        os.path.join(f, "") for folder in folders for f in {folder, os.path.realpath(folder)}
+    )
+    return _python_folders_of[sys.prefix]
 
 
-_kept: dict[str, tuple[str, ...]] = {}  # what is asked for each file and does not change
+_python_folders_of: dict[str, tuple[str, ...]] = {}  # what is asked for each file and does not change
 
 
 def _real(path: str) -> str:
@@ -449,7 +453,7 @@ def _is_compiled_from(cached: str, source: str) -> bool:
     return times == (int(found.st_mtime) & 0xFFFFFFFF, found.st_size & 0xFFFFFFFF)
 
 
-def _code_id(trees: Iterable[Tree]) -> str:
+def _code_id(trees: Iterable[TreeCapture]) -> str:
     """Hash of commits and differing files; the same wherever the clone lies and in whatever order git lists."""
     lines = []
     for tree in sorted(trees, key=lambda t: t.name):

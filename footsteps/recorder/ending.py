@@ -105,13 +105,13 @@ class Ending:
         return self.main is None or any(frame is self.main for frame in frames_of_main_thread())
 
     def status(self) -> tuple[str, int | None, BaseException | None]:
-        """How the program ended, once it runs no longer: as `status_of`; ("unknown", None, None) if nobody knows."""
+        """How the program ended, once it runs no longer: as `exit_status_of`; ("unknown", None, None) if nobody knows."""
         main = self.main
         if main is None or returned(main):
-            return status_of(None)
+            return status_of_exception(None)
         error = getattr(sys, "last_value", None)
         if error is not None and is_in(main, error):
-            status, number, _ = status_of(error)
+            status, number, _ = status_of_exception(error)
             if self.exit is not None and self.exit[2] == id(error):  # the excepthook has chosen another status
                 number = exit_number(self.exit[1])
             return status, number, error
@@ -135,7 +135,7 @@ class Ending:
         if before[-1][1].startswith("CALL"):
             called = self.inner is not None and index_of(rows, self.called_at) == at - 1
             return returned_value(self.inner) if called else _UNKNOWN
-        return value_of(before[-1], main)
+        return loaded_value(before[-1], main)
 
 
 _PLAIN, _METHOD = ((lambda f: f(f())).__code__.co_code, (lambda f: f.f(f())).__code__.co_code)
@@ -165,7 +165,7 @@ def index_of(rows: list[tuple[int, str, Any]], offset: int) -> int:
     return max(n for n, row in enumerate(rows) if row[0] <= offset)
 
 
-def value_of(row: tuple[int, str, Any], frame: FrameType) -> Any:
+def loaded_value(row: tuple[int, str, Any], frame: FrameType) -> Any:
     """What an instruction has loaded: a constant, or a variable that has not changed since."""
     _, name, argument = row
     if name.startswith(("LOAD_CONST", "LOAD_SMALL_INT", "RETURN_CONST")):
@@ -181,7 +181,7 @@ def returned_value(frame: FrameType | None) -> Any:
         return _UNKNOWN
     rows = instructions(frame.f_code)
     at = index_of(rows, frame.f_lasti)
-    return value_of(rows[at - (rows[at][1] == "RETURN_VALUE")], frame)
+    return loaded_value(rows[at - (rows[at][1] == "RETURN_VALUE")], frame)
 
 
 def returned(frame: FrameType) -> bool:
@@ -200,7 +200,7 @@ def is_in(frame: FrameType, error: BaseException) -> bool:
     return False
 
 
-def status_of(error: BaseException | None) -> tuple[str, int | None, BaseException | None]:
+def status_of_exception(error: BaseException | None) -> tuple[str, int | None, BaseException | None]:
     """The status that an exception (or none) stands for: the word, the exit status, the exception if it says why."""
     if error is None:
         return "finished", 0, None
@@ -227,4 +227,4 @@ def exit_number(status: Any) -> int:
 
 
 # Of this process, from the import on; when a run begins, of that run.
-current = Ending()
+program_ending = Ending()

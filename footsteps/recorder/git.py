@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 GIT_TIMEOUT = 20.0  # seconds; git is slow on a cold network disk
-LONGEST = 600.0  # seconds for a command of which nothing else is said
+LONGEST_COMMAND = 600.0  # seconds for a command of which nothing else is said
 
 
 class GitError(FootstepsError):
@@ -61,7 +61,7 @@ def git(
     cwd: str | os.PathLike[str],
     stdin: bytes | None = None,
     env: Mapping[str, str] | None = None,
-    timeout: float = LONGEST,
+    timeout: float = LONGEST_COMMAND,
     most: int | None = None,
 ) -> bytes:
     """What ``git ARGS`` prints, run in ``cwd``.
@@ -105,7 +105,7 @@ class Child:
         self.opened: Any = None
         try:
             for data in (b"", b"", stdin):
-                self.files.append(_memory(data))
+                self.files.append(_memory_file(data))
             self.start(list(argv), dict(env))
         except BaseException:
             self.close()
@@ -188,7 +188,7 @@ class Child:
             os.close(self.files.pop())
 
 
-def _memory(data: bytes) -> int:
+def _memory_file(data: bytes) -> int:
     """A file in memory with these bytes, read from its beginning; above 2, as the program may have closed those."""
     if hasattr(os, "memfd_create"):
         file = os.memfd_create("footsteps")

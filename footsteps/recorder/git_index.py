@@ -15,7 +15,7 @@ class OddIndex(Exception):
     """An index that git has to read: split, sparse, version 4, damaged."""
 
 
-class Index:
+class GitIndex:
     """What git tracks; an entry is (path, mode, blob id, hidden).
 
     Hidden entries are those that git does not look at: assume-unchanged, skip-worktree. The others
@@ -39,7 +39,7 @@ class Index:
         self.paths, self.odd, self.entries, self.sizes = paths, odd, entries, sizes
 
     @classmethod
-    def of(cls, path: str, id_length: int) -> Index:
+    def of(cls, path: str, id_length: int) -> GitIndex:
         """An index file of version 2 or 3. Source of the format: git's Documentation/gitformat-index."""
         try:
             data = bytes_of(path)
@@ -67,7 +67,7 @@ class Index:
         )
 
     @classmethod
-    def listed(cls, out: bytes) -> Index:
+    def listed(cls, out: bytes) -> GitIndex:
         """The same from ``git ls-files -v --stage -z``."""
         found: list[Entry] = []
         for line in out.split(b"\0"):

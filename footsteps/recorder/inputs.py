@@ -40,7 +40,7 @@ from footsteps.recorder.places import (
     is_plain,
     is_run,
     name_text,
-    path_of,
+    path_of_descriptor,
     stat_kind,
     temporary_folders,
 )
@@ -65,13 +65,13 @@ __all__ = ["reads"]
 
 # --- settings -------------------------------------------------------------------------------------
 
-INPUTS = os.environ.get("FOOTSTEPS_INPUTS", "1") != "0"  # note which files the program opens
+FOLLOWS_INPUTS = os.environ.get("FOOTSTEPS_INPUTS", "1") != "0"  # note which files the program opens
 INPUTS_LISTED = 10_000  # files noted one by one in each process; beyond, opens per directory
 AT_ONCE = 50  # times that a file is looked at as soon as it was opened; for later ones there are
 CREDIT = 0.002  # seconds that may be spent at once on looking at noted files,
 SHARE = 0.003  # earned again as a share of the time; the rest is looked at when the run ends
-BATCH = 500  # names that are only collected once the credit is spent
-CHUNK = 200  # files looked at in one go
+NAMES_AT_ONCE = 500  # names that are only collected once the credit is spent
+FILES_AT_ONCE = 200  # files looked at in one go
 
 
 def reads(path: Any) -> Any:
@@ -210,7 +210,7 @@ def wrap_exit(original: Any) -> Any:
     """What stands for `sys.exit`."""
 
     def before(status: Any = None, *_: Any, **__: Any) -> None:
-        ending.current.exiting(status)
+        ending.program_ending.exiting(status)
 
     return around(original, before)
 
@@ -218,7 +218,7 @@ def wrap_exit(original: Any) -> Any:
 # --- what it read ---------------------------------------------------------------------------------
 
 PIPES = (0o010000, 0o140000)  # a socket is one to a program, too
-CODE = (".py", ".pyc", ".pyi", ".so", ".pyd", ".dll", ".dylib")
+CODE_ENDINGS = (".py", ".pyc", ".pyi", ".so", ".pyd", ".dll", ".dylib")
 
 
 def silent(method: Method) -> Method:
@@ -286,7 +286,7 @@ class InputTracker:
         """Remember what writes to the run's directory for as long as the program does; see flush_written."""
         path = os.path.abspath(name_text(file)) if self.run is not None and file.__class__ is not int else ""
         if path and path.startswith(self.run.directory):  # type: ignore[union-attr]
-            if len(self.writing) >= BATCH:
+            if len(self.writing) >= NAMES_AT_ONCE:
                 self.writing = [one for one in self.writing if one() is not None]
             self.writing.append(ref(opened))
 
@@ -305,7 +305,7 @@ class InputTracker:
         """Note what was opened with a dir_fd, which only the system can name."""
         kind = stat_kind(os.fstat(descriptor))
         if kind == REGULAR:
-            path = path_of(descriptor)
+            path = path_of_descriptor(descriptor)
             if path is None:
                 self.unnamed += 1
             elif flags & _WRITES:
@@ -366,10 +366,10 @@ class InputTracker:
         self.collect()
         self.at_once -= 1
         if self.pending and (self.credit > 0 or self.at_once >= 0):
-            self.check(CHUNK)
+            self.check(FILES_AT_ONCE)
         self.paid = monotonic()
         self.credit -= self.paid - start
-        self.remaining[:] = [None] * (0 if self.credit > 0 or self.at_once > 0 else BATCH)
+        self.remaining[:] = [None] * (0 if self.credit > 0 or self.at_once > 0 else NAMES_AT_ONCE)
 
     def collect(self) -> None:
         """Put new names among those to be looked at; once these are too many, only count."""
@@ -455,13 +455,13 @@ class InputTracker:
 
     def begin(self, run: Any) -> None:
         """Take to a run what was noted; what was read before the first run is each run's input."""
-        if not INPUTS:
+        if not FOLLOWS_INPUTS:
             uninstall()
         stdin = stdin_facts()
         if not self.begun and stdin.get("path"):
             self.names.append(stdin["path"])
         self.collect()
-        self.check(CHUNK)
+        self.check(FILES_AT_ONCE)
         if not self.begun:
             self.early = dict(self.inputs)
         self.begun += 1
@@ -565,7 +565,7 @@ class InputTracker:
             return False
         if self.is_of_run(self.run_of_folder(os.path.dirname(path)), run):
             return False  # by another way to it: results/ is often a link to a larger disk
-        if not path.endswith(CODE):
+        if not path.endswith(CODE_ENDINGS):
             return not is_of_system(path)
         if is_code(run, path):
             executed.append(path)  # by exec(open(...).read()), maybe; then it is code, also where git ignores it
@@ -576,7 +576,7 @@ class InputTracker:
         """Add lines to this process's own file in the run's record."""
         lines = b"".join(json_text(entry).encode() + b"\n" for entry in entries)
         if lines and self.run is not None:
-            follow(self.run)
+            follow_directory(self.run)
             with own_errors_dropped:  # a full disk is told with the outcome; a record that is gone needs none
                 append(inputs_file(self.run), lines)
 
@@ -601,16 +601,16 @@ class InputTracker:
         if run is None or found is None or found in self.parents:
             return
         self.parents.add(found)
-        facts = facts_of(found)
+        facts = facts_on_disk(found)
         if facts.get("kind") != "arguments" and facts.get("id") != run.id:
-            follow(run)
+            follow_directory(run)
             values = {"id": facts.get("id"), "name": facts.get("name"), "directory": found}
             append_line(run.record, "parent", {**values, "by": "input"})
 
     def is_of_run(self, directory: str | None, run: Any) -> bool:
         """Whether a run's directory is that of this run."""
         if directory is not None and directory not in self.ids:
-            self.ids[directory] = facts_of(directory).get("id")
+            self.ids[directory] = facts_on_disk(directory).get("id")
         return directory is not None and self.ids[directory] == run.id
 
     def run_of(self, path: str) -> str | None:
@@ -662,7 +662,7 @@ def stdin_facts() -> dict[str, Any]:
     except OSError:
         return {"kind": "closed"}
     if stat_kind(status) == REGULAR:
-        return {"kind": "file", "path": path_of(0)}
+        return {"kind": "file", "path": path_of_descriptor(0)}
     if (status.st_dev, status.st_ino) == (null.st_dev, null.st_ino):
         return {"kind": "null"}
     return {"kind": "pipe" if stat_kind(status) in PIPES else "other"}
@@ -676,7 +676,7 @@ def inputs_file(run: Any) -> str:
     return os.path.join(run.record, f"inputs-{host}-{os.getpid()}.jsonl")
 
 
-def facts_of(directory: str) -> dict[str, Any]:
+def facts_on_disk(directory: str) -> dict[str, Any]:
     """The run.json of a run's directory; empty where it can't be read."""
     name = os.path.join(directory, RECORD, RUN_JSON)
     try:
@@ -708,10 +708,10 @@ _loaded: dict[str, Any] = {}  # for how many modules, and their files
 
 def install() -> None:
     """Begin to note, unless it was turned off or would move the place that a warning names."""
-    if not INPUTS or sys.flags.warn_default_encoding:
+    if not FOLLOWS_INPUTS or sys.flags.warn_default_encoding:
         return
-    made = {id(original): wrapper(calling, module, original) for calling, module, original in followed()}
-    replace(made)
+    made = {id(original): wrapper(calling, module, original) for calling, module, original in followed_functions()}
+    put_wrappers(made)
     if type(io.FileIO) is type:  # else one of ours stands there already
         made_class = class_standing_for(io.FileIO, lambda given, named: tracker.opened_by_library(FILE, given, named))
         replace_in_modules({id(io.FileIO): made_class})
@@ -720,10 +720,10 @@ def install() -> None:
     tracker.in_pool()
 
 
-FILE = (0, "file", "mode")  # io.FileIO, as a row of libraries.TABLE
+FILE = (0, "file", "mode")  # io.FileIO, as a row of libraries.READERS_OF_FILES
 
 
-def replace(stands: dict[int, Any]) -> None:
+def put_wrappers(stands: dict[int, Any]) -> None:
     """Put wrappers (or originals) where others, given by their id, stand, whoever has taken them before we came."""
     replace_in_modules(stands)
     for holder, name in holders():
@@ -763,14 +763,14 @@ def follow_exit() -> None:
 def uninstall() -> None:
     """Put the originals back where our wrappers still stand, and forget what was noted."""
     ours = [getattr(holder, name, None) for holder, name in (*followed_names(), *holders())]
-    replace({id(one): original_of(one) for one in ours if is_wrapper(one)})
+    put_wrappers({id(one): original_of(one) for one in ours if is_wrapper(one)})
     tracker.noting = False
     tracker.forget()
     for memory in (_names, tracker.pending):
         memory.clear()
 
 
-def followed() -> list[tuple[Any, str, Any]]:
+def followed_functions() -> list[tuple[Any, str, Any]]:
     """The functions whose calls are followed: what makes the call of the wrapper, their module, they themselves."""
     of_os = {"rename": wrap_rename, "replace": wrap_rename, "chdir": wrap_chdir, "fchdir": wrap_chdir}
     others = [(calling, "os", original_of(getattr(os, name, None))) for name, calling in of_os.items()]
@@ -789,7 +789,7 @@ def holders() -> list[tuple[Any, str]]:
     return [(sys.modules.get("_io"), "open_code"), *((accessor, name) for name in ("open", "rename", "replace"))]
 
 
-def leave() -> None:
+def end_process() -> None:
     """At the end of a process that has begun no run, or whose run the core module has ended already."""
     try:
         tracker.close()
@@ -801,20 +801,20 @@ def leave() -> None:
             sys.stderr.write(f"footsteps: not recorded: {error!r}\n")
 
 
-def follow(run: Any) -> None:
+def follow_directory(run: Any) -> None:
     """Find the run's directory again, if it was made here, before something is added to its record."""
     if tracker.monitor is not None and tracker.monitor.run is run:
         tracker.monitor.follow_directory()
 
 
-def begin(run: Any) -> None:
+def follow_run(run: Any) -> None:
     """Record a run: called by the core module once its directory is filled, or was joined."""
     from . import outcome
 
     while waiting:
         append_line(run.record, "recorded", waiting.pop(0))
     tracker.begin(run)
-    outcome.begin(run)
+    outcome.follow_end(run)
 
 
 def given_arguments() -> dict[str, Any]:
@@ -827,7 +827,7 @@ def given_arguments() -> dict[str, Any]:
 waiting: list[dict[str, Any]] = []  # what record() was given before there was a run
 tracker = InputTracker()
 _names, _collect = tracker.names, tracker.names.append
-atexit.register(leave)
+atexit.register(end_process)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=tracker.forked)
 install()

@@ -31,7 +31,7 @@ _SCANS = ("csv", "parquet", "ipc", "ndjson", "delta")
 _READS = (*_SCANS, "avro", "csv_batched", "database_uri", "excel", "ipc_schema", "ipc_stream", "json", "ods")
 
 # Module -> function -> position of the path among the arguments (a method's own object counts), its name, how it opens.
-TABLE: dict[str, dict[str, Row]] = {
+READERS_OF_FILES: dict[str, dict[str, Row]] = {
     "cv2": {
         "imread": (0, "filename", READ),
         "imreadmulti": (0, "filename", READ),
@@ -113,8 +113,8 @@ _failed: set[str] = set()  # libraries of which a row could not be followed
 
 def follow_all(note: Note) -> None:
     """From now on call `note(row, arguments, keywords)` before each call of a row's function; it must not raise."""
-    for name, rows in TABLE.items():
-        when_imported(name, lambda module, rows=rows: follow(module, rows, note))  # type: ignore[misc]
+    for name, rows in READERS_OF_FILES.items():
+        when_imported(name, lambda module, rows=rows: follow_module(module, rows, note))  # type: ignore[misc]
 
 
 def not_followed() -> list[str]:
@@ -122,7 +122,7 @@ def not_followed() -> list[str]:
     return sorted({name for name in NO_ROW if name in sys.modules} | _failed)
 
 
-def follow(module: ModuleType, rows: Mapping[str, Row], note: Note) -> None:
+def follow_module(module: ModuleType, rows: Mapping[str, Row], note: Note) -> None:
     """Follow the functions of one module."""
     for name, row in rows.items():
         try:
@@ -238,14 +238,14 @@ def put_everywhere(module: ModuleType, original: Any, stand: Any) -> None:
         setattr(module, name, stand)  # a module that is not in sys.modules
 
 
-ORIGIN = ("_io", "posix", "nt", "_sqlite3")  # where Python's own machinery finds them
+OPENERS = ("_io", "posix", "nt", "_sqlite3")  # where Python's own machinery finds them
 
 
 def replace_in_modules(stands: Mapping[int, Any]) -> None:
     """Replace objects, by their id, in the names of all loaded modules but ours."""
     wanted = stands.keys()
     for name, module in list(sys.modules.items()):
-        if name.startswith("footsteps.") or name in ORIGIN:
+        if name.startswith("footsteps.") or name in OPENERS:
             continue
         names = names_of(module)
         if not wanted.isdisjoint(map(id, names.values())):

@@ -84,7 +84,7 @@ def platform_facts() -> dict[str, Any]:
     if hasattr(os, "uname"):
         system = os.uname()
         facts = {"system": system.sysname, "release": system.release, "version": system.version}
-        return {**facts, "machine": system.machine, "distribution": _distribution()}
+        return {**facts, "machine": system.machine, "distribution": _linux_distribution()}
     import platform
 
     return {
@@ -95,7 +95,7 @@ def platform_facts() -> dict[str, Any]:
     }
 
 
-def _distribution() -> str | None:
+def _linux_distribution() -> str | None:
     lines = text_of("/etc/os-release").splitlines()
     return next((line[13:].strip('"') for line in lines if line.startswith("PRETTY_NAME=")), None)
 
@@ -107,13 +107,13 @@ def hardware_facts() -> dict[str, Any]:
         "cpu": after_colon(start_of("/proc/cpuinfo"), "model name"),
         "cores": os.cpu_count(),
         "usable_cores": len(affinity(0)) if affinity else os.cpu_count(),
-        "memory": _memory(),
+        "memory": _memory_size(),
         "gpus": _gpus(),
         "gpu_driver": _gpu_driver(),
     }
 
 
-def _memory() -> int | None:
+def _memory_size() -> int | None:
     """Bytes of main memory."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -223,17 +223,17 @@ def editable_locations() -> list[str]:
 
 def known_packages() -> list[dict[str, Any]]:
     """The packages, looked up once for a run."""
-    if not _known:
-        _known.append(_packages())
-    return _known[0]
+    if not _packages_known:
+        _packages_known.append(_packages())
+    return _packages_known[0]
 
 
-_known: list[list[dict[str, Any]]] = []
+_packages_known: list[list[dict[str, Any]]] = []
 
 
 def forget_packages() -> None:
     """Have them looked up again: another run begins."""
-    _known.clear()
+    _packages_known.clear()
 
 
 def _canonical(name: str) -> str:

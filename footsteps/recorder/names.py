@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 RESERVED = {"con", "prn", "aux", "nul", *(f"{name}{number}" for name in ("com", "lpt") for number in range(1, 10))}
 DEEP = 3  # levels of groups in which earlier names are looked for
-MANY = 200  # earlier names
+MOST_EARLIER = 200  # earlier names
 
 
 def oddity(name: str) -> str:
@@ -29,7 +29,7 @@ def oddity(name: str) -> str:
 
 def earlier_names(root: str) -> list[str]:
     """The names that runs below the root were given, the latest last: `unet` of unet-3, where there is a unet."""
-    found = sorted(runs_below(root, "", DEEP))[-MANY:]
+    found = sorted(runs_below(root, "", DEEP))[-MOST_EARLIER:]
     known = {name for _, name in found}
     named: dict[str, None] = {}
     for _, name in reversed(found):

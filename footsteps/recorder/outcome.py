@@ -39,7 +39,7 @@ from footsteps.recorder.program import notebook_path, shell
 from footsteps.recorder.ranks import is_head_ending_it
 from footsteps.recorder.secrets import mask
 
-from .inputs import _open, facts_of, inputs_file, tracker
+from .inputs import _open, facts_on_disk, inputs_file, tracker
 from .places import LINK, REGULAR, files_below, is_of_python, stat_kind
 from .summary import closing_lines
 from .values import figure_metadata
@@ -51,13 +51,13 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
-__all__ = ["begin", "path"]
+__all__ = ["follow_end", "path"]
 
 # --- settings -------------------------------------------------------------------------------------
 
 ARTIFACTS_LISTED = 100_000  # files of the run's directory listed at the end
 HASH_SECONDS = 1.0  # spent on hashes at the end of a run, artifacts and inputs together
-CONSOLE = False  # keep what is written to stdout and stderr in console.txt
+KEEPS_CONSOLE = False  # keep what is written to stdout and stderr in console.txt
 
 LONG_LINE = 1 << 16  # characters of a line that are kept back for its end at most
 CONSOLE_TXT = "console.txt"
@@ -86,7 +86,7 @@ def path(name: str | os.PathLike[str]) -> str:
 # --- a run begins, a run ends ---------------------------------------------------------------------
 
 
-def begin(run: Any) -> None:
+def follow_end(run: Any) -> None:
     """Follow a run to its end, where this process tells it; else what this process has read is all there is to tell."""
     run.figure_metadata = lambda kind: figure_metadata(run, kind)
     if not is_head_ending_it(run):
@@ -95,7 +95,7 @@ def begin(run: Any) -> None:
             follow_rank(run)
         return
     if not run.made_here:
-        run.facts = facts_of(run.directory)
+        run.facts = facts_on_disk(run.directory)
     tracker.monitor = RunMonitor(run, ending.Ending())
     run.endings.append(tracker.monitor.end)
     if run.worker and "multiprocessing.util" in sys.modules:  # a forked worker leaves by os._exit, without atexit
@@ -104,7 +104,7 @@ def begin(run: Any) -> None:
 
 def follow_rank(run: Any) -> None:
     """Tell at the end of a rank that did not make the run if it failed: then the experiment has."""
-    mine = ending.current = ending.Ending()
+    mine = ending.program_ending = ending.Ending()
 
     def told() -> None:
         status, number, error = ("finished", 0, None) if mine.is_running() else mine.status()
@@ -117,11 +117,11 @@ def follow_rank(run: Any) -> None:
 
 def end_of_another(handle: Mapping[str, Any], *, known: bool) -> None:
     """At the end of the head: how a run ended that a worker has made, in the head's name (known) or in its own."""
-    facts = facts_of(handle["directory"])
+    facts = facts_on_disk(handle["directory"])
     run = run_of(handle)
     run.facts, run.options = facts, {"console": False}
     tracker.begin(run)
-    monitor = RunMonitor(run, ending.current if known else None)
+    monitor = RunMonitor(run, ending.program_ending if known else None)
     monitor.began -= max(0.0, time() - seconds_of(facts.get("started")))
     monitor.used = 0.0
     monitor.end()
@@ -144,7 +144,7 @@ class RunMonitor:
         self.run = run
         self.ending = followed  # None: nobody has seen how the process ended
         if followed is not None:
-            ending.current = followed
+            ending.program_ending = followed
         self.inode = os.stat(run.directory).st_ino  # by which it is known under another name,
         self.mark = mark_of_record(run.directory)  # and by which its record is
         self.ended = False
@@ -197,7 +197,7 @@ class RunMonitor:
 
     def open_console(self) -> None:
         """Copy what is written to stdout and stderr, if that was asked for."""
-        asked = os.environ.get("FOOTSTEPS_CONSOLE", "1" if CONSOLE else "0") not in ("", "0")
+        asked = os.environ.get("FOOTSTEPS_CONSOLE", "1" if KEEPS_CONSOLE else "0") not in ("", "0")
         if self.run.options.get("console", asked):
             target = ConsoleFile(os.path.join(self.run.directory, CONSOLE_TXT))
             streams = {id(stream): stream for stream in (sys.stdout, sys.stderr) if stream}  # may be one and the same
@@ -241,7 +241,7 @@ class RunMonitor:
         if mark is None:  # the program has removed run.json
             record = os.path.join(directory, RECORD)
             return os.path.isdir(record) and os.stat(directory).st_ino == self.inode
-        return mark == self.mark or facts_of(directory).get("id") == self.run.id
+        return mark == self.mark or facts_on_disk(directory).get("id") == self.run.id
 
     def finish(self, facts: dict[str, Any]) -> None:
         """Look at the files, which may take its time, and write what is known."""
@@ -279,12 +279,12 @@ class RunMonitor:
             return self.ending.status()
         error = sys.exc_info()[1]  # finish() was called, maybe on the way out of a failure
         amiss = mark_of(error) != self.handled and not isinstance(error, GeneratorExit)  # a generator's close()
-        return ending.status_of(error if amiss else None)
+        return ending.status_of_exception(error if amiss else None)
 
     def files(self) -> dict[str, Any]:
         """What lies in the run's directory, what was written elsewhere, whether all is noted."""
         deadline = monotonic() + HASH_SECONDS
-        found, all_listed = artifacts_of(self.run)
+        found, all_listed = saved_artifacts(self.run)
         hash_files(found, self.run.directory, monotonic() + HASH_SECONDS / 2)
         read, told = tracker.end()
         others, complete, apart = noted_by_others(self.run, deadline)
@@ -368,13 +368,13 @@ def described(error: BaseException) -> dict[str, Any]:
     except BaseException:  # whatever a __str__ of the program's raises
         message = "<its message could not be had>"
     module = "" if kind.__module__ in ("builtins", "__main__") else kind.__module__ + "."
-    file, line = place_of(error.__traceback__)
+    file, line = place_of_error(error.__traceback__)
     said = mask(message[:20_000])
     said = said if len(said) <= 2000 else said[:2000] + "..."
     return {"type": module + kind.__qualname__, "message": said, "file": file, "line": line}
 
 
-def place_of(trace: TracebackType | None) -> tuple[str | None, int | None]:
+def place_of_error(trace: TracebackType | None) -> tuple[str | None, int | None]:
     """File and line of the innermost frame that is the user's own; else of the innermost."""
     own = last = (None, None)  # type: tuple[str | None, int | None]
     while trace is not None:
@@ -478,7 +478,7 @@ def megabytes(size: int | None) -> str:
 # --- what it made ---------------------------------------------------------------------------------
 
 
-def artifacts_of(run: Any) -> tuple[list[dict[str, Any]], bool]:
+def saved_artifacts(run: Any) -> tuple[list[dict[str, Any]], bool]:
     """What the run saved in its directory, and whether that is all of it."""
     ours = {INFO, PACKAGES, (run.facts.get("script") or {}).get("stored")}
     found: list[dict[str, Any]] = []
@@ -533,10 +533,10 @@ def hash_files(entries: Iterable[dict[str, Any]], top: str, deadline: float) -> 
         if left <= 0 or entry["size"] > left * 2e9:  # no machine hashes more in a second
             break
         if "sha256" in entry:
-            entry["sha256"] = hash_of(os.path.join(top, entry["path"]), entry, deadline)
+            entry["sha256"] = artifact_hash(os.path.join(top, entry["path"]), entry, deadline)
 
 
-def hash_of(path: str, entry: Mapping[str, Any], deadline: float) -> str | None:
+def artifact_hash(path: str, entry: Mapping[str, Any], deadline: float) -> str | None:
     """A file's SHA-256; None where it is not as it was noted, can't be read, or takes too long."""
     digest = hasher("sha256")(b"")
     try:

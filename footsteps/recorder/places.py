@@ -42,7 +42,7 @@ def is_plain(name: Any) -> bool:
     return isinstance(name, (str, bytes, *((pathlib.PurePath,) if pathlib is not None else ())))
 
 
-def path_of(descriptor: int) -> str | None:
+def path_of_descriptor(descriptor: int) -> str | None:
     """The path of an open file, where the system tells it."""
     try:
         path = os.readlink(f"/proc/self/fd/{descriptor}")

@@ -207,7 +207,7 @@ def can_be_asked(process: Mapping[str, Any] | None) -> bool:
         return True
 
 
-def script_of(pid: int) -> str | None:
+def script_of_process(pid: int) -> str | None:
     """The script (absolute path) or module that a Python was started with; None if it is neither."""
     words = command_of(pid)[1:]
     while words and words[0].startswith("-") and words[0] != "-":

@@ -19,6 +19,7 @@ import sys
 from _thread import get_ident
 
 from footsteps.recorder import format as at_import
+from footsteps.recorder.ending import main_thread
 from footsteps.recorder.format import as_name, paths_in, printable, quote, start_of, text_of, working_directory
 
 TYPE_CHECKING = False
@@ -126,9 +127,9 @@ def _of_library() -> dict[str, Any] | None:
     path = _file_of(frame) if frame is not None else None
     name = spec.name if spec is not None and spec.name != "__main__" else None
     row: dict[str, Any] = {"kind": "module" if name else "console", "path": path, "module": name}
-    if is_of_python(file) and name:
+    if is_of_standard_library(file) and name:
         return row
-    distribution = _distribution(name or os.path.basename(_absolute(sys.argv[0])))
+    distribution = _package_of(name or os.path.basename(_absolute(sys.argv[0])))
     if distribution is not None:
         row["distribution"] = distribution
     private = any(part.startswith("_") and part != "__main__" for part in (name or "").split("."))
@@ -195,12 +196,6 @@ def _main_module() -> tuple[Any, Any, str]:
 # --- frames and files -------------------------------------------------------------------------------------------------
 
 
-def main_thread() -> int:
-    """The main thread's id."""
-    threading = sys.modules.get("threading")  # never imported, there is no thread but this one
-    return int(threading.main_thread().ident or 0) if threading is not None else get_ident()
-
-
 def _frames() -> Iterator[FrameType]:
     """Those of the main thread, then those of this one, each from the outermost on."""
     running = sys._current_frames()  # noqa: SLF001
@@ -234,7 +229,7 @@ def _absolute(path: str) -> str:
 
 def is_library(path: str) -> bool:
     """Whether a file is Python's or lies where packages and their commands are installed."""
-    return not path or is_installed(path) or is_of_python(path) or _is_command(path)
+    return not path or is_installed(path) or is_of_standard_library(path) or _is_command(path)
 
 
 def is_installed(path: str) -> bool:
@@ -242,7 +237,7 @@ def is_installed(path: str) -> bool:
     return any(f"{part}{os.sep}" in path for part in (f"{os.sep}site-packages", f"{os.sep}dist-packages", ".whl"))
 
 
-def is_of_python(path: str) -> bool:
+def is_of_standard_library(path: str) -> bool:
     """Whether a file is of the standard library, or of footsteps, which is no program of anybody's."""
     folders = (os.path.dirname(os.__file__), os.path.dirname(os.path.dirname(__file__)))
     return path.startswith(tuple(os.path.join(way, "") for folder in folders for way in _ways(folder)))
@@ -265,7 +260,7 @@ def _ways(path: str) -> set[str]:
         return {path}
 
 
-def _distribution(name: str) -> dict[str, Any] | None:
+def _package_of(name: str) -> dict[str, Any] | None:
     """The package of a module or console script, as the list of packages has it."""
     from footsteps.recorder.machine import package_at
 
@@ -368,7 +363,9 @@ def program_name() -> str:
     """A name for the run from what is running: stem of the script or notebook, last part of the module."""
     main = main_program()
     kind, path, module = main["kind"], main["path"] or "", main["module"]
-    if kind == "module" and not (path and is_of_python(_main_module()[2])):  # python -m unittest: what it tests
+    if kind == "module" and not (
+        path and is_of_standard_library(_main_module()[2])
+    ):  # python -m unittest: what it tests
         parts = [part for part in (module or "").split(".") if part != "__main__"]
         return as_name(parts[-1] if parts else "run")
     if kind == "console":

@@ -26,8 +26,10 @@ RANDOM_VARIABLE = "FOOTSTEPS_RANDOM"  # such a file of the run that is repeated
 LOADED, BEGUN, SEED = "loaded", "begun", "seed"
 
 _seen: list[tuple[str, str, Any]] = []  # moment, generator, state as it was read; not yet in a record
-_known: dict[tuple[str, str], list[State]] = {}  # of the run that is repeated: (moment, generator) -> states in order
-_record: list[str] = []  # where a begun run keeps them
+_states_to_restore: dict[
+    tuple[str, str], list[State]
+] = {}  # of the run that is repeated: (moment, generator) -> states in order
+_record_folder: list[str] = []  # where a begun run keeps them
 _seeds: list[int] = []  # that this run has had
 
 
@@ -38,7 +40,7 @@ def seed() -> int:
     """
     from footsteps.recorder.values import record
 
-    known = _known.get((SEED, "footsteps"))
+    known = _states_to_restore.get((SEED, "footsteps"))
     value = known.pop(0) if known else None
     number = value if isinstance(value, int) else int.from_bytes(os.urandom(4), "little")
     _seeds.append(number)
@@ -60,7 +62,7 @@ def _random_said(state: Any) -> State:
 
 
 def _random_put_back(module: Any, said: State) -> None:
-    module.setstate((said["version"], tuple(_words(said["words"])), said["gauss"]))
+    module.setstate((said["version"], tuple(_state_words(said["words"])), said["gauss"]))
 
 
 def _numpy_state(module: Any) -> Any:
@@ -76,7 +78,7 @@ def _numpy_said(state: Any) -> State:
 
 
 def _numpy_put_back(module: Any, said: State) -> None:
-    key = sys.modules["numpy"].array(_words(said["words"]), "uint32")
+    key = sys.modules["numpy"].array(_state_words(said["words"]), "uint32")
     module.set_state(("MT19937", key, said["pos"], int(said["gauss"] is not None), said["gauss"] or 0.0))
 
 
@@ -101,7 +103,7 @@ def _hex(words: Any) -> str:
     return b"".join(word.to_bytes(4, "little") for word in words).hex()
 
 
-def _words(text: str) -> list[int]:
+def _state_words(text: str) -> list[int]:
     data = bytes.fromhex(text)
     return [int.from_bytes(data[at : at + 4], "little") for at in range(0, len(data), 4)]
 
@@ -109,7 +111,7 @@ def _words(text: str) -> list[int]:
 # --- the moments ---
 
 
-def follow() -> None:
+def keep_states() -> None:
     """Keep the states that there are, and those of modules that come later; at the import of the package."""
     path = os.environ.pop(RANDOM_VARIABLE, None)  # programs that this one starts are no repetitions
     if path is not None:
@@ -118,29 +120,29 @@ def follow() -> None:
         when_imported(row[1], lambda module, row=row: _at(LOADED, row, module))  # type: ignore[misc]
 
 
-def begin(record: str) -> None:
+def keep_begin(record: str) -> None:
     """A run has begun: keep the states of this moment, and what was kept before, in the folder of its record."""
     for row in GENERATORS:
         module = sys.modules.get(row[1])
         if module is not None:
             _at(BEGUN, row, module)
-    _record[:] = [record]
+    _record_folder[:] = [record]
     kept, _seen[:] = list(_seen), []
     early = [each for each in kept if each[0] == LOADED]
     _write(kept)
     _seen[:] = early  # those of before the first run are each run's
 
 
-def end() -> None:
+def keep_end() -> None:
     """The run has ended."""
-    _record.clear()
+    _record_folder.clear()
     _seeds.clear()
 
 
 def _at(moment: str, row: Any, module: Any) -> None:
     """Put a generator's state back if this is a repetition, and keep it as it is now."""
     name, _, read, _, put_back = row
-    known = _known.get((moment, name))
+    known = _states_to_restore.get((moment, name))
     if known:
         try:
             put_back(module, known.pop(0))
@@ -153,7 +155,7 @@ def _at(moment: str, row: Any, module: Any) -> None:
 
 
 def _note(moment: str, name: str, state: Any) -> None:
-    if _record:
+    if _record_folder:
         _write([(moment, name, state)])
     elif not any(each[:2] == (moment, name) for each in _seen) or moment == SEED:
         _seen.append((moment, name, state))
@@ -168,7 +170,7 @@ def _write(kept: list[tuple[str, str, Any]]) -> None:
         if value is not None:
             lines.append(json_text({"at": moment, "generator": name, "state": value}) + "\n")
     try:
-        append(os.path.join(_record[0], RANDOM), "".join(lines).encode("ascii"))
+        append(os.path.join(_record_folder[0], RANDOM), "".join(lines).encode("ascii"))
     except OSError as error:
         say(f"the random state could not be recorded: {error}")
 
@@ -178,6 +180,6 @@ def _read(path: str) -> None:
     for line in text_of(path).splitlines():
         try:
             said = from_json(line)
-            _known.setdefault((said["at"], said["generator"]), []).append(said["state"])
+            _states_to_restore.setdefault((said["at"], said["generator"]), []).append(said["state"])
         except (ValueError, TypeError, KeyError, RecursionError):
             say(f"{path}: a line that is no random state")

@@ -34,7 +34,7 @@ from footsteps.recorder.processes import (
     parents_run,
     process_facts,
     program_of,
-    script_of,
+    script_of_process,
 )
 
 TYPE_CHECKING = False
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 # --- whose run --------------------------------------------------------------------------------------------------------
 
 
-def meet(run: Any) -> None:
+def meet_run(run: Any) -> None:
     """The run of this process: that of the process that started it, of its job, or one of its own.
 
     Sets: `job`; `worker`: whether this process is one; `of_head`: whether the run is the head's, which ends it;
@@ -96,7 +96,7 @@ def again(run: Any, name: str | None) -> bool:
     return bool(name == run.asked and (run.worker or caller() == run.site))
 
 
-def leave(run: Any) -> None:
+def leave_run(run: Any) -> None:
     """A worker has ended its run, or its part in one: what it begins next is new."""
     if run.worker and hasattr(run, "id"):
         processes.left.add(run.id)
@@ -215,7 +215,7 @@ def _launched_job(
     kind, rank, size, local, name, needed = row
     environment = os.environ
     count = environment.get(size) if size else None
-    if not _is_number(environment.get(rank)) or (size and not _is_number(count)) or count == "1":
+    if not _is_digits(environment.get(rank)) or (size and not _is_digits(count)) or count == "1":
         return None
     if needed and not any(one in environment for one in needed):
         return None
@@ -241,7 +241,7 @@ def _launched_job(
     return job
 
 
-def _is_number(text: str | None) -> bool:
+def _is_digits(text: str | None) -> bool:
     return text is not None and text.isascii() and text.isdigit()
 
 
@@ -255,7 +255,7 @@ def _launcher(rank: str, member: Mapping[str, Any], itself: bool) -> tuple[dict[
     facts: dict[str, Any] | None = dict(member) if itself else process_facts(member["parent"])
     while facts is not None and facts["pid"] > 1:
         if environment_of(facts["pid"]).get(rank) != os.environ[rank]:
-            other = itself and script_of(facts["pid"]) != script_of(member["pid"])
+            other = itself and script_of_process(facts["pid"]) != script_of_process(member["pid"])
             return (None if other or program_of(facts["pid"]) in SHELLS else facts), wrapped
         program = program_of(facts["pid"]) or facts["name"]
         if program.startswith(("python", "pypy")) and facts["pid"] != member["pid"]:
@@ -269,7 +269,7 @@ def _nodes(kind: str, local: str | None, size: str | None) -> int:
         return int(os.environ.get("SLURM_STEP_NUM_NODES") or os.environ.get("SLURM_NNODES") or 1)
     if kind == "flux":
         return int(os.environ.get("FLUX_JOB_NNODES") or 1)
-    return 2 if _is_number(local) and local != size else 1
+    return 2 if _is_digits(local) and local != size else 1
 
 
 def _unique_job_id(kind: str, name: str) -> str | None:
@@ -314,7 +314,7 @@ def facts_of_head(run: Any) -> dict[str, Any]:
     from footsteps.recorder.secrets import mask_arguments
 
     pid = run.job.worker_of["pid"]
-    command, script = command_of(pid), script_of(pid)
+    command, script = command_of(pid), script_of_process(pid)
     if not command:
         return {}
     facts: dict[str, Any] = {"orig_argv": mask_arguments(command), "masked": mask_arguments(command) != command}
@@ -326,7 +326,7 @@ def facts_of_head(run: Any) -> dict[str, Any]:
 def name_of_head() -> str | None:
     """What the head's run is called when nobody gives a name; None if this process knows as well as the head."""
     head = head_of_worker()
-    script = script_of(head) if head is not None else None
+    script = script_of_process(head) if head is not None else None
     return as_name(os.path.splitext(os.path.basename(script))[0]) if script and os.path.isfile(script) else None
 
 

@@ -39,7 +39,7 @@ from footsteps.recorder.git import (
     repository_root,
     start_git,
 )
-from footsteps.recorder.git_index import Index, OddIndex
+from footsteps.recorder.git_index import GitIndex, OddIndex
 from footsteps.recorder.secrets import looks_secret, why_secret
 
 TYPE_CHECKING = False
@@ -126,7 +126,7 @@ def is_bytecode(path: str) -> bool:
     return path.endswith((".pyc", ".pyo"))
 
 
-class Tree:
+class TreeCapture:
     """Files below one folder on their way into the record; the part that needs no git."""
 
     def __init__(self, root: str, role: str, name: str, inside: dict[str, str] | None, budget: Budget) -> None:
@@ -251,7 +251,7 @@ class Tree:
         }  # fmt: skip
 
 
-class Repository(Tree):
+class Repository(TreeCapture):
     """One repository: git starts to look at it when this is made, and is collected later."""
 
     def __init__(self, root: str, role: str, name: str, inside: dict[str, str] | None, budget: Budget) -> None:
@@ -337,16 +337,16 @@ class Repository(Tree):
         self.add_unseen(rows, index, deadline)
         return True
 
-    def index(self, deadline: float) -> Index:
+    def index(self, deadline: float) -> GitIndex:
         """The index: tracked paths, submodules, and the files that git does not look at."""
         try:
             length = 32 if self.facts["object_format"] == "sha256" else 20
-            found = Index.of(os.path.join(self.git_dir, "index"), length)
+            found = GitIndex.of(os.path.join(self.git_dir, "index"), length)
         except (OddIndex, OSError):
             import tempfile
 
             self.scratch = tempfile.mkdtemp(prefix="footsteps-")  # git expands a sparse index with new tree objects
-            found = Index.listed(self.start("ls-files", "-v", "--stage", "-z").result(seconds_left(deadline)))
+            found = GitIndex.listed(self.start("ls-files", "-v", "--stage", "-z").result(seconds_left(deadline)))
         self.tracked = set(found.paths)
         submodules = [path for path, mode, _, _ in found.odd if mode == 0o160000]
         self.nested += [("submodule", path) for path in submodules if self.is_repository(path)]
@@ -502,7 +502,7 @@ class Repository(Tree):
             sum_["count"] += 1
         self.left_out = list(rows.values())
 
-    def add_unseen(self, rows: list[list[bytes]], index: Index, deadline: float) -> None:
+    def add_unseen(self, rows: list[list[bytes]], index: GitIndex, deadline: float) -> None:
         """Files that git shows as clean without their bytes being the commit's: hidden ones, converted ones."""
         seen = {row[-1] for row in rows if row[0] in (b"1", b"u")}
         converting = self.is_converting(seen, deadline)
@@ -520,7 +520,7 @@ class Repository(Tree):
                 self.add_if_changed(path, "hidden" if hidden else "converted", (mode, blob), gone)
         self.facts.update(converted=converting, clean_bytes=None if converting else self.clean_bytes(seen, index))
 
-    def clean_bytes(self, seen: set[bytes], index: Index) -> int | None:
+    def clean_bytes(self, seen: set[bytes], index: GitIndex) -> int | None:
         """The size of all plain files that are the commit's, each modulo 2**32; None where it is not known.
 
         It tells a restore of files that git calls clean though an eol setting, gone since, had made them other ones.

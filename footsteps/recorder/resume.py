@@ -47,7 +47,7 @@ def resume_or(make: Callable[[], None], run: Any) -> None:
     Raises FootstepsError where a process still writes to it.
     """
     name = "/".join(filter(None, (run.name or os.environ.get(NAME_VARIABLE) or "").strip().split("/")))
-    earlier = newest(run.root, name) if name else ""
+    earlier = newest_run(run.root, name) if name else ""
     if not earlier or has_finished(last_record(earlier)):
         make()
         return
@@ -62,7 +62,7 @@ def resume_or(make: Callable[[], None], run: Any) -> None:
     tell(run)
 
 
-def newest(root: str, name: str) -> str:
+def newest_run(root: str, name: str) -> str:
     """The path of the run of that name with the highest number; "" where there is none."""
     base = os.path.join(root, *name.split("/"))
     folder, stem = os.path.split(base)
@@ -90,7 +90,7 @@ def last_record(directory: str) -> str:
     return records_of(directory)[-1]
 
 
-def read(path: str) -> dict[str, Any]:
+def json_object(path: str) -> dict[str, Any]:
     """The object in a file of a record; {} where there is none."""
     try:
         value = from_json(text_of(path) or "{}")
@@ -101,7 +101,7 @@ def read(path: str) -> dict[str, Any]:
 
 def has_finished(record: str) -> bool:
     """Whether a session came to its end as the program wanted."""
-    outcome = read(os.path.join(record, OUTCOME_JSON))
+    outcome = json_object(os.path.join(record, OUTCOME_JSON))
     return outcome.get("status") == "finished" or (
         outcome.get("status") == "exited" and outcome.get("exit_status") == 0
     )
@@ -110,7 +110,7 @@ def has_finished(record: str) -> bool:
 def require_dead(directory: str) -> None:
     """Raises FootstepsError if the process of the last session can be seen to live."""
     record = last_record(directory)
-    facts = read(os.path.join(record, RUN_JSON))
+    facts = json_object(os.path.join(record, RUN_JSON))
     process, host = facts.get("process") or {}, facts.get("host")
     if os.path.exists(os.path.join(record, OUTCOME_JSON)):
         return

@@ -69,9 +69,9 @@ ORDINARY = _set(
 )
 MAY_BE_ORDINARY = {"token", "pass", "signature", "sig", "auth", "cookie"}
 # A number of these is a measure, no secret: sig=0.05, pat=3; so is a number of a plural: tokens=1000.
-MEASURES = {"sig", "signature", "sas", "pat", "auth", "oauth", "dsn", "cookie", "webhook"}
+SHORT_NAMES = {"sig", "signature", "sas", "pat", "auth", "oauth", "dsn", "cookie", "webhook"}
 # Words that may follow: webhook_url, password_hash, auth_header.
-FOLLOWED = {
+NEXT_WORDS = {
     **dict.fromkeys(("value", "string", "str", "text", "plain", "raw", "hash", "encoded"), PASSWORDS),
     **dict.fromkeys(("url", "uri"), frozenset({"webhook", "sas", "dsn"})),
     **dict.fromkeys(("header", "headers"), frozenset({"auth", "authorization", "cookie"})),
@@ -108,8 +108,8 @@ def _kind(name: str) -> str:
     low = name.lower()
     if not any(hint in low for hint in HINTS):
         return ""
-    words = _words(name)
-    if len(words) > 1 and words[-1] in FOLLOWED and _singular(words[-2]) in FOLLOWED[words[-1]]:
+    words = _words_of_name(name)
+    if len(words) > 1 and words[-1] in NEXT_WORDS and _singular(words[-2]) in NEXT_WORDS[words[-1]]:
         return "secret"
     if len(words) > 1 and words[-2] == "pass" and words[-2] + words[-1] in WORDS:  # passWord, pass-phrase
         return "secret"
@@ -127,7 +127,7 @@ def _kind_of_word(word: str, before: str) -> str:
             return ""
     if (stem == "key" and not before.endswith(KEY_OF)) or (stem in MAY_BE_ORDINARY and before in ORDINARY):
         return ""
-    return "measure" if stem in MEASURES or (word != stem and word.endswith("s")) else "secret"
+    return "measure" if stem in SHORT_NAMES or (word != stem and word.endswith("s")) else "secret"
 
 
 def _singular(word: str) -> str:
@@ -135,7 +135,7 @@ def _singular(word: str) -> str:
     return word[:-1] if word.endswith("s") and word != "sas" and not word.endswith("ss") else word
 
 
-def _words(name: str) -> list[str]:
+def _words_of_name(name: str) -> list[str]:
     """The words of a name, split at case, digits and signs; small."""
     split, last = [], ""
     for at, letter in enumerate(name):
@@ -228,14 +228,16 @@ def _goes_on(text: str, hint: str) -> bool:
     at = text.find(hint)
     while at >= 0:
         rest = text[at + len(hint) : at + len(hint) + 8]
-        fits = rest.isalnum() if hint in PLAIN else not any(map(str.isspace, rest))
+        fits = rest.isalnum() if hint in ALPHANUMERIC_TOKENS else not any(map(str.isspace, rest))
         if fits and (hint != "sk-" or not text[at - 1 : at].isalnum() or rest.startswith(KINDS_OF_SK)):
             return True
         at = text.find(hint, at + 1)
     return False
 
 
-PLAIN = _set("ghp_ gho_ ghu_ ghs_ ghr_ hf_ api_org_ npm_ k_live_ k_test_ whsec_")  # of letters and digits only
+ALPHANUMERIC_TOKENS = _set(
+    "ghp_ gho_ ghu_ ghs_ ghr_ hf_ api_org_ npm_ k_live_ k_test_ whsec_"
+)  # of letters and digits only
 KINDS_OF_SK = ("proj-", "svcacct", "admin-", "ant-", "or-", "lf-")
 _OF_FORMS = frozenset(hint for hints, _ in FORMS for hint in hints)
 
@@ -310,7 +312,9 @@ def _is_address(found: re.Match[str]) -> bool:
 
 
 # A name and what may stand between it and its value.
-NAME = r"(?<![\w.-])(?P<name>--?\w[\w.-]*|(?<=[<:])\w[\w.-]*(?=[^<>\n]{0,100}>)|\w[\w.-]*(?:[ ]\w[\w.-]*)?)(?![\w.-])"
+OPTION_NAME = (
+    r"(?<![\w.-])(?P<name>--?\w[\w.-]*|(?<=[<:])\w[\w.-]*(?=[^<>\n]{0,100}>)|\w[\w.-]*(?:[ ]\w[\w.-]*)?)(?![\w.-])"
+)
 BETWEEN = r"""(?P<between>
     (?P<plain>(?:\\*["']|&quot;|&\#39;)?\]?[ \t]{0,8}
         (?::[ ]?(?:str|bytes|Any|SecretStr|Optional\[\w{1,20}\])(?:[ ]?\|[ ]?\w{1,20})?[ ]?=
@@ -329,7 +333,7 @@ TO_END = r"(?:Digest|AWS4-HMAC-SHA256|OAuth|Signature|Hawk|SharedKey|SharedKeyLi
 BARE = r"""(?:[^\s"',;&}\])<>\\] | \\(?!["']) | ["',;&}\])<>](?=\w)(?!\w[\w.-]{0,60}["']?[ ]?(?:[:=]|%3D)))+"""
 CALL_OR_BRACKET = r"(?:[A-Za-z_][\w.]{0,99})?[\[({]"
 STATEMENTS = _set("if elif else while for with def class lambda try except case")
-BLOCK = r"(?:[|>][+-]?\d?)?[ \t]*\r?\n"
+YAML_BLOCK = r"(?:[|>][+-]?\d?)?[ \t]*\r?\n"
 
 
 def _may_name(text: str) -> bool:
@@ -354,7 +358,7 @@ def _without_named(text: str) -> str:
     """The text with *** for the value of each secret's name."""
     import re
 
-    pairs = re.compile(NAME + BETWEEN, re.VERBOSE)
+    pairs = re.compile(OPTION_NAME + BETWEEN, re.VERBOSE)
     done, at, values = [], 0, _Values(text)
     found = pairs.search(text)
     while found:
@@ -412,7 +416,7 @@ class _Values:
             return opening.end(), self.closing(opening.end(), opening[1])
         if found["encoded"]:
             return at, at + len(self.match(r"(?:%(?!2[26Cc]|3[Bb]|7[Dd])|[^\s\"'&%;,])*", at)[0])  # type: ignore[index]
-        if self.match(BLOCK, at):
+        if self.match(YAML_BLOCK, at):
             return self.block(found)
         if name.endswith("cookie") or self.match(TO_END, at):
             return at, self.rest(found)

@@ -105,7 +105,7 @@ COLLECTORS: list[tuple[str, Callable[[], Any]]] = [
 ]
 
 # Called with each run that begins in this process: LTParser's records note the runs that were made with them.
-LISTENERS: list[Callable[[Any], object]] = []
+BEGUN_LISTENERS: list[Callable[[Any], object]] = []
 
 BUNDLE_WAIT = 5.0  # seconds
 
@@ -130,7 +130,7 @@ def _note_heard() -> None:
         append_line(run.record, "arguments", {"arguments": arguments.told()})
 
 
-arguments.LISTENERS.append(lambda: quietly(_note_heard))
+arguments.PARSED_LISTENERS.append(lambda: quietly(_note_heard))
 
 
 # --- the steps --------------------------------------------------------------------------------------------------------
@@ -147,7 +147,7 @@ def meet(run: Any) -> None:
     run.remark = lambda name: _remark(name, uncommitted.told())
     run.earlier = lambda: earlier_names(run.root)
     try:
-        ranks.meet(run)
+        ranks.meet_run(run)
     except (KeyboardInterrupt, SystemExit):
         _end_program()
         raise
@@ -205,7 +205,7 @@ def fill(run: Any) -> None:
     run.capture.exclude.append(run.directory.rstrip("/"))  # also where the root is no folder of its own
     os.mkdir(run.record)
     problems: list[str] = []
-    facts = _facts(run, problems)
+    facts = _run_facts(run, problems)
     write(os.path.join(run.place, PACKAGES), encoded(package_table(facts["packages"] or [])))
     code: Code = collected("code", run.capture.code, problems) or Code([], 0.0)
     code.keep(run.record)
@@ -232,7 +232,7 @@ def _ignore(root: str) -> None:
         write(path, b"*\n")
 
 
-def _facts(run: Any, problems: list[str]) -> dict[str, Any]:
+def _run_facts(run: Any, problems: list[str]) -> dict[str, Any]:
     """What run.json says, the code aside."""
     facts: dict[str, Any] = {"format": FORMAT, "footsteps": VERSION, "id": run.id, "name": run.name}
     facts.update(directory=run.directory, output_root=run.root, started=iso(run.started))
@@ -262,11 +262,11 @@ def begin(run: Any) -> None:
         run.endings.append(lambda: record_late_code(run))
         _say_what_is_missing(run.facts)
         quietly(_make_bundles, run)
-        quietly(randomness.begin, run.record)
-        run.endings.append(randomness.end)
+        quietly(randomness.keep_begin, run.record)
+        run.endings.append(randomness.keep_end)
         quietly(show_link, run)
-    inputs.begin(run)
-    for listener in LISTENERS:
+    inputs.follow_run(run)
+    for listener in BEGUN_LISTENERS:
         quietly(listener, run)
 
 
@@ -274,7 +274,7 @@ def end(run: Any) -> None:
     """Call what waits for the end, the last one first."""
     for function in reversed(run.endings):
         quietly(function)
-    quietly(ranks.leave, run)
+    quietly(ranks.leave_run, run)
 
 
 def _make_bundles(run: Any) -> None:
@@ -399,7 +399,7 @@ def _code_lines(facts: Mapping[str, Any], code: Code) -> list[str]:
         )
         lines += [f"  remote {remote['name']} {remote['url']}" for remote in row["remotes"]]
         if row["files"]:
-            lines.append(f"  {_kept(row)}, whole in {RECORD}/{CODE}")
+            lines.append(f"  {_kept_line(row)}, whole in {RECORD}/{CODE}")
         if not row["untracked_shown"]:
             lines.append("  untracked files that were not imported are not kept: status.showUntrackedFiles is no")
         if row["converted"]:
@@ -407,7 +407,7 @@ def _code_lines(facts: Mapping[str, Any], code: Code) -> list[str]:
     return lines
 
 
-def _kept(row: Mapping[str, Any]) -> str:
+def _kept_line(row: Mapping[str, Any]) -> str:
     count = len(row["files"])
     told = f"{count} file{'s'[: count != 1]}"
     return f"{told} differ{'s'[: count == 1]} from the commit" if row["commit"] else told

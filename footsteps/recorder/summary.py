@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 DIFF = "uncommitted.diff"  # in the record, where info.txt has only the beginning of it
 LONG = 500  # lines of a diff that info.txt shows whole
-SHOWN = 200  # lines that it shows of a longer one
-TAIL = 1 << 16  # bytes at the end of recorded.jsonl in which the last values are looked for
+MOST_LINES = 200  # lines that it shows of a longer one
+RECORDED_TAIL = 1 << 16  # bytes at the end of recorded.jsonl in which the last values are looked for
 ROOM = 300  # characters of a line of arguments or results
 
 
@@ -25,8 +25,8 @@ def is_long(diff: bytes) -> bool:
 def short_form(diff: bytes, where: str) -> bytes:
     """The stat of a diff, its first lines, and where all of it is."""
     lines = diff.split(b"\n")
-    head = f"({len(lines) - 1} lines, of which the first {SHOWN} stand here; all of them: {where})\n"
-    return encoded(head) + stat_of(diff) + b"\n".join(lines[:SHOWN]) + encoded(f"\n(it goes on in {where})\n")
+    head = f"({len(lines) - 1} lines, of which the first {MOST_LINES} stand here; all of them: {where})\n"
+    return encoded(head) + stat_of(diff) + b"\n".join(lines[:MOST_LINES]) + encoded(f"\n(it goes on in {where})\n")
 
 
 def stat_of(diff: bytes) -> bytes:
@@ -75,7 +75,7 @@ def in_a_line(values: dict[str, Any]) -> str:
 def last_lines(path: str) -> list[dict[str, Any]]:
     """The objects in the last lines of a file with one a line; [] where it is not there."""
     try:
-        lines = content_of(path)[-TAIL:].splitlines()
+        lines = content_of(path)[-RECORDED_TAIL:].splitlines()
     except OSError:
         return []
     found = []

@@ -9,7 +9,7 @@ from footsteps.recorder.processes import is_multiprocessing_child
 from footsteps.recorder.program import in_notebook, main_frame, notebook_parameters, start_argv
 from footsteps.recorder.secrets import MASK, hides, mask, mask_arguments, masked
 
-from .inputs import follow, tracker, waiting
+from .inputs import follow_directory, tracker, waiting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["metadata", "record"]
 
-TABLE = 1000  # rows or columns of a table that record() keeps one by one; of a larger one it keeps the repr
+LARGEST_TABLE = 1000  # rows or columns of a table that record() keeps one by one; of a larger one it keeps the repr
 
 
 def record(*things: Any, **values: Any) -> None:
@@ -36,12 +36,12 @@ def record(*things: Any, **values: Any) -> None:
         said: dict[str, Any] = {}
         for thing in things:
             said.update(fields_of(thing))
-        said.update({name: named(name, value) for name, value in values.items()})
+        said.update({name: masked_value(name, value) for name, value in values.items()})
         run = current() or (tracker.join() if is_multiprocessing_child() else None)
         if run is None:
             waiting.append(said)
         elif said:
-            follow(run)
+            follow_directory(run)
             append_line(run.record, "recorded", said)
     except Exception as error:
         say(f"not recorded: {error!r}")
@@ -49,7 +49,7 @@ def record(*things: Any, **values: Any) -> None:
 
 def right_form(name: str, value: Any, *_: Any) -> str:
     """How `record(name, value)` is said here."""
-    said = "..." if hides(name, value) else json_text(plain(value))[:60]
+    said = "..." if hides(name, value) else json_text(as_json_value(value))[:60]
     return f"footsteps.record({name}={said})" if name.isidentifier() else f"footsteps.record({{{name!r}: {said}}})"
 
 
@@ -72,11 +72,11 @@ def fields_of(thing: Any) -> dict[str, Any]:
     """The named values of a mapping, namespace, dataclass or other object; else it is a value."""
     pairs = items_of(thing)
     if pairs is not None:
-        return {key: named(key, value) for key, value in pairs}
+        return {key: masked_value(key, value) for key, value in pairs}
     names = getattr(type(thing), "__dataclass_fields__", None) or getattr(type(thing), "_fields", None)
     own = {} if hasattr(type(thing), "shape") else getattr(thing, "__dict__", {})  # a table is a value
     names = names or [name for name in own if name[0] != "_"]
-    return {name: named(name, getattr(thing, name)) for name in names} or {"value": plain(masked(thing))}
+    return {name: masked_value(name, getattr(thing, name)) for name in names} or {"value": as_json_value(masked(thing))}
 
 
 def items_of(thing: Any) -> list[tuple[str, Any]] | None:
@@ -84,22 +84,22 @@ def items_of(thing: Any) -> list[tuple[str, Any]] | None:
     if not callable(getattr(type(thing), "keys", None)) or not hasattr(thing, "__getitem__"):
         return None
     keys = list(thing.keys())
-    if not isinstance(thing, dict) and (len(keys) > TABLE or len(set(map(str, keys))) < len(keys)):
+    if not isinstance(thing, dict) and (len(keys) > LARGEST_TABLE or len(set(map(str, keys))) < len(keys)):
         return None
     return [(str(key), thing[key]) for key in keys]
 
 
-def named(name: Any, value: Any) -> Any:
+def masked_value(name: Any, value: Any) -> Any:
     """The value of a name, without secrets: record(vars(args)) holds what was given as --token."""
-    return plain(masked(value, str(name)))
+    return as_json_value(masked(value, str(name)))
 
 
 def inner(name: Any, value: Any, above: tuple[int, ...]) -> Any:
     """The same of a value within another one, which was masked as a whole, tables aside."""
-    return MASK if hides(str(name), value) else plain(value, above)
+    return MASK if hides(str(name), value) else as_json_value(value, above)
 
 
-def plain(value: Any, above: tuple[int, ...] = ()) -> Any:
+def as_json_value(value: Any, above: tuple[int, ...] = ()) -> Any:
     """The value as JSON can say it; else its repr. `above` are the containers that it lies in."""
     if value is None or isinstance(value, bool):
         return value
@@ -119,12 +119,12 @@ def plain(value: Any, above: tuple[int, ...] = ()) -> Any:
 def said_of(value: Any, above: tuple[int, ...]) -> Any:
     """A container's or array scalar's value as JSON can say it; else its repr."""
     if isinstance(value, (list, tuple)):
-        return [plain(one, above) for one in value]
+        return [as_json_value(one, above) for one in value]
     pairs = items_of(value)
     if pairs is not None:
         return {key: inner(key, one, above) for key, one in pairs}
     if hasattr(value, "item") and getattr(value, "shape", None) == ():  # numpy and torch
-        return plain(value.item(), above)
+        return as_json_value(value.item(), above)
     if isinstance(value, os.PathLike):
         return os.fsdecode(value)
     return mask(repr(value)[:20_000])[:2000]
@@ -133,7 +133,7 @@ def said_of(value: Any, above: tuple[int, ...]) -> Any:
 def given_arguments() -> dict[str, Any]:
     """What the program was given on its command line; of a notebook, the parameters that were set in it."""
     if in_notebook() and main_frame() is None:
-        return {name: named(name, value) for name, value in notebook_parameters().items()}
+        return {name: masked_value(name, value) for name, value in notebook_parameters().items()}
     return arguments_of(mask_arguments(start_argv()))
 
 
@@ -151,17 +151,17 @@ def arguments_of(argv: Iterable[str]) -> dict[str, Any]:
         word = words.pop(0)
         name, equals, text = word.partition("=")
         if word == "--":
-            found.setdefault("_", []).extend(map(number, words))
+            found.setdefault("_", []).extend(map(number_or_text, words))
             break
         if not is_option(word):
             bare = name.lstrip("+~")
             key, bare_value = (bare, text) if equals and is_name(bare) else ("_", word)
-            found.setdefault(key, []).append(number(bare_value))
+            found.setdefault(key, []).append(number_or_text(bare_value))
             continue
         takes = not equals and words and words[0] != "--" and not is_option(words[0]) and "=" not in words[0]
-        said = [number(text) if equals else number(words.pop(0)) if takes else True]
-        while takes and words and not isinstance(said[-1], str) and not isinstance(number(words[0]), str):
-            said.append(number(words.pop(0)))
+        said = [number_or_text(text) if equals else number_or_text(words.pop(0)) if takes else True]
+        while takes and words and not isinstance(said[-1], str) and not isinstance(number_or_text(words[0]), str):
+            said.append(number_or_text(words.pop(0)))
         found.setdefault(name.lstrip("-").replace("-", "_"), []).extend(said)
         if takes and isinstance(said[0], str) and os.path.exists(said[0]):  # or the option is a flag, and this its own
             found.setdefault("_", []).append(said[0])
@@ -170,7 +170,7 @@ def arguments_of(argv: Iterable[str]) -> dict[str, Any]:
 
 def is_option(word: str) -> bool:
     """Whether a word of a command line is an option, not a value such as -0.5 or - for stdin."""
-    return word.startswith("-") and word not in ("-", "--") and isinstance(number(word), str)
+    return word.startswith("-") and word not in ("-", "--") and isinstance(number_or_text(word), str)
 
 
 def is_name(word: str) -> bool:
@@ -178,7 +178,7 @@ def is_name(word: str) -> bool:
     return word.replace(".", "").replace("/", "").replace("@", "").replace("_", "").isalnum()
 
 
-def number(word: str) -> int | float | str:
+def number_or_text(word: str) -> int | float | str:
     """A word as a number if it is one that JSON can say, else itself."""
     for kind in (int, float):
         try:

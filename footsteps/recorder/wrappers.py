@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
-PACKAGE = "footsteps"
+PACKAGE_NAME = "footsteps"
 RECORDER_FOLDER = os.path.join(os.path.dirname(__file__), "")
 PACKAGE_FOLDER = os.path.join(os.path.dirname(os.path.dirname(__file__)), "")
 
@@ -92,7 +92,7 @@ def without_ours(trace: TracebackType | None) -> TracebackType | None:
     while trace is not None:
         file = trace.tb_frame.f_code.co_filename
         recorders.append(file.startswith(RECORDER_FOLDER))
-        if not recorders[-1] and not (recorders[:2] == [True, True] and is_ours(file)):
+        if not recorders[-1] and not (recorders[:2] == [True, True] and is_our_source(file)):
             return trace
         trace = trace.tb_next
     return trace
@@ -117,17 +117,17 @@ own_errors_dropped = OwnErrorsDropped()
 def is_foreign(error: BaseException) -> bool:
     """Whether a signal handler or another thread has raised it in our code: the program waits for it."""
     trace, frames = error.__traceback__, []
-    while trace is not None and is_ours(trace.tb_frame.f_code.co_filename):
+    while trace is not None and is_our_source(trace.tb_frame.f_code.co_filename):
         frames.append(trace.tb_frame)
         trace = trace.tb_next
     if trace is None:  # from another thread it has no frame
-        return type(error).__module__.partition(".")[0] not in (PACKAGE, *sys.stdlib_module_names)
+        return type(error).__module__.partition(".")[0] not in (PACKAGE_NAME, *sys.stdlib_module_names)
     # A handler is given the frame that it interrupts; a fake os.stat, which may raise too, is not.
     given = trace.tb_frame.f_locals.values()
     return any(one in frames for value in given for one in (value if type(value) is tuple else (value,)))
 
 
-def is_ours(file: str) -> bool:
+def is_our_source(file: str) -> bool:
     """Whether a source is this package's, or one of the standard library's that it calls."""
     library = os.path.join(os.path.dirname(os.__file__), "")
     of_python = file.startswith(("<frozen ", library)) and "/site-packages/" not in file

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from footsteps.reader.commits import OFFLINE, SAFE
+from footsteps.reader.commits import SAFE
 from footsteps.recorder.format import BUNDLE_REF
-from footsteps.recorder.git import GitError, git
+from footsteps.recorder.git import OFFLINE, GitError, git
 from footsteps.recorder.secrets import looks_secret
 
-MOST = 1 << 28  # bytes of a commit's files that a bundle may hold
+MOST_BYTES = 1 << 28  # bytes of a commit's files that a bundle may hold
 
 
 def bundle_of(clone: str, commit: str) -> bytes:
@@ -18,7 +18,7 @@ def bundle_of(clone: str, commit: str) -> bytes:
     """
     listed = ls_tree(clone, commit)
     size = sum(int(size) for _, size, _ in listed if size.isdecimal())
-    if size > MOST:
+    if size > MOST_BYTES:
         raise GitError(["bundle"], None, f"its files have {size} bytes, too many for a bundle")
     secret = next((path for _, _, path in listed if looks_secret(path)), None)
     if secret is not None:

@@ -18,7 +18,7 @@ import os
 from footsteps.reader import compare, search
 from footsteps.reader import trace as tracing
 from footsteps.reader.formats import objects, seconds, text
-from footsteps.reproduce.inputs import state_of
+from footsteps.reproduce.inputs import input_state
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["Chain", "Stage", "Use", "graphviz", "mermaid", "of_file", "of_run", "of_trace", "tree"]
 
 CONTENT, TIME, PATH = "content", "path and time", "path"  # how the maker of an input is known
-SHOWN = 10  # raw files of one run that a tree lists
+MOST_RAW_FILES = 10  # raw files of one run that a tree lists
 
 
 class Use:
@@ -202,7 +202,7 @@ def state_in(run: Run, use: Use) -> str:
             same = use.sha256 and file.get("sha256") == use.sha256
             if same and use.path == os.path.join(top, text(file.get("path"))):
                 return "kept"
-    return state_of(use.path, use.entry)
+    return input_state(use.path, use.entry)
 
 
 class Makers:
@@ -221,7 +221,7 @@ class Makers:
         self.looked = True
         for run in self.watch(search.known(self.roots), "looking at runs"):
             self.by_id.setdefault(run.id, run)
-            listed = run.artifacts if "artifacts" in run.outcome else compare.artifacts_of(run).values()
+            listed = run.artifacts if "artifacts" in run.outcome else compare.recorded_artifacts(run).values()
             for entry in listed:
                 self.add(run, entry)
             elsewhere = run.outcome.get("written_elsewhere")
@@ -257,7 +257,7 @@ class Makers:
             return
         yield from self.by_hash.get(use.sha256, ())
         for run, name, written in self.by_size.get(use.size or 0, ()):
-            if search.hash_of(os.path.join(run.directory, name), use.size, written) == use.sha256:
+            if search.unchanged_hash(os.path.join(run.directory, name), use.size, written) == use.sha256:
                 yield run, name
 
     def by_place(self, use: Use, reader: Run) -> tuple[Run | None, str, str]:
@@ -292,7 +292,7 @@ def wrote_at(run: Run, mtime_ns: object) -> bool:
 # The chain is told: as a tree for people, as texts for programs that draw
 # ---------------------------------------------------------------------------------------------
 
-STATES = {
+STAGE_STATES = {
     "unchanged": "is there as it was", "changed": "is not as it was", "kept": "is kept in the record",
     "gone": "is gone", "unknown": "content unknown",
 }  # fmt: skip
@@ -346,11 +346,11 @@ def makers_of(stage: Stage, ago: Callable[[str], str]) -> Iterator[tuple[str, St
 def data_of(stage: Stage, size: Callable[[object], str], place: Callable[[str], str]) -> Iterator[str]:
     """A line for each file that a run read and that nobody made."""
     raw = [use for use in stage.uses if not use.maker]
-    for use in raw[:SHOWN]:
+    for use in raw[:MOST_RAW_FILES]:
         sha256 = f"sha256 {use.sha256[:8]}" if use.sha256 else ""
-        yield "  ".join(filter(None, [place(use.path), size(use.size), sha256, STATES.get(use.state, "")]))
-    if len(raw) > SHOWN:
-        yield f"and {len(raw) - SHOWN} more files"
+        yield "  ".join(filter(None, [place(use.path), size(use.size), sha256, STAGE_STATES.get(use.state, "")]))
+    if len(raw) > MOST_RAW_FILES:
+        yield f"and {len(raw) - MOST_RAW_FILES} more files"
     for folder in stage.folders:
         yield f"{folder.get('count')} more files below {place(text(folder.get('directory')))}"
 
@@ -415,14 +415,14 @@ def file_label(maker: Stage | None, path: str) -> str:
 def mermaid_label(words: str) -> str:
     """A text within quotes of Mermaid: everything that it would act on as a number."""
     plain = set(" ._-/@:=+,")
-    return "".join(c if c in plain or c.isalnum() else f"#{ord(c)};" for c in printable(words))
+    return "".join(c if c in plain or c.isalnum() else f"#{ord(c)};" for c in question_marked(words))
 
 
 def dot_label(words: str) -> str:
     """A text as a string of the dot language."""
-    return '"' + printable(words).replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return '"' + question_marked(words).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def printable(words: str) -> str:
+def question_marked(words: str) -> str:
     """The text with a question mark for what would act on a terminal or is no text."""
     return "".join(c if c.isprintable() else "?" for c in words)

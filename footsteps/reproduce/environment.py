@@ -57,7 +57,7 @@ class Environment:
         self.uv = found_on_path("uv")
         self.missing: list[str] = []
         self.version = self.wanted_version()
-        self.base = base_of(base or self.chosen_base())
+        self.base = base_python(base or self.chosen_base())
         self.tell_base()
         self.requirements = [line for package in self.packages() for line in self.requirement(package)]
         self.substituted: list[str] = []  # names of packages in whose place the public version comes
@@ -97,7 +97,7 @@ class Environment:
         address = address_of(origin, name)
         if address:
             return [address]
-        place = restore.new_place(path_of(text(origin.get("url"))), self.moved)
+        place = restore.new_place(path_of_url(text(origin.get("url"))), self.moved)
         if place and origin.get("dir_info") is not None and "\n" not in place:
             self.missing.append(f"{name} as it was installed from {origin['url']}: the restored code takes its place")
             return [f"{name} @ file://{percent(place)}"]
@@ -109,7 +109,7 @@ class Environment:
     def editable(self, package: Mapping[str, Any]) -> list[str]:
         """The line for an editable install, whose code the record holds."""
         url = text(mapping(package.get("direct_url")).get("url"))
-        place = restore.new_place(text(package.get("location")) or path_of(url), self.moved)
+        place = restore.new_place(text(package.get("location")) or path_of_url(url), self.moved)
         if not place or "\n" in place:
             self.missing.append(f"{text(package.get('name'))}: its editable install was in no recorded repository")
             return []
@@ -229,7 +229,7 @@ def require_nothing(path: str) -> None:
 # ---------------------------------------------------------------------------------------------
 
 
-def is_ours(python: str) -> bool:
+def is_our_python(python: str) -> bool:
     """Whether an interpreter is the one that runs this: environments have links to one program, and other packages."""
     same_program = os.path.exists(python) and os.path.samefile(python, sys.executable)
     return same_program and os.path.samefile(os.path.dirname(python), os.path.dirname(sys.executable))
@@ -268,7 +268,7 @@ importlib.import_module(tops.split()[0])
 
 def versions_in(python: str, names: Sequence[str]) -> dict[str, str]:
     """The versions that an interpreter has of some packages, "" of those that it lacks; {} if it does not tell."""
-    if is_ours(python):
+    if is_our_python(python):
         return {name: installed(name) for name in names}
     # -E and not -I, by which packages of the user would be away; the first line takes the working directory away.
     status, said = ran([python, "-E", "-c", VERSIONS, *names], timeout=30, errors=False)
@@ -290,7 +290,7 @@ def version_of(python: str) -> str:
 # Packages and installers
 # ---------------------------------------------------------------------------------------------
 
-ANSWER = 60.0  # seconds in which an installer answers a question
+INSTALLER_ANSWER = 60.0  # seconds in which an installer answers a question
 OWN = ("pip", "footsteps", "lite-tracer", "lite_tracer")
 
 
@@ -311,7 +311,7 @@ def best_python(wanted: str) -> str:
     same = [python for python, version in versions.items() if version == wanted]
     alike = [python for python, version in versions.items() if version.startswith(minor + ".")]
     best = (*same, *alike, sys.executable)[0]
-    return base_of(best)
+    return base_python(best)
 
 
 def pythons_in_folders(minor: str) -> list[str]:
@@ -324,7 +324,7 @@ def pythons_in_folders(minor: str) -> list[str]:
     return [python for pattern in patterns for python in sorted(glob.glob(pattern))]
 
 
-def base_of(python: str) -> str:
+def base_python(python: str) -> str:
     """The interpreter that a virtual environment was made from, so that a new one does not hang on it."""
     if python == sys.executable and sys.prefix != sys.base_prefix:
         return str(getattr(sys, "_base_executable", python))
@@ -333,8 +333,8 @@ def base_of(python: str) -> str:
 
 def uv_has_python(uv: str, wanted: str) -> bool:
     """Whether uv has this version of Python, or may download it."""
-    found, _ = ran([uv, "python", "find", wanted, "--no-config"], ANSWER)
-    status, listed = (0, "") if found == 0 else ran([uv, "python", "list", wanted, "--no-config"], ANSWER)
+    found, _ = ran([uv, "python", "find", wanted, "--no-config"], INSTALLER_ANSWER)
+    status, listed = (0, "") if found == 0 else ran([uv, "python", "list", wanted, "--no-config"], INSTALLER_ANSWER)
     return found == 0 or (status == 0 and bool(listed.strip()))
 
 
@@ -356,7 +356,7 @@ def address_of(origin: Mapping[str, Any], name: str) -> str:
     return f"{name} @ " + "#".join([address, *within])
 
 
-def path_of(url: str) -> str:
+def path_of_url(url: str) -> str:
     """The path that a file URL, or a path, names."""
     from urllib.parse import unquote
 
@@ -391,7 +391,7 @@ def refused_by_index(environment: Environment, lines: list[str]) -> tuple[list[s
         while len(refused) < len(lines):
             with open(listed, "w", encoding="utf-8") as file:
                 file.writelines(line + "\n" for line in lines if line not in refused)
-            status, output = ran(dry_run(environment, listed, folder), 10 * ANSWER)
+            status, output = ran(dry_run(environment, listed, folder), 10 * INSTALLER_ANSWER)
             if status and "connection broken by" in output:  # to which pip adds that there is no such package
                 return refused, "no connection to the index"
             named = [line for line in lines if line not in refused and names(output, line)] if status else []

@@ -22,7 +22,7 @@ import os
 
 from footsteps.reader import formats
 from footsteps.reader.archive import ARCHIVE_JSON, why_unsafe_entry
-from footsteps.reader.formats import kind_of, mapping, objects, text
+from footsteps.reader.formats import kind_of_record, mapping, objects, text
 from footsteps.recorder.format import BUNDLES_JSON, RECORD, VERSION, FootstepsError, quote
 from footsteps.recorder.git import GitError
 from footsteps.recorder.secrets import looks_secret
@@ -41,10 +41,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Exported", "export"]
 
-FORMAT = 1
-BLOCK = 1 << 20
+ARCHIVE_FORMAT = 1
+EXPORTED_BLOCK = 1 << 20
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the first time that a zip file can tell
-INPUTS = 1 << 20  # bytes; larger inputs come along only if they are asked for
+SMALL_INPUT = 1 << 20  # bytes; larger inputs come along only if they are asked for
 
 
 class Exported:
@@ -63,7 +63,7 @@ def export(
     destination: str | None = None,
     *,
     sources: Iterable[str] = (),
-    inputs: int = INPUTS,
+    inputs: int = SMALL_INPUT,
     agent: bool = False,
     say: Say = lambda _: None,
 ) -> Exported:
@@ -83,7 +83,7 @@ def export(
         raise FootstepsError(
             f"no run is known to have made {chain.path!r}", hint=f"footsteps trace {quote([chain.path])}"
         )
-    path = destination or plain_name(chain.head.run.name).replace("/", "-") + ".zip"
+    path = destination or archive_name(chain.head.run.name).replace("/", "-") + ".zip"
     if os.path.lexists(path):
         raise FootstepsError(f"{path!r} is there already", hint="-o <a new file>")
     with tempfile.TemporaryDirectory(prefix="footsteps-") as scratch:
@@ -244,11 +244,11 @@ class Study:
                 why = error.message if isinstance(error, GitError) else str(error)
                 self.miss(f"{top}: a bundle of commit {commit[:12]} of {name}", why)
                 continue
-            file = f"commits-archive-{plain_name(name)}.bundle"
+            file = f"commits-archive-{archive_name(name)}.bundle"
             listed = [row for row in listed if row.get("repository") != name]
             listed.append(bundle_row(name, commit, file, data))
             self.entries[f"{top}/{file}"] = Entry(data=data)
-            self.entries[f"{top}/{BUNDLES_JSON}"] = Entry(data=as_json({"format": 1, "bundles": listed}))
+            self.entries[f"{top}/{BUNDLES_JSON}"] = Entry(data=stable_json({"format": 1, "bundles": listed}))
 
     # what it read
 
@@ -278,14 +278,14 @@ class Study:
             for name in sorted(self.entries):
                 self.write_entry(archive, name, self.entries[name])
             for name, data in (
-                (ARCHIVE_JSON, as_json(self.described())),
+                (ARCHIVE_JSON, stable_json(self.described())),
                 ("index.html", as_utf8(page(self))),
                 ("README.md", as_utf8(readme(self))),
             ):
                 self.write_entry(archive, name, Entry(data=data))
             for name in rocrate.folders(self):
                 archive.writestr(zipfile.ZipInfo(name, EPOCH), b"")
-            self.write_entry(archive, rocrate.NAME, Entry(data=as_json(rocrate.crate(self, agent=agent))))
+            self.write_entry(archive, rocrate.METADATA, Entry(data=stable_json(rocrate.crate(self, agent=agent))))
 
     def write_entry(self, archive: Any, name: str, entry: Entry) -> None:
         """One entry, without times, and its hash."""
@@ -311,7 +311,7 @@ class Study:
         head = self.chain.head
         asked = {"name": os.path.basename(self.chain.path), "made_as": self.chain.made_as} if self.chain.path else None
         return {
-            "format": FORMAT, "kind": "footsteps archive", "footsteps": VERSION,
+            "format": ARCHIVE_FORMAT, "kind": "footsteps archive", "footsteps": VERSION,
             "head": f"runs/{self.names[head]}" if head else None, "file": asked,
             "runs": [self.described_run(stage) for stage in self.chain.stages],
             "missing": sorted(self.missing, key=lambda row: (row["path"], row["reason"])), "files": dict(self.files),
@@ -339,8 +339,8 @@ def blocks(entry: Entry) -> Iterator[bytes]:
     if not entry.path:
         yield entry.data
         return
-    with formats.plain_file(entry.path) as file:
-        while block := file.read(BLOCK):
+    with formats.open_plain_file(entry.path) as file:
+        while block := file.read(EXPORTED_BLOCK):
             yield block
 
 
@@ -363,7 +363,7 @@ def why_not_taken(use: Use, most: int) -> str:
 
 def files_of_run(directory: str, miss: Callable[[str, str], None]) -> Iterator[tuple[str, str]]:
     """The regular files of a run's directory, its record's too: name below it and path; runs inside are their own."""
-    for name, path in files_of_tree(directory, miss, apart=lambda folder: bool(kind_of(folder))):
+    for name, path in files_of_tree(directory, miss, apart=lambda folder: bool(kind_of_record(folder))):
         if not name.endswith(f".{os.getpid()}"):
             yield name, path
 
@@ -392,7 +392,7 @@ def files_of_tree(
 def unique_names(names: Iterable[str]) -> Iterator[str]:
     """The names as paths in an archive, each another one."""
     given: set[str] = set()
-    for name in map(plain_name, names):
+    for name in map(archive_name, names):
         number, found = 1, name
         while any(found == other or found.startswith(other + "/") or other.startswith(found + "/") for other in given):
             number += 1
@@ -401,7 +401,7 @@ def unique_names(names: Iterable[str]) -> Iterator[str]:
         yield found
 
 
-def plain_name(name: str) -> str:
+def archive_name(name: str) -> str:
     """A run's name as a path of letters, digits and what is harmless everywhere."""
     parts = ["".join(c if c.isalnum() or c in "._-+=@ " else "_" for c in part) for part in name.split("/")]
     return "/".join(part if part.strip(". ") else "_" for part in parts)
@@ -432,7 +432,7 @@ def bundle_row(repository: str, commit: str, file: str, data: bytes) -> dict[str
     }  # fmt: skip
 
 
-def as_json(value: Mapping[str, Any]) -> bytes:
+def stable_json(value: Mapping[str, Any]) -> bytes:
     """JSON that is the same for the same value, in ASCII."""
     import json
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from footsteps.reader.formats import is_picture
+
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -12,7 +14,6 @@ if TYPE_CHECKING:
     from footsteps.reproduce.chain import Stage
     from footsteps.reproduce.export import Study
 
-PICTURES = (".png", ".svg", ".jpg", ".jpeg", ".gif", ".webp")
 HEAD = """\
 <!doctype html>
 <html lang="en"><head><meta charset="utf-8">
@@ -35,7 +36,7 @@ def page(study: Study) -> str:
 
     from footsteps.reproduce.chain import tree
 
-    title = escape(title_of(study))
+    title = escape(study_title(study))
     lines = [HEAD.format(title=title), f"<h1>{title}</h1>", "<h2>The chain</h2>"]
     _, *drawn = tree(study.chain, place=str)  # without the first line: where the file lies is not the archive's
     lines.append(f"<pre>{escape(chr(10).join(map(one_line, drawn)))}</pre>")
@@ -70,7 +71,7 @@ def section(study: Study, stage: Stage) -> Iterator[str]:
         yield f'<li><a href="{address(name)}">{escape(name[len(top) + 1 :])}</a></li>'
     yield "</ul>"
     for name in made:
-        if name.lower().endswith(PICTURES):
+        if is_picture(name):
             yield f'<figure><img src="{address(name)}" alt="{escape(os.path.basename(name))}"></figure>'
 
 
@@ -83,7 +84,7 @@ def readme(study: Study) -> str:
     stages = ", ".join(f"`{one_line(stage.run.name)}`" for stage in study.chain.stages)
     missing = f"{len(study.missing)} things are" if len(study.missing) != 1 else "One thing is"
     return f"""\
-# {title_of(study)}
+# {study_title(study)}
 
 The runs {stages}, in this order, recorded by footsteps. Look at `index.html` first.
 
@@ -112,7 +113,7 @@ def command_in(run: Run) -> str:
     return quote(here)
 
 
-def title_of(study: Study) -> str:
+def study_title(study: Study) -> str:
     """What the archive is about."""
     head = study.chain.head or study.chain.stages[-1]
     return one_line(os.path.basename(study.chain.path) or head.run.name)

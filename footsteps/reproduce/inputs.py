@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 SHA256 = 64  # hexadecimal digits
 
-__all__ = ["Places", "maps_of", "set_aside", "state_of"]
+__all__ = ["Places", "input_state", "maps_of", "set_aside"]
 
 
 class Places:
@@ -50,7 +50,7 @@ class Places:
         First below the root that the run lies in now, then what is kept of it, then by its hash among all runs' files.
         """
         for place in (*self.below_root(path), *self.kept(entry)):
-            if state_of(place, entry) == "unchanged":
+            if input_state(place, entry) == "unchanged":
                 return place
         return self.by_hash(entry)
 
@@ -80,7 +80,7 @@ class Places:
         roots = [self.run.root, *(runs.default_roots() if self.roots is None else self.roots)]
         made = search.runs_with_artifact(sha256, roots, size if isinstance(size, int) else None)
         for place in (os.path.join(run.directory, *name.split("/")) for run, name in made):
-            if state_of(place, entry) == "unchanged":
+            if input_state(place, entry) == "unchanged":
                 return place
         return ""
 
@@ -92,7 +92,7 @@ def old_root_of(run: Run) -> str:
     return recorded[: -len(tail)] if os.path.isabs(recorded) and recorded.endswith(tail) else ""
 
 
-def state_of(path: str, entry: Mapping[str, Any]) -> str:
+def input_state(path: str, entry: Mapping[str, Any]) -> str:
     """Whether a recorded file is "unchanged", "changed", "gone", or that can't be told: "unknown"."""
     try:
         status = os.stat(path)
@@ -153,7 +153,7 @@ class set_aside:  # noqa: N801 - it is used as a function
         if not self.moved:
             return
         other = "." if error or not os.path.isdir(self.directory) else ""
-        other = other or next(filter(self.is_other, files_in(self.away)), "")
+        other = other or next(filter(self.is_other, tree_files(self.away)), "")
         if other:
             if os.path.isdir(self.directory):
                 shutil.rmtree(self.directory)
@@ -161,7 +161,7 @@ class set_aside:  # noqa: N801 - it is used as a function
             if other != ".":
                 raise FootstepsError(f"{self.directory!r} is not empty: {other!r} is no input", hint=self.hint)
             return
-        for name in files_in(self.away):
+        for name in tree_files(self.away):
             self.put_back(name)
         shutil.rmtree(self.away)
 
@@ -182,7 +182,7 @@ class set_aside:  # noqa: N801 - it is used as a function
             os.rename(os.path.join(self.away, name), new)
 
 
-def files_in(top: str) -> Iterator[str]:
+def tree_files(top: str) -> Iterator[str]:
     """The files below a directory, links as such, by their path below it; not those of git itself, which differ."""
     for folder, folders, names in os.walk(top):
         folders[:] = [name for name in folders if name != ".git"]

@@ -1,7 +1,7 @@
 """Runs on an MLflow server: parameters, metrics with steps and times, tags, figures and files; again without doubling.
 
     >>> from footsteps.reproduce import mlflow
-    >>> server = mlflow.Server("http://localhost:5000")
+    >>> server = mlflow.MLflowServer("http://localhost:5000")
     >>> server.push(runs.select("unet-3"))
     {'run': 'unet-3', 'mlflow_run': '3f2a...', 'experiment': 'project', 'new': True, 'metrics': 150, 'files': 4, ...}
 
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
 
     Point = tuple[str, float, int, int]  # name, value, milliseconds since 1970, step
 
-__all__ = ["Server"]
+__all__ = ["MLflowServer"]
 
 MOST_METRICS, MOST_PARAMS = 1000, 100  # in one request, as the server has it
-SETTINGS = {
+SERVER_SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # of 7, each of which waits twice as long
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # where our table goes
 }
-LONGEST = 5000  # characters of a value that a server takes
-STATUSES = {"finished": "FINISHED", "running": "RUNNING", "unknown": "FINISHED", "interrupted": "KILLED"}
+LONGEST_VALUE = 5000  # characters of a value that a server takes
+MLFLOW_STATUSES = {"finished": "FINISHED", "running": "RUNNING", "unknown": "FINISHED", "interrupted": "KILLED"}
 
 
-class Server:
+class MLflowServer:
     """An MLflow server, or a folder or database of one.
 
     uri: `http://...`, `sqlite:///...`; experiment: the name for all runs, "" for that of each run's group or project.
@@ -46,7 +46,7 @@ class Server:
     """
 
     def __init__(self, uri: str, experiment: str = "") -> None:
-        for name, value in SETTINGS.items():
+        for name, value in SERVER_SETTINGS.items():
             os.environ.setdefault(name, value)
         try:
             from mlflow.exceptions import MlflowException
@@ -106,7 +106,7 @@ class Server:
         """Send the arguments that are not there; a server never changes one."""
         from mlflow.entities import Param
 
-        named = {plain_key(key): short(value) for key, value in flat(run.arguments).items()}
+        named = {plain_key(key): server_text(value) for key, value in flat(run.arguments).items()}
         new = [Param(key, value) for key, value in named.items() if key not in there]
         for start in range(0, len(new), MOST_PARAMS):
             self.client.log_batch(identifier, params=new[start : start + MOST_PARAMS])
@@ -116,7 +116,7 @@ class Server:
         """Send the recorded numbers that are not there, each with its step and time."""
         from mlflow.entities import Metric
 
-        points = list(dict.fromkeys(points_of(run)))
+        points = list(dict.fromkeys(metric_points(run)))
         names = {name for name, *_ in points} & set(there)
         sent = {
             (m.key, m.step, m.timestamp) for name in names for m in self.client.get_metric_history(identifier, name)
@@ -148,7 +148,7 @@ class Server:
 
     def end(self, identifier: str, run: Run) -> None:
         """Say how it ended, and when."""
-        status = STATUSES.get(run.status, "FAILED")
+        status = MLFLOW_STATUSES.get(run.status, "FAILED")
         ended = milliseconds(text(run.outcome.get("ended")))
         if status == "RUNNING":
             self.client.update_run(identifier, status=status)
@@ -179,10 +179,10 @@ def tags_of(run: Run) -> dict[str, str]:
         "footsteps.hash_code": run.hash_code, "footsteps.command": run.command, "footsteps.status": run.status,
         "footsteps.changed": {True: "true", False: "false", None: ""}[run.changed], **words,
     }  # fmt: skip
-    return {plain_key(key): short(value) for key, value in named.items() if value != ""}
+    return {plain_key(key): server_text(value) for key, value in named.items() if value != ""}
 
 
-def points_of(run: Run) -> Iterator[Point]:
+def metric_points(run: Run) -> Iterator[Point]:
     """The recorded numbers in order; one without a step is the so manieth of its name."""
     counts: dict[str, int] = {}
     for line in run.log:
@@ -213,9 +213,9 @@ def plain_key(key: str) -> str:
     return "".join(c if (c.isascii() and c.isalnum()) or c in "_-. /" else "_" for c in key)[:250].strip("/. ") or "_"
 
 
-def short(value: object) -> str:
+def server_text(value: object) -> str:
     """A value as a text that a server takes: cut with a word where it is too long."""
     import json
 
     words = value if isinstance(value, str) else json.dumps(value, default=repr)
-    return words if len(words) <= LONGEST else words[:LONGEST] + f"... ({len(words)} characters)"
+    return words if len(words) <= LONGEST_VALUE else words[:LONGEST_VALUE] + f"... ({len(words)} characters)"

@@ -24,6 +24,7 @@ from footsteps.recorder.format import RUN_VARIABLE, FootstepsError, quote
 from footsteps.recorder.machine import hardware_facts
 from footsteps.recorder.processes import handle_lines
 from footsteps.recorder.randomness import RANDOM, RANDOM_VARIABLE
+from footsteps.recorder.secrets import MASK
 from footsteps.reproduce import restore
 from footsteps.reproduce.editable import import_folders
 from footsteps.reproduce.environment import (
@@ -36,7 +37,7 @@ from footsteps.reproduce.environment import (
     version_of,
     versions_in,
 )
-from footsteps.reproduce.inputs import Places, hint_for, may_go_on, set_aside, state_of
+from footsteps.reproduce.inputs import Places, hint_for, input_state, may_go_on, set_aside
 from footsteps.reproduce.result import Result, new_run
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
@@ -61,7 +62,6 @@ THREADS = (
     "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "BLIS_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS", "OPENBLAS_CORETYPE", "MKL_CBWR",
 )  # fmt: skip
-MASK = "***"
 COPIED = 64 << 20  # bytes; larger inputs that lie in the project are linked, not copied
 
 
@@ -116,7 +116,7 @@ class Rerun:
         self.require_room(environment=environment is True)
         self.environment = environment or None if environment is not True else self.own_environment(python)
         self.python = self.environment.python if self.environment else chosen_python(python)
-        self.words = command_of(run, self.python, self.moved, stays=bool(restore.new_place(was, self.moved)))
+        self.words = rerun_command(run, self.python, self.moved, stays=bool(restore.new_place(was, self.moved)))
         self.unlike = [] if self.environment else list(self.other_python())
         self.placeholders = list(placeholders_in(self.words)) if run.facts.get("masked") else []
         self.variables, self.unset = self.repeated()
@@ -184,7 +184,7 @@ class Rerun:
     @property
     def missing(self) -> list[str]:
         """What can't be had, or is not as it was, one sentence each."""
-        gone = [f"{row['path']}: {self.why_amiss(row)}" for row in self.inputs if row["state"] in STATES]
+        gone = [f"{row['path']}: {self.why_amiss(row)}" for row in self.inputs if row["state"] in INPUT_STATES]
         return [
             *gone,
             *self.unknown_inputs(),
@@ -238,7 +238,7 @@ class Rerun:
     @property
     def gone(self) -> list[str]:
         """The inputs that are not there, or not as they were; known to the last when the code is there."""
-        return [row["path"] for row in self.inputs if row["state"] in STATES]
+        return [row["path"] for row in self.inputs if row["state"] in INPUT_STATES]
 
     def options_of_srun(self) -> Iterator[str]:
         """That srun, whose command no rank can see, was given more than is known."""
@@ -260,7 +260,7 @@ class Rerun:
         place = restore.new_place(row["path"], self.moved)
         as_it_was = " as it was" if row["state"] == "changed" else ""
         where = f"at {place}" if place else "back there"
-        return f"this input is {STATES[row['state']]}; put it {where}{as_it_was}"
+        return f"this input is {INPUT_STATES[row['state']]}; put it {where}{as_it_was}"
 
     def other_python(self) -> Iterator[str]:
         """In which way the Python that is used is another one than the recorded."""
@@ -286,12 +286,12 @@ class Rerun:
             return {"path": text(entry.get("directory")), "state": "unknown", "here": ""}
         mapped = self.data.mapped(path)
         if mapped and os.path.isfile(mapped):
-            as_it_was = state_of(mapped, {**entry, "mtime_ns": None}) != "changed"
+            as_it_was = input_state(mapped, {**entry, "mtime_ns": None}) != "changed"
             return {"path": path, "state": "moved" if as_it_was else "replaced", "here": mapped}
-        state = state_of(path, entry)
+        state = input_state(path, entry)
         here = path if state == "unchanged" else ""
         laid = restore.new_place(path, self.moved)
-        if not here and laid and state_of(laid, {**entry, "mtime_ns": None}) == "unchanged":
+        if not here and laid and input_state(laid, {**entry, "mtime_ns": None}) == "unchanged":
             return {"path": path, "state": "unchanged", "here": laid}
         if not here and state != "unknown":
             here = self.data.find(path, entry)
@@ -361,7 +361,7 @@ class Rerun:
             if place and row["path"] in entries:
                 self.copy_input(row, place)
             if place and row["path"] in entries and row["state"] not in FED:
-                row["state"] = state_of(place, {**entries[row["path"]], "mtime_ns": None})
+                row["state"] = input_state(place, {**entries[row["path"]], "mtime_ns": None})
                 row["here"] = place if row["state"] == "unchanged" else ""
         return self.restored
 
@@ -489,7 +489,7 @@ def is_within(path: str, top: str) -> bool:
 
 
 FED = ("fed", "moved", "replaced")  # states of an input that is read from another place than the recorded
-STATES = {"changed": "not as it was", "gone": "gone"}
+INPUT_STATES = {"changed": "not as it was", "gone": "gone"}
 
 
 def free_destination(run: Run) -> str:
@@ -520,7 +520,7 @@ NOT_REPEATABLE = {
 }
 
 
-def command_of(run: Run, python: str, moved: Mapping[str, str], *, stays: bool) -> list[str]:
+def rerun_command(run: Run, python: str, moved: Mapping[str, str], *, stays: bool) -> list[str]:
     """The words of the command, the launcher's for ranks of one. Raises FootstepsError if there is none."""
     main = mapping(run.facts.get("main"))
     why = text(main.get("not_repeatable")) or NOT_REPEATABLE.get(text(main.get("kind")))
@@ -532,7 +532,7 @@ def command_of(run: Run, python: str, moved: Mapping[str, str], *, stays: bool) 
         why = "LiteTracer recorded its arguments, but not its command"
     if why:
         raise FootstepsError(f"{run.name!r} can't be run again: {why}", hint=f"footsteps restore {quote([run.name])}")
-    words = with_own_script(run, restore.words_of(run, moved, stays=stays), python)
+    words = with_own_script(run, restore.command_words(run, moved, stays=stays), python)
     words = words or [restore.new_place(word, moved) or word for word in formats.shell_words(run.command)]
     if not words:
         raise FootstepsError(f"{run.name!r} can't be run again: no command was recorded")

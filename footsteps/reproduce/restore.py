@@ -41,7 +41,7 @@ from footsteps.reader.repositories import (
     why_unsafe,
 )
 from footsteps.recorder.format import LATE_JSON, MIB, RECORD, RUN_JSON, FootstepsError, content_of, quote
-from footsteps.recorder.git import LONGEST, GitError, start_git
+from footsteps.recorder.git import LONGEST_COMMAND, GitError, start_git
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
@@ -288,7 +288,7 @@ def made_in(own: str, plan: Plan, place: str, *, keep: bool, say: Say, clones: b
     for tree in trees:
         tree.depth = [] if keep else ["--depth=1"]
         tree.make(done, say, clones=clones)
-    compare(trees, done, own)
+    compare_trees(trees, done, own)
     for tree in trees:
         tree.leave_usable()
         done.trees.append(tree.described(moved_to(tree.folder, own, place) if keep else ""))
@@ -299,7 +299,7 @@ def made_in(own: str, plan: Plan, place: str, *, keep: bool, say: Say, clones: b
     return done
 
 
-def unkept_inputs(run: Run, trees: list[Tree]) -> Iterator[str]:
+def unkept_inputs(run: Run, trees: list[RestoredTree]) -> Iterator[str]:
     """The inputs that only lie where they were read: on the day of the run it can still be mended."""
     from footsteps.reproduce.inputs import Places
 
@@ -320,7 +320,7 @@ def move(own: str, place: str) -> None:
     umask = os.umask(0o022)
     os.umask(umask)
     os.makedirs(os.path.join(own, "tree"), exist_ok=True)  # of a run that had no code at all
-    write(os.fsencode(os.path.join(own, MOVING)), [identity(os.path.join(own, "beside")).encode("ascii")])
+    write_new(os.fsencode(os.path.join(own, MOVING)), [identity(os.path.join(own, "beside")).encode("ascii")])
     for name, target in (("beside", beside(place)), ("tree", place)):
         made = os.path.join(own, name)
         if os.path.isdir(made):
@@ -347,9 +347,9 @@ class Plan(Repositories):
         if needed > free:
             raise FootstepsError(f"the kept files need {needed} bytes, and {folder!r} has {free}", hint="df -h")
 
-    def trees(self, place: str, outside: str) -> list[Tree]:
+    def trees(self, place: str, outside: str) -> list[RestoredTree]:
         """The trees to make: the main one at the place, those within it there, the others outside."""
-        made: dict[str, Tree] = {}
+        made: dict[str, RestoredTree] = {}
         for row in self.rows:
             name, holder = text(row.get("name")), made.get(holder_of(row))
             inside = text(mapping(row.get("inside")).get("path"))
@@ -360,11 +360,11 @@ class Plan(Repositories):
             else:
                 folder = os.path.join(os.fsencode(outside), as_bytes(name))
             self.require(folder not in [tree.folder for tree in made.values()], f"two repositories at {inside!r}")
-            made[name] = Tree(self.run, row, folder, holder, self.sources_for(row))
+            made[name] = RestoredTree(self.run, row, folder, holder, self.sources_for(row))
             made[name].required = row is self.main
         return list(made.values())
 
-    def describe(self, trees: list[Tree], done: Restored, own: str, place: str) -> None:
+    def describe(self, trees: list[RestoredTree], done: Restored, own: str, place: str) -> None:
         """Add the command, where to run it, and what a person should know."""
         done.notes += OLDER.get(self.run.kind, [])
         self.doubt_the_record(done)
@@ -376,7 +376,7 @@ class Plan(Repositories):
         done.cwd = new_place(was, moved)
         if done.cwd:
             make_folder(own, os.path.relpath(made_at(done.cwd, own, place), own))
-        command = ["python", *words_of(self.run, moved, stays=bool(done.cwd))]
+        command = ["python", *command_words(self.run, moved, stays=bool(done.cwd))]
         shown = quote(command if len(command) > 1 else ["python", *self.run.command.split()])
         if "***" in shown:
             done.notes.append("*** stands for what was not recorded, for it looked like a secret")
@@ -405,7 +405,7 @@ class Plan(Repositories):
             if p.endswith(end)
         ]
 
-    def leave_note(self, trees: list[Tree], own: str) -> None:
+    def leave_note(self, trees: list[RestoredTree], own: str) -> None:
         """WHERE.txt, which says where the repositories beside the tree belong."""
         folder = os.path.join(own, "beside")
         lines = []
@@ -415,10 +415,10 @@ class Plan(Repositories):
                 if tree.row.get("role") == "editable":
                     lines.append(f"    pip install -e {quote([tree.name])}")
         if lines:
-            write(os.fsencode(os.path.join(folder, "WHERE.txt")), [as_bytes(f"{line}\n") for line in lines])
+            write_new(os.fsencode(os.path.join(folder, "WHERE.txt")), [as_bytes(f"{line}\n") for line in lines])
 
 
-class Tree(CommitFetcher):
+class RestoredTree(CommitFetcher):
     """One repository (or the loose files of none) in the making.
 
     Attributes:
@@ -426,7 +426,9 @@ class Tree(CommitFetcher):
         entries: what its commit holds; required: nothing is made if its commit is not to be had.
     """
 
-    def __init__(self, run: Run, row: dict[str, Any], folder: bytes, holder: Tree | None, sources: list[str]) -> None:
+    def __init__(
+        self, run: Run, row: dict[str, Any], folder: bytes, holder: RestoredTree | None, sources: list[str]
+    ) -> None:
         super().__init__(run, row, folder, sources)
         self.holder = holder
         self.source = "the record"
@@ -500,7 +502,7 @@ class Tree(CommitFetcher):
         found: Entries = {}
         words = (*SAFE, "ls-tree", "-r", "-z", "--full-tree", self.commit)
         listed = start_git(*words, cwd=os.fsdecode(self.folder), env=PROTOCOLS)
-        out, whole = listed.result_within(LARGEST_LISTING, LONGEST)
+        out, whole = listed.result_within(LARGEST_LISTING, LONGEST_COMMAND)
         if not whole:  # a bundle of a kilobyte can hold a tree of trees with more files than there are disks
             raise refuse(self.run, "its commit lists more files than any project has")
         for line in out.split(b"\0"):
@@ -566,7 +568,7 @@ class Tree(CommitFetcher):
 class Overlay:
     """What differed from the commit, put into a tree: first what goes, then what comes."""
 
-    def __init__(self, tree: Tree, done: Restored) -> None:
+    def __init__(self, tree: RestoredTree, done: Restored) -> None:
         self.tree, self.done = tree, done
 
     def apply(self) -> None:
@@ -608,12 +610,12 @@ class Overlay:
         if row["kind"] == "link":
             os.symlink(as_bytes(row["target"]), path)
         elif data is not None:
-            write(path, [data], executable=row.get("executable") is True)
+            write_new(path, [data], executable=row.get("executable") is True)
         else:
             if type(row.get("size")) is not int:
                 raise OSError(22, "the record does not say how large its copy is")
             stored = os.path.join(os.fsencode(self.tree.run.record), as_bytes(row["stored"]))
-            write(path, blocks_of(stored, row.get("size")), executable=row.get("executable") is True)
+            write_new(path, blocks_of(stored, row.get("size")), executable=row.get("executable") is True)
         return None
 
     def clear(self, path: bytes, name: str) -> None:
@@ -647,7 +649,7 @@ def folder_with(name: str, path: str) -> str | None:
     return "".join(part + "/" for part in path.split("/")[:at]) if fits else None
 
 
-def write(path: bytes, blocks: Iterable[bytes], *, executable: bool = False) -> None:
+def write_new(path: bytes, blocks: Iterable[bytes], *, executable: bool = False) -> None:
     """Write a file that is not there yet."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
     with open(os.open(path, flags, 0o777 if executable else 0o666), "wb") as file:
@@ -659,7 +661,7 @@ def write(path: bytes, blocks: Iterable[bytes], *, executable: bool = False) -> 
 # ---------------------------------------------------------------------------------------------
 
 
-def compare(trees: list[Tree], done: Restored, own: str) -> None:
+def compare_trees(trees: list[RestoredTree], done: Restored, own: str) -> None:
     """Read all that was made, and name what is missing, differs, or should not be there."""
     expected: dict[bytes, Callable[[bytes], str]] = {}
     for tree in trees:
@@ -668,7 +670,7 @@ def compare(trees: list[Tree], done: Restored, own: str) -> None:
             done.differing.append({"path": tree.name, "reason": reason})
     named = {row["path"] for row in done.missing}
     tops = {tree.folder for tree in trees}
-    found = set(files_in(os.fsencode(own), tops))
+    found = set(restored_files(os.fsencode(own), tops))
     shown = {path: shown_as(path, trees) for path in (*found, *expected)}
     for path in sorted(expected):
         if path not in found:
@@ -679,12 +681,12 @@ def compare(trees: list[Tree], done: Restored, own: str) -> None:
     done.extra += sorted(shown[path] for path in found - set(expected) - left_out_in(trees))
 
 
-def expectations(tree: Tree) -> dict[bytes, Callable[[bytes], str]]:
+def expectations(tree: RestoredTree) -> dict[bytes, Callable[[bytes], str]]:
     """For every file of a tree, what tells why it is not as it was, "" if it is."""
     from functools import partial
 
     if tree.row.get("revision"):
-        return {path: lambda _: "" for path in files_in(tree.folder, {tree.folder})}
+        return {path: lambda _: "" for path in restored_files(tree.folder, {tree.folder})}
     wanted: dict[bytes, Callable[[bytes], str]] = {}
     for path, (mode, name) in tree.entries.items():
         if mode != "160000":
@@ -699,7 +701,7 @@ def expectations(tree: Tree) -> dict[bytes, Callable[[bytes], str]]:
     return {os.path.join(tree.folder, path): check for path, check in wanted.items()}
 
 
-def other_size(tree: Tree) -> str:
+def other_size(tree: RestoredTree) -> str:
     """Why files that git called clean can't all be as they were, "" if nothing speaks against it."""
     recorded = tree.row.get("clean_bytes")
     if not isinstance(recorded, int):
@@ -714,12 +716,12 @@ def other_size(tree: Tree) -> str:
     return "" if size == recorded else f"{said}: some had line ends of an eol setting that was switched off"
 
 
-def left_out_in(trees: list[Tree]) -> set[bytes]:
+def left_out_in(trees: list[RestoredTree]) -> set[bytes]:
     """Files that were left out; of these the commit's version may stand there."""
     return {os.path.join(t.folder, as_bytes(text(row.get("path")))) for t in trees for row in t.row["left_out"]}
 
 
-def shown_as(path: bytes, trees: list[Tree]) -> str:
+def shown_as(path: bytes, trees: list[RestoredTree]) -> str:
     """A file's name for people: its repository's and its own."""
     tree = max((t for t in trees if path.startswith(t.folder + b"/")), key=lambda t: len(t.folder), default=None)
     base = tree.folder if tree else b"/"
@@ -727,7 +729,7 @@ def shown_as(path: bytes, trees: list[Tree]) -> str:
     return f"{tree.name}: {name}" if tree else name
 
 
-def files_in(folder: bytes, tops: set[bytes]) -> Iterator[bytes]:
+def restored_files(folder: bytes, tops: set[bytes]) -> Iterator[bytes]:
     """Every file and link below a folder, git's own aside."""
     for at, folders, names in os.walk(folder):
         if at in tops:
@@ -842,7 +844,7 @@ def real_place(path: str, moved: Mapping[str, str], real: str = "") -> str:
     return next(filter(None, (new_place(each, moved) for each in (path, real, here))), "")
 
 
-def words_of(run: Run, moved: Mapping[str, str], *, stays: bool) -> list[str]:
+def command_words(run: Run, moved: Mapping[str, str], *, stays: bool) -> list[str]:
     """The words after `python`: the recorded ones, with the script's new place where its path no longer leads there."""
     facts = run.facts
     found, argv = program_words(run), facts.get("argv")
@@ -862,7 +864,7 @@ def program_words(run: Run) -> list[str]:
     return [str(word) for word in words]
 
 
-def apply_older(tree: Tree, done: Restored) -> None:
+def apply_older(tree: RestoredTree, done: Restored) -> None:
     """The recorded patch, file by file where it does not apply as a whole, and LiteTracer's untracked files."""
     patch = tree.run.diff
     if patch.strip() and not applies(tree, patch):
@@ -879,7 +881,7 @@ def apply_older(tree: Tree, done: Restored) -> None:
             copy_untracked(tree, path, copy)
 
 
-def applies(tree: Tree, patch: bytes) -> bool:
+def applies(tree: RestoredTree, patch: bytes) -> bool:
     """Apply a patch (as git made it, or with diff.noprefix); False, and nothing done, if it can't be."""
     strip = "-p1" if patch.lstrip().startswith(b"diff --git a/") else "-p0"
     try:
@@ -889,7 +891,7 @@ def applies(tree: Tree, patch: bytes) -> bool:
     return True
 
 
-def copy_untracked(tree: Tree, path: str, copy: str) -> None:
+def copy_untracked(tree: RestoredTree, path: str, copy: str) -> None:
     """One of LiteTracer's untracked files."""
     why = why_unsafe(path)
     if why or link_on(tree.folder, os.fsencode(path)):
@@ -897,4 +899,4 @@ def copy_untracked(tree: Tree, path: str, copy: str) -> None:
     target = os.path.join(tree.folder, os.fsencode(path))
     if not os.path.lexists(target):
         os.makedirs(os.path.dirname(target), exist_ok=True)
-        write(target, blocks_of(os.fsencode(copy)), executable=os.access(copy, os.X_OK))
+        write_new(target, blocks_of(os.fsencode(copy)), executable=os.access(copy, os.X_OK))

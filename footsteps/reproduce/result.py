@@ -13,7 +13,7 @@ import os
 
 from footsteps.reader import compare, measure, runs
 from footsteps.reader.formats import mapping, seconds, text
-from footsteps.reader.making import plain_name
+from footsteps.reader.making import name_without_host
 from footsteps.reproduce import explain, restore
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
@@ -148,7 +148,7 @@ def run_that_names(record: Run, among: list[str] | None = None) -> Run:
 
 def compared(old: Run, new: Run) -> Iterator[dict[str, Any]]:
     """A row for each artifact of either run."""
-    left, right = compare.artifacts_of(old), compare.artifacts_of(new)
+    left, right = compare.recorded_artifacts(old), compare.recorded_artifacts(new)
     renamed = dict(pairs_by_plain_name(left, right))
     for path in dict.fromkeys([*left, *(path for path in right if path not in renamed.values())]):
         yield {"path": path, **artifact_verdict(old, new, left.get(path), right.get(renamed.get(path, path)))}
@@ -158,7 +158,9 @@ def pairs_by_plain_name(left: Iterable[str], right: Iterable[str]) -> Iterator[t
     """What is the same file under another name, with the time in it: name then, name now, in their order."""
     names, now = sorted(set(left) - set(right)), sorted(set(right) - set(left))
     for name in names:
-        same = next((other for other in now if other != name and plain_name(other) == plain_name(name)), "")
+        same = next(
+            (other for other in now if other != name and name_without_host(other) == name_without_host(name)), ""
+        )
         if same:
             now.remove(same)
             yield name, same

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from footsteps.reproduce.chain import Stage, Use
     from footsteps.reproduce.export import Study
 
-NAME = "ro-crate-metadata.json"
+METADATA = "ro-crate-metadata.json"
 CRATE = "https://w3id.org/ro/crate/1.1"
 PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
 TERMS = {"sha256": "https://w3id.org/ro/terms/workflow-run#sha256"}  # which the context of 1.1 does not have
@@ -77,7 +77,7 @@ class Graph:
         for name in self.study.names.values():
             self.add_file(f"requirements/{name}.txt")
         self.add(PROFILE, ["CreativeWork", "Profile"], name="Process Run Crate", version="0.5")
-        self.add(NAME, "CreativeWork", about={"@id": "./"}, conformsTo={"@id": CRATE})
+        self.add(METADATA, "CreativeWork", about={"@id": "./"}, conformsTo={"@id": CRATE})
         self.add(
             "./", "Dataset",
             name=f"{asked or run.name}: {run.command}",

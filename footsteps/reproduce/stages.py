@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 
 from footsteps.reader import runs
-from footsteps.reader.compare import inside
+from footsteps.reader.compare import path_inside
 from footsteps.reader.formats import mapping, objects, sha256_of, text
 from footsteps.recorder.format import FootstepsError, quote
 from footsteps.reproduce import rerun, restore
@@ -113,7 +113,7 @@ class ChainRerun:
 
     def place(self, number: int, stage: Stage) -> str:
         """Where a stage's code will be: the number keeps the order, the name tells which."""
-        return os.path.join(self.directory, f"{number}-{plain(stage.run.name)}")
+        return os.path.join(self.directory, f"{number}-{folder_name(stage.run.name)}")
 
     # which stages are run
 
@@ -234,7 +234,7 @@ class ChainRerun:
         new = step.result.new if step.result else None
         for name in step.made:
             if new is not None and not os.path.isabs(name):
-                step.made[name] = inside(new.directory, name)
+                step.made[name] = path_inside(new.directory, name)
 
     def other_files(self, step: Step) -> Iterator[str]:
         """What is another file now, of those that were written outside of the run's directory."""
@@ -284,7 +284,7 @@ class ChainRerun:
 
         Raises FootstepsError for a credential that no value is known for.
         """
-        bodies = [line for step in self.steps if step.again for line in script_of(step.again)]
+        bodies = [line for step in self.steps if step.again for line in stage_script(step.again)]
         bash = any("$'" in line for line in bodies)  # a word that sh has no quotes for
         lines = ["#!/usr/bin/env bash" if bash else "#!/bin/sh", "set -eu", LAY, *bodies]
         head = self.by_stage[self.chain.head] if self.chain.head else self.steps[-1]
@@ -302,7 +302,7 @@ lay() { # TOP FILE PLACE: copy unless something is there, or a link of the code 
 }"""
 
 
-def script_of(again: rerun.Rerun) -> list[str]:
+def stage_script(again: rerun.Rerun) -> list[str]:
     """The lines of a script for one stage: restore, inputs, command."""
     comment = "".join(c if c.isprintable() else "?" for c in f"{again.run.name}: {again.run.command}")
     sources = [word for source in again.sources for word in ("--from", source)]
@@ -340,7 +340,7 @@ def environment_key(step: Step) -> str:
 def found_below(place: str, run: runs.Run, name: str, sha256: str) -> str:
     """Where a file of a run lies with a hash: in the run's directory, or in a run that was made of it; else ""."""
     tops = [place] if place == run.directory else [found.directory for found in runs.find([place])]
-    for path in [name] if os.path.isabs(name) else [inside(top, name) for top in tops]:
+    for path in [name] if os.path.isabs(name) else [path_inside(top, name) for top in tops]:
         try:
             if sha256 and path and sha256_of(os.fsencode(path)) == sha256:
                 return path
@@ -349,6 +349,6 @@ def found_below(place: str, run: runs.Run, name: str, sha256: str) -> str:
     return ""
 
 
-def plain(name: str) -> str:
+def folder_name(name: str) -> str:
     """A run's name as that of one folder."""
     return "".join(c if c.isalnum() or c in "._-" else "_" for c in name)[:100]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Unpacked", "unpack"]
 
-BLOCK = 1 << 20
+UNPACKED_BLOCK = 1 << 20
 FOLDERS = (archive.RUNS, "inputs")  # of an archive, that are needed to repeat a run
 
 
@@ -95,7 +95,7 @@ def unpack_entry(found: Archive, info: zipfile.ZipInfo, path: str) -> None:
     digest, left = hashlib.sha256(), info.file_size
     try:
         with zipfile.ZipFile(found.path) as opened, opened.open(info) as file, open(new_file(path, info), "wb") as out:
-            while block := file.read(min(BLOCK, left + 1)):
+            while block := file.read(min(UNPACKED_BLOCK, left + 1)):
                 left -= len(block)
                 if left < 0:
                     break

@@ -13,8 +13,9 @@ import os
 from typing import TYPE_CHECKING
 
 from footsteps.reader import expressions
-from footsteps.reader.compare import artifacts_of, inside
-from footsteps.reader.formats import flat, is_number, mapping, seconds, text
+from footsteps.reader.compare import path_inside, recorded_artifacts
+from footsteps.reader.formats import flat, is_number, is_picture, mapping, seconds, text
+from footsteps.reader.series import STEPS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -27,17 +28,15 @@ if TYPE_CHECKING:
 
 __all__ = ["BUDGET", "Pages", "document", "figures_of", "is_picture", "series_of"]
 
-CHUNK = 32  # runs that are packed, and unpacked, together
+RUNS_AT_ONCE = 32  # runs that are packed, and unpacked, together
 BUDGET = 9_500_000  # bytes of a page without pictures
 KINDS = ("about", "series", "texts")
 MOST_POINTS, LEAST_POINTS, ALL_POINTS = 500, 60, 200_000  # of one series; of all runs' series together
 MOST_FILES = 500  # files and inputs listed of one run
 TEXT_LIMIT = 200_000  # characters of a patch or a file of code
-TAIL = 40_000  # characters of a console
+CONSOLE_TAIL = 40_000  # characters of a console
 PREVIEW, PREVIEWS = 4_000, 12  # characters of a file's beginning, and files of a run
-PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".svg", ".avif", ".bmp")
 PREVIEWED = (".csv", ".tsv", ".json", ".jsonl", ".txt", ".log", ".md", ".yaml", ".yml", ".toml")
-STEPS = ("step", "global_step", "epoch", "iteration", "iter", "batch")
 ARGUMENT, RESULT = "argument", "result"
 OWN_SECTIONS = ("inputs", "artifacts")  # of `show`: the page has lists of its own
 
@@ -57,10 +56,10 @@ def document(runs: Sequence[Run], how: Pages, **head: Any) -> dict[str, Any]:
     """All that the page of some runs holds, in the order given; head: further keys at its top."""
     packed = Packed(how.budget)
     points = max(LEAST_POINTS, min(MOST_POINTS, ALL_POINTS // max(1, len(runs))))
-    facts = [facts_of(run) for run in runs]
+    facts = [page_facts(run) for run in runs]
     links = Links()
     for number, run in enumerate(runs):
-        files = files_of(run)
+        files = shown_files(run)
         links.add(number, run, files)
         parts = {"about": lambda: about(run, files, how), "series": lambda: series_of(run, points)}  # noqa: B023
         packed.add({**parts, "texts": lambda: texts_of(run, files)})  # noqa: B023
@@ -68,10 +67,10 @@ def document(runs: Sequence[Run], how: Pages, **head: Any) -> dict[str, Any]:
         **head,
         "count": len(runs),
         "keys": keys_of(runs),
-        "columns": columns_of(facts, {name for run in runs for name in flat(run.recorded)}),
+        "columns": page_columns(facts, {name for run in runs for name in flat(run.recorded)}),
         "packages": packages_of(runs),
         "links": links.found(),
-        "chunk": CHUNK,
+        "chunk": RUNS_AT_ONCE,
     }
     return {**index, "chunks": packed.chunks(len(dumped(index)))}
 
@@ -96,7 +95,7 @@ def keys_of(runs: Sequence[Run]) -> list[str]:
     return [run.name if seen[run.name] == 1 else f"{run.name}@{run.id or run.root}" for run in runs]
 
 
-def facts_of(run: Run) -> tuple[dict[str, Any], dict[str, Any]]:
+def page_facts(run: Run) -> tuple[dict[str, Any], dict[str, Any]]:
     """Facts by name, and arguments and recorded values by name, each as the page can compare and say it."""
     facts = {name: comparable(expressions.plain_value(fact(run))) for name, fact in expressions.FACTS.items()}
     return facts, {name: comparable(value) for name, value in expressions.parameters(run).items()}
@@ -129,17 +128,17 @@ def depth(value: Any) -> int:
     return level
 
 
-def columns_of(each: Sequence[tuple[dict[str, Any], dict[str, Any]]], results: set[str]) -> list[dict[str, Any]]:
+def page_columns(each: Sequence[tuple[dict[str, Any], dict[str, Any]]], results: set[str]) -> list[dict[str, Any]]:
     """Each name's values over all runs: `of` are those that occur, `at` their number for each of `rows` (or all).
 
     results: the names that a run has recorded; a recorded value stands for an argument of the same name.
     """
-    facts: dict[str, Column] = {}
-    parameters: dict[str, Column] = {}
+    facts: dict[str, PageColumn] = {}
+    parameters: dict[str, PageColumn] = {}
     for row, said in enumerate(each):
         for columns, values in zip((facts, parameters), said, strict=True):
             for name, value in values.items():
-                columns.setdefault(name, Column()).add(row, value)
+                columns.setdefault(name, PageColumn()).add(row, value)
     return [
         *({"name": name, "kind": "fact", **column.packed(len(each))} for name, column in facts.items()),
         *(
@@ -149,7 +148,7 @@ def columns_of(each: Sequence[tuple[dict[str, Any], dict[str, Any]]], results: s
     ]
 
 
-class Column:
+class PageColumn:
     """One name's values, each kept once."""
 
     def __init__(self) -> None:
@@ -251,7 +250,7 @@ class Packed:
         for kind, part in parts.items():
             full = kind != "about" and self.size[kind] > self.budget
             self.open[kind].append(None if full else part())
-        if len(self.open["about"]) == CHUNK:
+        if len(self.open["about"]) == RUNS_AT_ONCE:
             self.close()
 
     def close(self) -> None:
@@ -311,7 +310,7 @@ def about(run: Run, files: Sequence[dict[str, Any]], how: Pages) -> dict[str, An
 def shown(value: Any) -> str:
     """A value as a line of `show`."""
     if not isinstance(value, (list, tuple, dict)):
-        return expressions.said(value)
+        return expressions.typed_form(value)
     try:
         return repr(value)
     except RecursionError:
@@ -327,32 +326,33 @@ def repository_of(repository: Mapping[str, Any]) -> dict[str, Any]:
     return {"name": text(repository.get("name")), "commit": text(repository.get("commit")), "files": files}
 
 
-def files_of(run: Run) -> list[dict[str, Any]]:
+def shown_files(run: Run) -> list[dict[str, Any]]:
     """The files of a run: `path`, `size`, `sha256`, `there` (a plain file, no link on the way), `own` (ours)."""
     there = {path: info.st_size for path, info in run.files()}
-    made = artifacts_of(run)
+    made = recorded_artifacts(run)
     files = [
-        {"path": path, "size": size_of(entry), "sha256": entry.get("sha256"), "there": path in there, "own": False}
+        {
+            "path": path,
+            "size": recorded_size(entry),
+            "sha256": entry.get("sha256"),
+            "there": path in there,
+            "own": False,
+        }
         for path, entry in made.items()
     ]
     own = [path for path in there if path not in made]
     return files + [{"path": path, "size": there[path], "there": True, "own": True} for path in own]
 
 
-def size_of(entry: Mapping[str, Any]) -> int | None:
+def recorded_size(entry: Mapping[str, Any]) -> int | None:
     """A recorded size, None if there is none."""
     size = entry.get("size")
     return size if type(size) is int else None
 
 
-def is_picture(path: str) -> bool:
-    """Whether a file is shown as a figure, by its name."""
-    return path.lower().endswith(PICTURES)
-
-
 def figures_of(run: Run) -> list[str]:
     """The paths, below the run, of its figures that are there."""
-    return [file["path"] for file in files_of(run) if file["there"] and is_picture(file["path"])]
+    return [file["path"] for file in shown_files(run) if file["there"] and is_picture(file["path"])]
 
 
 # series
@@ -394,17 +394,17 @@ def one_series(points: list[Point], most: int) -> dict[str, Any]:
     kept = thinned([(n, t, y) for n, (_, t, y) in enumerate(points)] if counted else points, most)
     return {
         "counted": counted,
-        "x": [short(x) for x, _, _ in kept],
-        "t": [short(t) for _, t, _ in kept],
-        "y": [short(y) for _, _, y in kept],
+        "x": [six_digits(x) for x, _, _ in kept],
+        "t": [six_digits(t) for _, t, _ in kept],
+        "y": [six_digits(y) for _, _, y in kept],
         "n": len(points),
-        "last": short(points[-1][2]),
-        "least": short(min(finite, default=None)),
-        "greatest": short(max(finite, default=None)),
+        "last": six_digits(points[-1][2]),
+        "least": six_digits(min(finite, default=None)),
+        "greatest": six_digits(max(finite, default=None)),
     }
 
 
-def short(value: float | None) -> float | int | None:
+def six_digits(value: float | None) -> float | int | None:
     """A number with six digits, which no eye can tell from the whole one; None for what is not finite."""
     if value is None or not is_finite(value):
         return None
@@ -438,28 +438,28 @@ def texts_of(run: Run, files: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """What of one run is read as text: its patch, code that was kept, console, beginnings of files."""
     there = {file["path"] for file in files if file["there"]}
     found = {
-        "diff": decoded(run.diff, TEXT_LIMIT) if there & {"info.txt", "diff.patch"} else "",
-        "code": code_of(run),
+        "diff": decoded_start(run.diff, TEXT_LIMIT) if there & {"info.txt", "diff.patch"} else "",
+        "code": kept_texts(run),
         "console": tail_of(os.path.join(run.directory, "console.txt")) if "console.txt" in there else "",
         "previews": previews_of(run, files),
     }
     return {key: value for key, value in found.items() if value}
 
 
-def decoded(data: bytes, limit: int) -> str:
+def decoded_start(data: bytes, limit: int) -> str:
     """Bytes as text, cut at a limit with a word about it."""
     words = data.decode("utf-8", "surrogateescape")
     return words if len(words) <= limit else words[:limit] + f"\n... {len(words) - limit} more characters\n"
 
 
-def code_of(run: Run) -> dict[str, str]:
+def kept_texts(run: Run) -> dict[str, str]:
     """The text of each file of its code that the record keeps, by `repository/path`; no binary files."""
     kept: dict[str, str] = {}
     for repository in run.repositories:
         for file in repository["files"][:MOST_FILES]:
             content = read_inside(run.record, text(file.get("stored")), TEXT_LIMIT) if file.get("stored") else None
             if content is not None and b"\0" not in content:
-                kept[f"{text(repository.get('name'))}/{text(file.get('path'))}"] = decoded(content, TEXT_LIMIT)
+                kept[f"{text(repository.get('name'))}/{text(file.get('path'))}"] = decoded_start(content, TEXT_LIMIT)
     return kept
 
 
@@ -467,16 +467,16 @@ def previews_of(run: Run, files: Iterable[dict[str, Any]]) -> dict[str, str]:
     """The beginnings of files that are text, by path."""
     wanted = [f["path"] for f in files if f["there"] and not f["own"] and f["path"].lower().endswith(PREVIEWED)]
     read = {path: read_inside(run.directory, path, PREVIEW) for path in wanted[:PREVIEWS] if path != "console.txt"}
-    return {path: decoded(data, PREVIEW) for path, data in read.items() if data and b"\0" not in data}
+    return {path: decoded_start(data, PREVIEW) for path, data in read.items() if data and b"\0" not in data}
 
 
 def read_inside(top: str, name: str, limit: int) -> bytes | None:
     """The first bytes of a plain file that really lies below a directory; None if there is none."""
-    from footsteps.reader.formats import plain_file
+    from footsteps.reader.formats import open_plain_file
 
-    path = inside(top, name)
+    path = path_inside(top, name)
     try:
-        with plain_file(path) as file:
+        with open_plain_file(path) as file:
             return file.read(limit + 1)
     except (OSError, ValueError):
         return None
@@ -484,11 +484,11 @@ def read_inside(top: str, name: str, limit: int) -> bytes | None:
 
 def tail_of(path: str) -> str:
     """The end of a file that a program prints into."""
-    from footsteps.reader.formats import plain_file
+    from footsteps.reader.formats import open_plain_file
 
     try:
-        with plain_file(path) as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - TAIL))
-            return file.read(TAIL).decode("utf-8", "surrogateescape")
+        with open_plain_file(path) as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - CONSOLE_TAIL))
+            return file.read(CONSOLE_TAIL).decode("utf-8", "surrogateescape")
     except OSError:
         return ""

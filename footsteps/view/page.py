@@ -1,7 +1,7 @@
 """Joins the page: page.html with the style, the scripts and the data, and a policy that allows nothing else.
 
     >>> from footsteps.view import page
-    >>> page.write("runs.html", runs, describe=describe)
+    >>> page.write_page("runs.html", runs, describe=describe)
 
 The data are JSON in an element that no browser executes, and hold no character that could end it.
 The policy (Content-Security-Policy) names the style and the script by their hashes.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from footsteps.reader.runs import Run
     from footsteps.view.data import Sections
 
-__all__ = ["SCRIPTS", "embedded", "file_url", "html", "policy", "script", "url_of", "write"]
+__all__ = ["SCRIPTS", "embedded", "file_url", "html", "policy", "script", "url_of", "write_page"]
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 SCRIPTS = (
@@ -37,11 +37,13 @@ SCRIPTS = (
 )
 EMBED = 2_000_000  # bytes of the largest picture that is put in
 EMBED_ALL = 40_000_000  # bytes of all of them
-TYPES = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".gif": "gif", ".webp": "webp", ".svg": "svg+xml",
+IMAGE_TYPES = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".gif": "gif", ".webp": "webp", ".svg": "svg+xml",
          ".avif": "avif", ".bmp": "bmp"}  # fmt: skip
 
 
-def write(path: str, runs: Sequence[Run], *, describe: Callable[[Run], Sections], embed: int = 0, **head: Any) -> int:
+def write_page(
+    path: str, runs: Sequence[Run], *, describe: Callable[[Run], Sections], embed: int = 0, **head: Any
+) -> int:
     """Write the page of some runs to a file, by rename; its size in bytes.
 
     describe: what `show` prints of a run; embed: the largest picture, in bytes, that is put into the
@@ -100,8 +102,8 @@ def policy(style: str, code: str, connect: str = "'none'") -> str:
     """What the page may do: this style, this script, pictures; nothing of it can be put in by a record."""
     rules = {
         "default-src": "'none'",
-        "script-src": hash_of(code),
-        "style-src": hash_of(style),
+        "script-src": policy_hash(code),
+        "style-src": policy_hash(style),
         "img-src": "'self' data: file:",
         "connect-src": connect,
         "base-uri": "'none'",
@@ -112,7 +114,7 @@ def policy(style: str, code: str, connect: str = "'none'") -> str:
     return "; ".join(f"{name} {value}" for name, value in rules.items())
 
 
-def hash_of(words: str) -> str:
+def policy_hash(words: str) -> str:
     """A script or a style as a policy names it."""
     import hashlib
     from base64 import b64encode
@@ -146,6 +148,6 @@ def embedded(runs: Sequence[Run], limit: int = EMBED, most: int = EMBED_ALL) -> 
             content = data.read_inside(run.directory, path, limit)
             if content is not None and len(content) <= min(limit, most):
                 most -= len(content)
-                kind = TYPES[os.path.splitext(path)[1].lower()]
+                kind = IMAGE_TYPES[os.path.splitext(path)[1].lower()]
                 found[f"{number}/{path}"] = f"data:image/{kind};base64,{b64encode(content).decode()}"
     return found

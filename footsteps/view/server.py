@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from footsteps.reader.runs import Run
     from footsteps.view.data import Sections
 
-__all__ = ["Server"]
+__all__ = ["PageServer"]
 
-LARGEST = 64 << 20  # bytes of a file that is served
-TYPES = {**{end: f"image/{kind}" for end, kind in page.TYPES.items()}, ".pdf": "application/pdf"}
+LARGEST_SERVED = 64 << 20  # bytes of a file that is served
+SERVED_TYPES = {**{end: f"image/{kind}" for end, kind in page.IMAGE_TYPES.items()}, ".pdf": "application/pdf"}
 NOTHING = "default-src 'none'; sandbox"
 
 
-class Server:
+class PageServer:
     """find: the runs to show, newest first, asked again each time; describe: what `show` prints of one."""
 
     def __init__(self, find: Callable[[], Sequence[Run]], describe: Callable[[Run], Sections], **head: Any) -> None:
@@ -77,7 +77,7 @@ class Server:
                 return self.document
             began = time.monotonic()
             runs = list(self.find())
-            seen = tuple(state_of(run) for run in runs)
+            seen = tuple(run_state(run) for run in runs)
             if seen != self.seen or not self.document:
                 self.runs = {key_of(run): run for run in runs}
                 how = data.Pages(self.describe, lambda run: f"files/{key_of(run)}/")
@@ -96,7 +96,7 @@ def key_of(run: Run) -> str:
     return hashlib.sha256(os.fsencode(run.directory)).hexdigest()[:20]
 
 
-def state_of(run: Run) -> tuple[Any, ...]:
+def run_state(run: Run) -> tuple[Any, ...]:
     """What changes when a run has gone on: status, times and sizes of what is added to; while it runs, the second."""
     import time
 
@@ -119,7 +119,7 @@ def state_of(run: Run) -> tuple[Any, ...]:
 class Handler(BaseHTTPRequestHandler):
     """One request."""
 
-    owner: Server
+    owner: PageServer
     server_version = "footsteps"
     sys_version = ""
 
@@ -159,11 +159,11 @@ class Handler(BaseHTTPRequestHandler):
         name = os.fsdecode(unquote_to_bytes(quoted))
         run = self.owner.runs.get(key)
         there = run is not None and any(path == name for path, _ in run.files())
-        content = data.read_inside(run.directory, name, LARGEST) if run is not None and there else None
+        content = data.read_inside(run.directory, name, LARGEST_SERVED) if run is not None and there else None
         if content is None:
             self.refuse(404)
         else:
-            self.give(content, kind_of(name, content), NOTHING)
+            self.give(content, served_type(name, content), NOTHING)
 
     def give(self, content: bytes, kind: str, policy: str = NOTHING) -> None:
         """An answer that no browser keeps, guesses at, or hands to another site."""
@@ -195,7 +195,7 @@ def same(one: str, other: str) -> bool:
     return hmac.compare_digest(one.encode("utf-8", "surrogateescape"), other.encode())
 
 
-def kind_of(name: str, content: bytes) -> str:
+def served_type(name: str, content: bytes) -> str:
     """The type of a file as it is served: a picture, a PDF, else text or bytes, whatever its name says."""
-    known = TYPES.get(os.path.splitext(name)[1].lower())
+    known = SERVED_TYPES.get(os.path.splitext(name)[1].lower())
     return known or ("text/plain; charset=utf-8" if b"\0" not in content[:4096] else "application/octet-stream")

@@ -705,7 +705,7 @@ def test_no_record_is_beyond_the_readers(tmp_path_factory, facts, outcome, line,
                   ["show", "a", "--files", *at_root], ["search", "x", "lr<1", "started>2", *at_root],
                   ["list", "--failed", "--json", str(root)]):  # fmt: skip
         assert cli.main(words) in (0, 1)
-    for reader in (index.Row, lambda run: list(expressions.facts_of(run))):
+    for reader in (index.Row, lambda run: list(expressions.named_facts(run))):
         reader(runs.load(root / "a"))
 
 

@@ -41,7 +41,7 @@ def variables_set(**variables):
 
 COLUMNS = [
     render.Column("name"),
-    render.Column("size", show=render.size, right=True),
+    render.Column("size", show=render.size_text, right=True),
     *(render.Column(key, extra=True) for key in ("lr", "seed", "model")),
 ]
 ROWS = [
@@ -98,7 +98,7 @@ def test_wide_characters_take_two_cells():
 )
 def test_nothing_in_a_value_acts_on_the_screen(words, shown):
     """Control characters, bidirectional overrides, line breaks and stray bytes are spelled out."""
-    assert render.escaped(words) == shown
+    assert render.terminal_text(words) == shown
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_what_is_no_time_is_shown_as_it_is():
 )
 def test_a_size_is_told_as_people_do(count, told):
     """Powers of 1024, in which info.txt tells memory and limits."""
-    assert render.size(count) == told
+    assert render.size_text(count) == told
 
 
 def test_json_has_no_number_that_json_cannot_say(capsys):

@@ -262,7 +262,7 @@ def test_inputs_that_lead_out_are_not_taken(tmp_path):
 
 def test_a_record_file_that_is_too_large_is_a_damaged_one(tmp_path, monkeypatch):
     """The rest of the run is shown."""
-    monkeypatch.setattr(archive, "READ", 2000)
+    monkeypatch.setattr(archive, "MOST_READ", 2000)
     path = pack(tmp_path / "large.zip", [("runs/one/.footsteps/recorded.jsonl", b'{"kind": "x"}\n' * 1000)])
     run = archive.run_named(str(path))
     assert (run.arguments, run.recorded) == ({"lr": 0.1}, {})

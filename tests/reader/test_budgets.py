@@ -96,7 +96,7 @@ def test_images_have_budgets_for_pixels_and_frames():
         (image("PNG", (13_000, 13_000), 0), image("PNG", (13_000, 13_000), 1)),
         (film(1100, 0), film(1100, 1)),
     ):
-        said = measure.measured(measure.kind_of(a), a, b)
+        said = measure.measured(measure.kind_of_bytes(a), a, b)
         assert said["verdict"] == "different"
         assert "not compared: too large" in said["note"]
 

@@ -134,10 +134,10 @@ def test_json_is_deep_by_its_lists_not_by_its_texts():
     for value, fits in ((["[" * 500] * 3, True), ([[]] * 500, True), (deep(98), True), (deep(200), False)):
         data = json.dumps(value).encode()
         if fits:
-            assert formats.value_of(data) == value
+            assert formats.json_value(data) == value
         else:
             with pytest.raises(ValueError, match="deeper"):
-                formats.value_of(data)
+                formats.json_value(data)
 
 
 def test_folders_within_folders_end_no_command(tmp_path, monkeypatch):

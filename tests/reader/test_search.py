@@ -379,7 +379,7 @@ def test_an_index_and_the_directories_give_one_answer(tmp_path, indexed, monkeyp
     asked = ["job", "status", "odd", "host", "host:h", "host:h g", "user:x", "cwd:5", "empty:none", "exit_status:1"]
     asked += ["exit_status>1", "duration:nan", "duration>0", f"name:{name}", name, "branch:none", "\u00fc"]
     from_index = [indexed(word) for word in asked]
-    monkeypatch.setattr(index.Index, "of", lambda *_: None)
+    monkeypatch.setattr(index.RunIndex, "of", lambda *_: None)
     assert from_index == [sorted(run.name for run in search.search(["results"], [word])) for word in asked]
 
 
@@ -488,7 +488,7 @@ ASK = """
 import sys
 from footsteps.reader import search
 from footsteps.reader import index
-index.INDEX_FROM, index.BATCH = 0, 5
+index.INDEX_FROM, index.STORED_AT_ONCE = 0, 5
 print(len(search.search(["results"], sys.argv[1:])))
 """
 
@@ -507,7 +507,7 @@ KILLED = """
 import os, signal
 from footsteps.reader import search
 from footsteps.reader import index
-index.INDEX_FROM, index.BATCH = 0, 5
+index.INDEX_FROM, index.STORED_AT_ONCE = 0, 5
 search.search(["results"], ["lr<50"], watch=lambda runs, label: (
     run if number < 32 else os.kill(os.getpid(), signal.SIGKILL) for number, run in enumerate(runs)
 ))

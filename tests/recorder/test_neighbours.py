@@ -65,13 +65,13 @@ NEIGHBOURS = {
 def test_a_neighbours_record_hinders_no_bundle_of_ours(repo, neighbour):
     """Ours is made, holds the commit, and is a file of our own."""
     first = job_in(repo, "first")
-    bundle.finish(first)
+    bundle.make_bundles(first)
     (row,) = json.loads((repo / "results/first/.footsteps/bundles.json").read_text())["bundles"]
     shutil.rmtree(repo / "results/first")
     hostile = repo / "results/hostile/.footsteps"
     hostile.mkdir(parents=True)
     NEIGHBOURS[neighbour](hostile, row)
-    bundle.finish(job_in(repo, "ours"))
+    bundle.make_bundles(job_in(repo, "ours"))
     made = repo / "results/ours/.footsteps/commits.bundle"
     assert not made.is_symlink()
     assert made.read_bytes().startswith(b"# v")
@@ -84,7 +84,7 @@ def test_a_neighbours_record_hinders_no_bundle_of_ours(repo, neighbour):
 def test_runs_of_the_same_commit_share_one_bundle_on_disk(repo):
     """Where the bytes are the same."""
     for name in ("one", "two"):
-        bundle.finish(job_in(repo, name))
+        bundle.make_bundles(job_in(repo, name))
     one, two = (os.stat(repo / "results" / name / ".footsteps/commits.bundle") for name in ("one", "two"))
     assert one.st_ino == two.st_ino
 

@@ -44,23 +44,23 @@ def recorded(repo, run_script):
 
 def test_without_mlflow_it_is_said_what_to_install(recorded, monkeypatch):
     """In one sentence, with the command."""
-    from footsteps.reproduce.mlflow import Server
+    from footsteps.reproduce.mlflow import MLflowServer
 
     monkeypatch.setitem(sys.modules, "mlflow.tracking", None)
     monkeypatch.setitem(sys.modules, "mlflow.exceptions", None)
     with pytest.raises(FootstepsError, match="mlflow-skinny, which is not here") as refused:
-        Server("http://localhost:1")
+        MLflowServer("http://localhost:1")
     assert refused.value.hint == "pip install 'footsteps[mlflow]'"
 
 
 def test_a_number_without_a_step_is_counted(recorded):
     """Words are no metrics; what was recorded keeps its step and time."""
-    from footsteps.reproduce.mlflow import points_of, tags_of
+    from footsteps.reproduce.mlflow import metric_points, tags_of
 
-    points = [(name, value, step) for name, value, _, step in points_of(recorded)]
+    points = [(name, value, step) for name, value, _, step in metric_points(recorded)]
     assert points[:3] == [("loss", 1.0, 0), ("loss", 1 / 11, 10), ("loss", 1 / 21, 20)]
     assert points[3:5] == [("accuracy", 0.5, 0), ("accuracy", 0.75, 1)]
-    assert all(at > 1.7e12 for _, _, at, _ in points_of(recorded))
+    assert all(at > 1.7e12 for _, _, at, _ in metric_points(recorded))
     assert tags_of(recorded)["recorded.note"] == "used in the paper"
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from footsteps.reader import runs
 from footsteps.reproduce import environment, rerun
-from footsteps.reproduce.inputs import state_of
+from footsteps.reproduce.inputs import input_state
 
 PROGRAM = """\
 import os, sys
@@ -164,7 +164,7 @@ def test_a_pipe_where_an_input_was_is_not_that_input(tmp_path):
     os.mkfifo(tmp_path / "empty.csv")
     changed = os.stat(tmp_path / "empty.csv").st_mtime_ns
     for noted in ({"mtime_ns": changed}, {"mtime_ns": 1, "sha256": "e3b0" * 16}):
-        assert state_of(os.fspath(tmp_path / "empty.csv"), {"size": 0, **noted}) == "changed"
+        assert input_state(os.fspath(tmp_path / "empty.csv"), {"size": 0, **noted}) == "changed"
 
 
 def test_ignored_data_in_the_project_is_copied_to_where_the_program_looks_for_it(project, run, tmp_path):

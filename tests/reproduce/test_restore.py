@@ -610,7 +610,7 @@ def test_odd_values_in_a_record_do_not_matter(victim):
 
 def test_a_time_in_the_future_is_not_waited_for(victim, monkeypatch):
     """A bundle that never comes is waited for only for so long."""
-    monkeypatch.setattr(commits, "BUNDLE_WAIT", 0.2)
+    monkeypatch.setattr(commits, "BUNDLE_IN_MAKING", 0.2)
     (Path(victim.record) / "bundles.json").unlink()
     run = changed(victim, lambda facts: facts.update(started="2999-01-01T00:00:00+00:00"))
     with pytest.raises(FootstepsError, match="not to be had"):

@@ -145,7 +145,7 @@ def test_a_silent_remote_is_not_asked_where_the_bundle_has_the_commit(repo, tmp_
     """And of 5,000 remotes a few are, each for a while only."""
     run = with_bundle(repo, tmp_path, silent)
     assert restore.restore(runs.load(run), "again").exact
-    monkeypatch.setattr(commits, "ANSWER", 0.5)
+    monkeypatch.setattr(commits, "FIRST_ANSWER", 0.5)
     (run / ".footsteps/commits.bundle").unlink()
     with pytest.raises(commits.Unobtainable, match="took") as met:
         restore.restore(runs.load(run), "elsewhere")
@@ -163,7 +163,7 @@ def test_a_clone_with_a_pipe_in_its_git_is_passed_over(repo, tmp_path, silent, m
     changed(run, lambda facts: facts.update(code_id=repositories.code_id_of(facts)))
     (clone / ".git" / name).unlink(missing_ok=True)
     os.mkfifo(clone / ".git" / name)
-    monkeypatch.setattr(commits, "ANSWER", 3.0)
+    monkeypatch.setattr(commits, "FIRST_ANSWER", 3.0)
     assert restore.restore(runs.load(run), "again").exact
 
 
@@ -175,7 +175,7 @@ def test_a_start_in_the_future_is_not_waited_for(repo, tmp_path, silent):
     fetcher = restore.Plan(runs.load(run)).trees("a", "b")[0]
     began = time.monotonic()
     assert fetcher.bundles() == []
-    assert time.monotonic() - began < commits.BUNDLE_WAIT / 2
+    assert time.monotonic() - began < commits.BUNDLE_IN_MAKING / 2
 
 
 def test_a_tree_of_trees_is_refused(repo, tmp_path, silent, monkeypatch):

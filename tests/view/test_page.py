@@ -119,7 +119,7 @@ def test_only_files_that_lie_in_the_run_are_linked_or_embedded(tmp_path):
 
 def test_a_page_stays_below_its_budget_by_leaving_out_the_texts_of_the_oldest_runs(tmp_path):
     """The index is whole; what is left out is null."""
-    for number in range(2 * data.CHUNK):
+    for number in range(2 * data.RUNS_AT_ONCE):
         run = make_run(tmp_path / f"run-{number:02d}", started=at(number // 3), arguments={"n": number})
         noise = hashlib.sha256(b"%d" % number).hexdigest() * 40
         (run / "notes.txt").write_text("".join(hashlib.sha256(f"{n}{noise}".encode()).hexdigest() for n in range(50)))

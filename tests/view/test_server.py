@@ -16,14 +16,14 @@ from view_pages import document_in, strangers_run, unpacked
 
 from footsteps.cli.showing import report
 from footsteps.reader import runs
-from footsteps.view.server import Server
+from footsteps.view.server import PageServer
 
 
 @pytest.fixture
 def served(tmp_path):
     """A server of the runs below results/ that answers while the test goes on."""
     (tmp_path / "results").mkdir()
-    with Server(lambda: runs.newest_first(runs.find(["results"])), report) as server:
+    with PageServer(lambda: runs.newest_first(runs.find(["results"])), report) as server:
         thread = threading.Thread(target=server.serve)
         thread.start()
         yield server
