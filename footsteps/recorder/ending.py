@@ -105,7 +105,7 @@ class Ending:
         return self.main is None or any(frame is self.main for frame in frames_of_main_thread())
 
     def status(self) -> tuple[str, int | None, BaseException | None]:
-        """How the program ended, once it runs no longer: as `exit_status_of`; ("unknown", None, None) if nobody knows."""
+        """How the program ended, once it runs no longer, as `status_of_exception`; or ("unknown", None, None)."""
         main = self.main
         if main is None or returned(main):
             return status_of_exception(None)

@@ -631,7 +631,7 @@ print(min(seconds(io.open) for _ in range(9)) / min(seconds(plain) for _ in rang
 
 
 def test_the_setting_turns_it_off_before_the_run_begins(run_script, data):
-    """footsteps.recorder.inputs.FOLLOWS_INPUTS = False: what was noted so far is forgotten, and open is Python's again."""
+    """recorder.inputs.FOLLOWS_INPUTS = False: what was noted so far is forgotten, and open is Python's again."""
     program = """
 plain = open
 import footsteps, io, os
