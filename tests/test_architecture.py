@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,34 @@ def test_the_core_module_imports_only_the_standard_library_and_nothing_of_its_pa
     assert {name.split(".")[0] for name in first} <= sys.stdlib_module_names
     anywhere = set().union(*(imported(node) for node in ast.walk(core)))
     assert not [name for name in anywhere if name.split(".")[0] == "footsteps"]
+
+
+# Names that stand in two modules for one thing: in the core module and the recorder, which does not import it; of a
+# command and of what it does.
+SAME = {
+    "FootstepsError", "MAX_DIFF", "NAME_VARIABLE", "OUTPUT_ROOT", "RUN_VARIABLE", "Run", "TYPE_CHECKING", "__all__",
+    "__getattr__", "_shared", "as_name", "begin", "current", "end", "export", "git", "main", "path", "plot",
+    "printable", "rerun", "restore", "run_directory", "say", "trace", "verify",
+}  # fmt: skip
+
+
+def top_level_names(path: Path) -> set[str]:
+    """What a module defines at its top level: functions, classes and variables."""
+    body = tree(path).body
+    defined = {node.name for node in body if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+    assigned = [node.targets if isinstance(node, ast.Assign) else [node.target] for node in body if is_assignment(node)]
+    return defined | {name.id for targets in assigned for name in targets if isinstance(name, ast.Name)}
+
+
+def is_assignment(node: ast.stmt) -> bool:
+    """Whether a statement assigns a value to names."""
+    return isinstance(node, (ast.Assign, ast.AnnAssign))
+
+
+def test_no_two_modules_use_one_name_for_different_things():
+    """A reader who searches for a function finds it, and not another one that is called the same."""
+    found = Counter(name for path in MODULES for name in top_level_names(path))
+    assert {name for name, count in found.items() if count > 1} <= SAME
 
 
 @pytest.mark.parametrize("path", MODULES, ids=file_name)

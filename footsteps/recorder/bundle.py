@@ -43,7 +43,9 @@ MAX_COMPARED = 5  # bundles of other runs that are read to see whether one is ou
 MAX_NAMES = 100  # files among the commits that are looked at, as their names are those of secrets
 NOT_KEPT = "Commits that are not kept"  # a section of info.txt, added when it is known
 PACKAGE_PARENT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-CHILD = f"import sys; sys.path.append({PACKAGE_PARENT!r}); from footsteps.recorder import bundle; bundle.finish_bundles()"
+CHILD = (
+    f"import sys; sys.path.append({PACKAGE_PARENT!r}); from footsteps.recorder import bundle; bundle.finish_bundles()"
+)
 
 
 def make_in_background(record: str, root: str, bundles: Sequence[Mapping[str, Any]]) -> None:

@@ -817,13 +817,6 @@ def follow_run(run: Any) -> None:
     outcome.follow_end(run)
 
 
-def given_arguments() -> dict[str, Any]:
-    """What the program was given on its command line."""
-    from . import values
-
-    return values.given_arguments()
-
-
 waiting: list[dict[str, Any]] = []  # what record() was given before there was a run
 tracker = InputTracker()
 _names, _collect = tracker.names, tracker.names.append

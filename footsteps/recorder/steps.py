@@ -72,6 +72,7 @@ from footsteps.recorder.resume import is_wanted, resume_or
 from footsteps.recorder.secrets import mask_arguments, masked, why_secret
 from footsteps.recorder.settings import in_repository, root_or_configured, wants_gitignore
 from footsteps.recorder.summary import DIFF, is_long, short_form
+from footsteps.recorder.values import given_arguments
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ COLLECTORS: list[tuple[str, Callable[[], Any]]] = [
     ("hardware", hardware_facts),
     ("environment", lambda: masked({name: os.environ[name] for name in recorded_variables()})),
     ("packages", known_packages),
-    ("parsed_argv", inputs.given_arguments),
+    ("parsed_argv", given_arguments),
 ]
 
 # Called with each run that begins in this process: LTParser's records note the runs that were made with them.

@@ -6,7 +6,7 @@ import os
 
 from footsteps.reader.formats import mapping, objects, text
 from footsteps.reproduce.environment import OWN, is_word, ran
-from footsteps.reproduce.restore import new_place
+from footsteps.reproduce.restored_paths import new_place
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ import sys
 from footsteps.reader import repositories
 from footsteps.reader.formats import mapping, objects, text
 from footsteps.recorder.format import FootstepsError, quote
-from footsteps.reproduce import restore
+from footsteps.reproduce.restored_paths import new_place
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class Environment:
         address = address_of(origin, name)
         if address:
             return [address]
-        place = restore.new_place(path_of_url(text(origin.get("url"))), self.moved)
+        place = new_place(path_of_url(text(origin.get("url"))), self.moved)
         if place and origin.get("dir_info") is not None and "\n" not in place:
             self.missing.append(f"{name} as it was installed from {origin['url']}: the restored code takes its place")
             return [f"{name} @ file://{percent(place)}"]
@@ -109,7 +109,7 @@ class Environment:
     def editable(self, package: Mapping[str, Any]) -> list[str]:
         """The line for an editable install, whose code the record holds."""
         url = text(mapping(package.get("direct_url")).get("url"))
-        place = restore.new_place(text(package.get("location")) or path_of_url(url), self.moved)
+        place = new_place(text(package.get("location")) or path_of_url(url), self.moved)
         if not place or "\n" in place:
             self.missing.append(f"{text(package.get('name'))}: its editable install was in no recorded repository")
             return []

@@ -28,6 +28,7 @@ from footsteps.recorder.git import GitError
 from footsteps.recorder.secrets import looks_secret
 from footsteps.reproduce import restore
 from footsteps.reproduce.environment import address_of, is_word
+from footsteps.reproduce.restored_paths import beside
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
@@ -211,7 +212,7 @@ class Study:
         if not same:
             left_out = {text(row.get("path")) for row in done.left_out}
             self.add_tree(place, self.code[stage], done, left_out)
-            self.add_tree(restore.beside(place), f"{self.code[stage]}.beside", done, left_out)
+            self.add_tree(beside(place), f"{self.code[stage]}.beside", done, left_out)
         self.add_bundles(stage, done)
 
     def add_tree(self, place: str, top: str, done: restore.Restored, left_out: set[str]) -> None:

@@ -38,6 +38,7 @@ from footsteps.reproduce.environment import (
     versions_in,
 )
 from footsteps.reproduce.inputs import Places, hint_for, input_state, may_go_on, set_aside
+from footsteps.reproduce.restored_paths import beside, command_words, new_place, program_words, real_place
 from footsteps.reproduce.result import Result, new_run
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
@@ -112,11 +113,11 @@ class Rerun:
         self.directory = os.path.abspath(destination or free_destination(run))
         self.moved = self.places()
         was = text(run.facts.get("cwd"))
-        self.cwd = restore.new_place(was, self.moved) or self.directory
+        self.cwd = new_place(was, self.moved) or self.directory
         self.require_room(environment=environment is True)
         self.environment = environment or None if environment is not True else self.own_environment(python)
         self.python = self.environment.python if self.environment else chosen_python(python)
-        self.words = rerun_command(run, self.python, self.moved, stays=bool(restore.new_place(was, self.moved)))
+        self.words = rerun_command(run, self.python, self.moved, stays=bool(new_place(was, self.moved)))
         self.unlike = [] if self.environment else list(self.other_python())
         self.placeholders = list(placeholders_in(self.words)) if run.facts.get("masked") else []
         self.variables, self.unset = self.repeated()
@@ -131,13 +132,13 @@ class Rerun:
     def places(self) -> dict[str, str]:
         """Where each recorded repository will be, by where it was."""
         plan = restore.Plan(self.run, self.sources)
-        trees = plan.trees(self.directory, restore.beside(self.directory))
+        trees = plan.trees(self.directory, beside(self.directory))
         return {text(tree.row.get("path")): os.fsdecode(tree.folder) for tree in trees if tree.row.get("path")}
 
     def require_room(self, *, environment: bool) -> None:
         """Raises FootstepsError unless all that will be made has a free place."""
         restore.clear_after_killed(os.path.dirname(os.path.abspath(self.directory)), self.directory)
-        for path in (self.directory, restore.beside(self.directory)):
+        for path in (self.directory, beside(self.directory)):
             if not may_go_on(self.directory, self.laid_places()):
                 restore.require_free(path, self.run, "rerun")
         if environment:
@@ -145,7 +146,7 @@ class Rerun:
 
     def laid_places(self) -> list[str]:
         """Where the inputs that lay in the code will be looked for."""
-        places = (restore.new_place(text(entry.get("path")), self.moved) for entry in self.run.inputs)
+        places = (new_place(text(entry.get("path")), self.moved) for entry in self.run.inputs)
         return list(filter(None, places))
 
     def own_environment(self, python: str | None) -> Environment:
@@ -177,7 +178,7 @@ class Rerun:
 
     def at_new_place(self, path: str) -> str:
         """Where a recorded path is now, if it lay in the code."""
-        return restore.real_place(path, self.moved) or path
+        return real_place(path, self.moved) or path
 
     # what can't be had
 
@@ -207,19 +208,19 @@ class Rerun:
         values = (word.partition("=")[2] if word.startswith("-") else word for word in self.words[1:])
         for word in filter(None, values):
             old, new = (os.path.normpath(os.path.join(at, word)) for at in (was, self.cwd))
-            if old in inputs and not restore.new_place(old, self.moved) and not os.path.isabs(word) and new != old:
+            if old in inputs and not new_place(old, self.moved) and not os.path.isabs(word) and new != old:
                 yield f"{word}: it led to {old}, and leads to {new} here"
 
     def unfed(self) -> Iterator[str]:
         """The inputs whose new place no word of the command tells, and that may be reached by a relative path."""
         told = [word.partition("=")[2] if word.startswith("-") else word for word in self.words[1:]]
         stdin, was = text(mapping(self.run.facts.get("stdin")).get("path")), text(self.run.facts.get("cwd"))
-        project = next((os.path.dirname(top) for top in self.moved if restore.new_place(was, {top: top})), "")
+        project = next((os.path.dirname(top) for top in self.moved if new_place(was, {top: top})), "")
         for row in self.inputs:
             path, here = row["path"], row["here"]
             if row["state"] == "replaced":
                 yield f"{path}: {here}, which --map gives, is not as it was"
-            if not here or restore.new_place(path, self.moved) or path == stdin:
+            if not here or new_place(path, self.moved) or path == stdin:
                 continue
             if row["state"] in FED and here != path and not any(is_within(here, word) for word in told):
                 yield f"{path}: no argument names it, and it is {here} now; put it back there"
@@ -257,7 +258,7 @@ class Rerun:
 
     def why_amiss(self, row: Mapping[str, Any]) -> str:
         """In which way an input is not there, and where the recorded one is to be put."""
-        place = restore.new_place(row["path"], self.moved)
+        place = new_place(row["path"], self.moved)
         as_it_was = " as it was" if row["state"] == "changed" else ""
         where = f"at {place}" if place else "back there"
         return f"this input is {INPUT_STATES[row['state']]}; put it {where}{as_it_was}"
@@ -290,7 +291,7 @@ class Rerun:
             return {"path": path, "state": "moved" if as_it_was else "replaced", "here": mapped}
         state = input_state(path, entry)
         here = path if state == "unchanged" else ""
-        laid = restore.new_place(path, self.moved)
+        laid = new_place(path, self.moved)
         if not here and laid and input_state(laid, {**entry, "mtime_ns": None}) == "unchanged":
             return {"path": path, "state": "unchanged", "here": laid}
         if not here and state != "unknown":
@@ -310,7 +311,7 @@ class Rerun:
         for number, word in enumerate(self.words):
             option, equals, value = word.partition("=") if word.startswith("-") else ("", "", word)
             path = before.get(value) or os.path.normpath(os.path.join(was, value))
-            inside = restore.new_place(path, self.moved) and not os.path.isabs(value)
+            inside = new_place(path, self.moved) and not os.path.isabs(value)
             place = files.get(path) or self.data.mapped(path)
             if number and value and place and not inside:
                 self.words[number] = option + equals + place
@@ -351,13 +352,13 @@ class Rerun:
         Raises FootstepsError if the code is not to be had.
         """
         laid, hint = self.laid_places(), hint_for(self.run)
-        with set_aside(restore.beside(self.directory), laid, hint), set_aside(self.directory, laid, hint):
+        with set_aside(beside(self.directory), laid, hint), set_aside(self.directory, laid, hint):
             self.restored = restore.restore(self.run, self.directory, sources=self.sources, say=say)
         os.makedirs(self.cwd, exist_ok=True)
         self.lay_folders()
         entries = {entry["path"]: entry for entry in self.run.inputs if text(entry.get("path"))}
         for row in self.inputs:
-            place = restore.new_place(row["path"], self.moved)
+            place = new_place(row["path"], self.moved)
             if place and row["path"] in entries:
                 self.copy_input(row, place)
             if place and row["path"] in entries and row["state"] not in FED:
@@ -370,7 +371,7 @@ class Rerun:
         listed = self.run.outcome.get("written_elsewhere")
         inside = os.path.join(os.path.realpath(self.directory), "")
         for path in map(text, listed if isinstance(listed, list) else ()):
-            folder = os.path.dirname(restore.new_place(path, self.moved))
+            folder = os.path.dirname(new_place(path, self.moved))
             if folder and os.path.realpath(folder).startswith(inside) and not os.path.lexists(folder):
                 os.makedirs(folder, exist_ok=True)
 
@@ -496,7 +497,7 @@ def free_destination(run: Run) -> str:
     """`again/RUN-rerun`, with a number if that is taken."""
     place = restore.default_destination(run).removesuffix("-restored") + "-rerun"
     number, found = 1, place
-    while any(map(os.path.lexists, (found, restore.beside(found), environment_beside(found)))):
+    while any(map(os.path.lexists, (found, beside(found), environment_beside(found)))):
         number += 1
         found = f"{place}-{number}"
     return found
@@ -532,8 +533,8 @@ def rerun_command(run: Run, python: str, moved: Mapping[str, str], *, stays: boo
         why = "LiteTracer recorded its arguments, but not its command"
     if why:
         raise FootstepsError(f"{run.name!r} can't be run again: {why}", hint=f"footsteps restore {quote([run.name])}")
-    words = with_own_script(run, restore.command_words(run, moved, stays=stays), python)
-    words = words or [restore.new_place(word, moved) or word for word in formats.shell_words(run.command)]
+    words = with_own_script(run, command_words(run, moved, stays=stays), python)
+    words = words or [new_place(word, moved) or word for word in formats.shell_words(run.command)]
     if not words:
         raise FootstepsError(f"{run.name!r} can't be run again: no command was recorded")
     launcher = mapping(mapping(run.facts.get("process")).get("launcher"))
@@ -614,7 +615,7 @@ def is_interpreter(word: str) -> bool:
 def recorded_words(run: Run) -> tuple[list[str], str]:
     """The words behind the recorded interpreter, and that of them which the program was called by."""
     argv = run.facts.get("argv")
-    return restore.program_words(run), str(argv[0]) if isinstance(argv, list) and argv else ""
+    return program_words(run), str(argv[0]) if isinstance(argv, list) and argv else ""
 
 
 def before_program(said: list[str], own: list[str], script: str) -> list[str]:

@@ -42,6 +42,7 @@ from footsteps.reader.repositories import (
 )
 from footsteps.recorder.format import LATE_JSON, MIB, RECORD, RUN_JSON, FootstepsError, content_of, quote
 from footsteps.recorder.git import LONGEST_COMMAND, GitError, start_git
+from footsteps.reproduce.restored_paths import beside, command_words, made_at, make_folder, moved_to, new_place
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
@@ -180,11 +181,6 @@ def require_free(place: str, run: Run, command: str = "restore") -> None:
         raise FootstepsError(f"{place!r} is not empty", hint)
 
 
-def beside(place: str) -> str:
-    """Where the repositories go that did not lie in the main one."""
-    return place.rstrip(os.sep) + ".beside"
-
-
 def built(plan: Plan, place: str, *, keep: bool, say: Say, clones: bool = True) -> Restored:
     """Make a plan's trees in a folder of our own, compare, and move them to the place."""
     import shutil
@@ -299,7 +295,7 @@ def made_in(own: str, plan: Plan, place: str, *, keep: bool, say: Say, clones: b
     return done
 
 
-def unkept_inputs(run: Run, trees: list[RestoredTree]) -> Iterator[str]:
+def unkept_inputs(run: Run, trees: list[NewTree]) -> Iterator[str]:
     """The inputs that only lie where they were read: on the day of the run it can still be mended."""
     from footsteps.reproduce.inputs import Places
 
@@ -347,9 +343,9 @@ class Plan(Repositories):
         if needed > free:
             raise FootstepsError(f"the kept files need {needed} bytes, and {folder!r} has {free}", hint="df -h")
 
-    def trees(self, place: str, outside: str) -> list[RestoredTree]:
+    def trees(self, place: str, outside: str) -> list[NewTree]:
         """The trees to make: the main one at the place, those within it there, the others outside."""
-        made: dict[str, RestoredTree] = {}
+        made: dict[str, NewTree] = {}
         for row in self.rows:
             name, holder = text(row.get("name")), made.get(holder_of(row))
             inside = text(mapping(row.get("inside")).get("path"))
@@ -360,11 +356,11 @@ class Plan(Repositories):
             else:
                 folder = os.path.join(os.fsencode(outside), as_bytes(name))
             self.require(folder not in [tree.folder for tree in made.values()], f"two repositories at {inside!r}")
-            made[name] = RestoredTree(self.run, row, folder, holder, self.sources_for(row))
+            made[name] = NewTree(self.run, row, folder, holder, self.sources_for(row))
             made[name].required = row is self.main
         return list(made.values())
 
-    def describe(self, trees: list[RestoredTree], done: Restored, own: str, place: str) -> None:
+    def describe(self, trees: list[NewTree], done: Restored, own: str, place: str) -> None:
         """Add the command, where to run it, and what a person should know."""
         done.notes += OLDER.get(self.run.kind, [])
         self.doubt_the_record(done)
@@ -405,7 +401,7 @@ class Plan(Repositories):
             if p.endswith(end)
         ]
 
-    def leave_note(self, trees: list[RestoredTree], own: str) -> None:
+    def leave_note(self, trees: list[NewTree], own: str) -> None:
         """WHERE.txt, which says where the repositories beside the tree belong."""
         folder = os.path.join(own, "beside")
         lines = []
@@ -418,7 +414,7 @@ class Plan(Repositories):
             write_new(os.fsencode(os.path.join(folder, "WHERE.txt")), [as_bytes(f"{line}\n") for line in lines])
 
 
-class RestoredTree(CommitFetcher):
+class NewTree(CommitFetcher):
     """One repository (or the loose files of none) in the making.
 
     Attributes:
@@ -427,7 +423,7 @@ class RestoredTree(CommitFetcher):
     """
 
     def __init__(
-        self, run: Run, row: dict[str, Any], folder: bytes, holder: RestoredTree | None, sources: list[str]
+        self, run: Run, row: dict[str, Any], folder: bytes, holder: NewTree | None, sources: list[str]
     ) -> None:
         super().__init__(run, row, folder, sources)
         self.holder = holder
@@ -568,7 +564,7 @@ class RestoredTree(CommitFetcher):
 class Overlay:
     """What differed from the commit, put into a tree: first what goes, then what comes."""
 
-    def __init__(self, tree: RestoredTree, done: Restored) -> None:
+    def __init__(self, tree: NewTree, done: Restored) -> None:
         self.tree, self.done = tree, done
 
     def apply(self) -> None:
@@ -661,7 +657,7 @@ def write_new(path: bytes, blocks: Iterable[bytes], *, executable: bool = False)
 # ---------------------------------------------------------------------------------------------
 
 
-def compare_trees(trees: list[RestoredTree], done: Restored, own: str) -> None:
+def compare_trees(trees: list[NewTree], done: Restored, own: str) -> None:
     """Read all that was made, and name what is missing, differs, or should not be there."""
     expected: dict[bytes, Callable[[bytes], str]] = {}
     for tree in trees:
@@ -681,7 +677,7 @@ def compare_trees(trees: list[RestoredTree], done: Restored, own: str) -> None:
     done.extra += sorted(shown[path] for path in found - set(expected) - left_out_in(trees))
 
 
-def expectations(tree: RestoredTree) -> dict[bytes, Callable[[bytes], str]]:
+def expectations(tree: NewTree) -> dict[bytes, Callable[[bytes], str]]:
     """For every file of a tree, what tells why it is not as it was, "" if it is."""
     from functools import partial
 
@@ -701,7 +697,7 @@ def expectations(tree: RestoredTree) -> dict[bytes, Callable[[bytes], str]]:
     return {os.path.join(tree.folder, path): check for path, check in wanted.items()}
 
 
-def other_size(tree: RestoredTree) -> str:
+def other_size(tree: NewTree) -> str:
     """Why files that git called clean can't all be as they were, "" if nothing speaks against it."""
     recorded = tree.row.get("clean_bytes")
     if not isinstance(recorded, int):
@@ -716,12 +712,12 @@ def other_size(tree: RestoredTree) -> str:
     return "" if size == recorded else f"{said}: some had line ends of an eol setting that was switched off"
 
 
-def left_out_in(trees: list[RestoredTree]) -> set[bytes]:
+def left_out_in(trees: list[NewTree]) -> set[bytes]:
     """Files that were left out; of these the commit's version may stand there."""
     return {os.path.join(t.folder, as_bytes(text(row.get("path")))) for t in trees for row in t.row["left_out"]}
 
 
-def shown_as(path: bytes, trees: list[RestoredTree]) -> str:
+def shown_as(path: bytes, trees: list[NewTree]) -> str:
     """A file's name for people: its repository's and its own."""
     tree = max((t for t in trees if path.startswith(t.folder + b"/")), key=lambda t: len(t.folder), default=None)
     base = tree.folder if tree else b"/"
@@ -801,70 +797,11 @@ def tree_id(entries: Entries, like: str) -> str:
 
 
 # ---------------------------------------------------------------------------------------------
-# The command to run
+# Older formats
 # ---------------------------------------------------------------------------------------------
 
 
-def moved_to(folder: bytes, own: str, place: str) -> str:
-    """Where a folder that is being made will lie."""
-    path = os.fsdecode(folder)
-    for name, target in (("beside", beside(place)), ("tree", place)):
-        made = os.path.join(own, name)
-        if path == made or path.startswith(made + os.sep):
-            return target + path[len(made) :]
-    return path
-
-
-def make_folder(top: str, path: str) -> None:
-    """Make a folder that git, which keeps no empty ones, did not bring; not through a link."""
-    if path != "." and not why_unsafe(path) and not link_on(os.fsencode(top), os.fsencode(path), last=True):
-        os.makedirs(os.path.join(top, path), exist_ok=True)
-
-
-def made_at(path: str, own: str, place: str) -> str:
-    """Where what will lie at a path is being made."""
-    for name, target in (("beside", beside(place)), ("tree", place)):
-        if path == target or path.startswith(target + os.sep):
-            return os.path.join(own, name) + path[len(target) :]
-    return path
-
-
-def new_place(path: str, moved: Mapping[str, str]) -> str:
-    """Where a recorded path lies now, "" if it is in none of the trees."""
-    if not os.path.isabs(path) or ".." in path.split(os.sep) or "\0" in path:
-        return ""
-    within = [old for old in moved if path == old or path.startswith(os.path.join(old, ""))]
-    best = max(within, key=len, default="")
-    return moved[best] + path[len(best) :] if best else ""
-
-
-def real_place(path: str, moved: Mapping[str, str], real: str = "") -> str:
-    """The same of a path that may lead there by a link, as that of a home often does; real: where it led then."""
-    here = os.path.realpath(path) if path and "\0" not in path else ""
-    return next(filter(None, (new_place(each, moved) for each in (path, real, here))), "")
-
-
-def command_words(run: Run, moved: Mapping[str, str], *, stays: bool) -> list[str]:
-    """The words after `python`: the recorded ones, with the script's new place where its path no longer leads there."""
-    facts = run.facts
-    found, argv = program_words(run), facts.get("argv")
-    if not isinstance(argv, list):
-        return []
-    script = text(mapping(facts.get("main")).get("path")) or text(mapping(facts.get("script")).get("path"))
-    place = real_place(script, moved, text(mapping(facts.get("script")).get("real")))
-    given = str(argv[0]) if argv else ""
-    inside = stays and not os.path.isabs(given) and not given.startswith("..")
-    return [os.path.abspath(place) if place and not inside and word == given else word for word in found]
-
-
-def program_words(run: Run) -> list[str]:
-    """The recorded words after `python`: as the interpreter was given them, or, of a script in IPython, as it was."""
-    own, given = mapping(run.facts.get("main")).get("words"), run.facts.get("orig_argv")
-    words = own if isinstance(own, list) else given[1:] if isinstance(given, list) else []
-    return [str(word) for word in words]
-
-
-def apply_older(tree: RestoredTree, done: Restored) -> None:
+def apply_older(tree: NewTree, done: Restored) -> None:
     """The recorded patch, file by file where it does not apply as a whole, and LiteTracer's untracked files."""
     patch = tree.run.diff
     if patch.strip() and not applies(tree, patch):
@@ -881,7 +818,7 @@ def apply_older(tree: RestoredTree, done: Restored) -> None:
             copy_untracked(tree, path, copy)
 
 
-def applies(tree: RestoredTree, patch: bytes) -> bool:
+def applies(tree: NewTree, patch: bytes) -> bool:
     """Apply a patch (as git made it, or with diff.noprefix); False, and nothing done, if it can't be."""
     strip = "-p1" if patch.lstrip().startswith(b"diff --git a/") else "-p0"
     try:
@@ -891,7 +828,7 @@ def applies(tree: RestoredTree, patch: bytes) -> bool:
     return True
 
 
-def copy_untracked(tree: RestoredTree, path: str, copy: str) -> None:
+def copy_untracked(tree: NewTree, path: str, copy: str) -> None:
     """One of LiteTracer's untracked files."""
     why = why_unsafe(path)
     if why or link_on(tree.folder, os.fsencode(path)):

@@ -14,7 +14,8 @@ import os
 from footsteps.reader import compare, measure, runs
 from footsteps.reader.formats import mapping, seconds, text
 from footsteps.reader.making import name_without_host
-from footsteps.reproduce import explain, restore
+from footsteps.reproduce import explain
+from footsteps.reproduce.restored_paths import new_place
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
@@ -190,7 +191,7 @@ def compared_elsewhere(again: Rerun) -> Iterator[dict[str, Any]]:
     """A row for each file that the old run wrote into its project, outside of its directory, and nobody since."""
     listed = again.run.outcome.get("written_elsewhere")
     for old in map(text, listed if isinstance(listed, list) else ()):
-        new = restore.new_place(old, again.moved)
+        new = new_place(old, again.moved)
         if not new or not was_last_written_by(again.run, old):
             continue
         if not os.path.isfile(new):

@@ -20,6 +20,7 @@ from footsteps.reader.compare import path_inside
 from footsteps.reader.formats import mapping, objects, sha256_of, text
 from footsteps.recorder.format import FootstepsError, quote
 from footsteps.reproduce import rerun, restore
+from footsteps.reproduce.restored_paths import beside, new_place
 from footsteps.reproduce.result import SAME, Result
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
@@ -145,7 +146,7 @@ class ChainRerun:
 
     def prepare(self, step: Step) -> None:
         """The rerun of a stage, fed with what will lie where the others are going to be."""
-        for path in (step.directory, restore.beside(step.directory)):
+        for path in (step.directory, beside(step.directory)):
             if os.path.lexists(path):  # from an earlier attempt
                 message = f"{path!r} is there, and what {step.name!r} made is not there as it was"
                 raise FootstepsError(message, hint=f"rm -r {quote([path])}")
@@ -171,7 +172,7 @@ class ChainRerun:
             return again.at_new_place(name)
         recorded = text(again.run.facts.get("directory"))
         root = os.path.join(text(again.run.facts.get("output_root")) or "results", again.run.name)
-        top = restore.new_place(os.path.normpath(recorded), again.moved) or os.path.join(again.cwd, root)
+        top = new_place(os.path.normpath(recorded), again.moved) or os.path.join(again.cwd, root)
         return os.path.join(top, *name.split("/"))
 
     def files_for(self, step: Step) -> dict[str, str]:
@@ -253,7 +254,7 @@ class ChainRerun:
             return
         read = {os.path.realpath(text(entry.get("path"))) for entry in new.inputs}
         for path, file in self.files_for(step).items():
-            places = [file, restore.new_place(path, again.moved) or file]
+            places = [file, new_place(path, again.moved) or file]
             if not read & set(map(os.path.realpath, places)):
                 yield f"{path}: it did not read what was made now"
 
@@ -307,7 +308,7 @@ def stage_script(again: rerun.Rerun) -> list[str]:
     comment = "".join(c if c.isprintable() else "?" for c in f"{again.run.name}: {again.run.command}")
     sources = [word for source in again.sources for word in ("--from", source)]
     restored = quote(["footsteps", "restore", again.run.directory, again.directory, *sources])
-    places = [(row["here"], restore.new_place(row["path"], again.moved)) for row in again.inputs if row["here"]]
+    places = [(row["here"], new_place(row["path"], again.moved)) for row in again.inputs if row["here"]]
     return [
         f"\n# {comment}", "(",
         f"{restored} || [ $? = 1 ] # which is: not all of it came back, as it has said",
