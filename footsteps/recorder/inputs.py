@@ -711,10 +711,10 @@ def install() -> None:
     if not FOLLOWS_INPUTS or sys.flags.warn_default_encoding:
         return
     made = {id(original): wrapper(calling, module, original) for calling, module, original in followed_functions()}
-    put_wrappers(made)
     if type(io.FileIO) is type:  # else one of ours stands there already
-        made_class = class_standing_for(io.FileIO, lambda given, named: tracker.opened_by_library(FILE, given, named))
-        replace_in_modules({id(io.FileIO): made_class})
+        noted = class_standing_for(io.FileIO, lambda given, named: tracker.opened_by_library(FILE, given, named))
+        made[id(io.FileIO)] = noted
+    put_wrappers(made)
     tracker.noting = True
     follow_all(tracker.opened_by_library)
     tracker.in_pool()

@@ -55,11 +55,12 @@ def main_program() -> dict[str, Any]:
 
 def main_frame() -> FrameType | None:
     """The frame of the program's module-level code, None if it runs no longer or is a library's or a notebook's."""
+    own = [frame for frame in _frames() if _is_main(frame) and not is_library(_file_of(frame))]
+    if len(own) < 2:
+        return own[0] if own else None
     argv = getattr(sys, "argv", None) or [""]
     named = os.path.realpath(_absolute(str(argv[0]))) if argv[0] else ""
-    found = [frame for frame in _frames() if _is_main(frame)]
-    own = [frame for frame in found if not is_library(_file_of(frame))]
-    return next((frame for frame in own if os.path.realpath(_file_of(frame)) == named), own[0] if own else None)
+    return next((frame for frame in own if os.path.realpath(_file_of(frame)) == named), own[0])
 
 
 def _is_main(frame: FrameType) -> bool:
@@ -229,7 +230,12 @@ def _absolute(path: str) -> str:
 
 def is_library(path: str) -> bool:
     """Whether a file is Python's or lies where packages and their commands are installed."""
-    return not path or is_installed(path) or is_of_standard_library(path) or _is_command(path)
+    if path not in _libraries:
+        _libraries[path] = not path or is_installed(path) or is_of_standard_library(path) or _is_command(path)
+    return _libraries[path]
+
+
+_libraries: dict[str, bool] = {}  # answers of `is_library`, which is asked of the same few files again and again
 
 
 def is_installed(path: str) -> bool:

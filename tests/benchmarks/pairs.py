@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -36,15 +37,28 @@ def seconds(command, cwd, env=None) -> float:
     return took
 
 
-def in_turns(commands, cwd, rounds, env=None) -> dict[str, float]:
-    """The median seconds of each command {name: argv}, after one round that only warms the caches."""
+def cpu_of_children() -> float:
+    """The CPU seconds of all that we have started and waited for, and of what that has left running."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def wall_and_cpu(commands, cwd, rounds, env=None) -> dict[str, tuple[float, float]]:
+    """The median seconds of each command {name: argv}, wall and CPU, after one round that only warms the caches."""
     adopt_orphans()
-    times: dict[str, list[float]] = {name: [] for name in commands}
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
     for _ in range(rounds + 1):
         for name, command in commands.items():
-            times[name].append(seconds(command, cwd, env))
+            before = cpu_of_children()
+            wall = seconds(command, cwd, env)
             wait_for_orphans()
-    return {name: statistics.median(taken[1:]) for name, taken in times.items()}
+            times[name].append((wall, cpu_of_children() - before))
+    return {name: tuple(map(statistics.median, zip(*taken[1:], strict=True))) for name, taken in times.items()}
+
+
+def in_turns(commands, cwd, rounds, env=None) -> dict[str, float]:
+    """The median wall seconds of each command {name: argv}."""
+    return {name: wall for name, (wall, _) in wall_and_cpu(commands, cwd, rounds, env).items()}
 
 
 def show(title: str, medians: dict[str, float]) -> None:

@@ -1,10 +1,11 @@
 """What footsteps adds to the smallest script, against `git diff HEAD` and another footsteps, in the same rounds.
 
     python tests/benchmarks/startup.py [--rounds 15] [--files 20 2000 50000] [--untracked 20]
-        [--against footsteps==0.1.9] [--first numpy matplotlib.pyplot]
+        [--against footsteps==0.1.9] [--first numpy matplotlib.pyplot] [--pushed]
 
 Both footsteps are installed into virtual environments of their own, with the same 20 packages beside them. `--against`
-is what pip installs: a version, or the path of a checkout. `--first` imports modules first in each script.
+is what pip installs: a version, or the path of a checkout. `--first` imports modules first in each script. `--pushed`:
+nothing is uncommitted, and a remote has the commit, so that nothing is left to do when the program has ended.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import time
 import venv
 from pathlib import Path
 
-from pairs import in_turns, show
+from pairs import show, wall_and_cpu
 
 ROOT = Path(__file__).resolve().parents[2]
 WITHOUT = "open('weights.csv', 'w').write('6, 9, 42')\n"
@@ -40,24 +41,29 @@ def environment(folder: Path, package: str, packages: int = 20) -> Path:
     return python
 
 
-def repository(folder: Path, files: int, untracked: int, first: list[str]) -> Path:
-    """A repository with so many tracked files, two of them changed, and so many untracked ones."""
+def repository(folder: Path, files: int, args: argparse.Namespace) -> Path:
+    """A repository with so many tracked files; unless it is pushed, two are changed, and some are untracked."""
     for number in range(files):
         path = folder / f"package{number // 100}" / f"module{number}.py"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"value = {number}\n" * 20)
     (folder / ".gitignore").write_text("results/\nweights.csv\n")
-    imports = "".join(f"import {name}\n" for name in first)
+    imports = "".join(f"import {name}\n" for name in args.first)
     (folder / "without.py").write_text(imports + WITHOUT)
     (folder / "with.py").write_text(imports + WITH)
     for command in ("init -q", "add .", "-c user.name=a -c user.email=a@b commit -q -m x"):
         subprocess.run(["git", *command.split()], cwd=folder, check=True)
     time.sleep(1.1)  # files as new as the index are read once more by every git status
     subprocess.run(["git", "status", "--short"], cwd=folder, check=True)
+    if args.pushed:
+        subprocess.run(["git", "clone", "-q", "--bare", folder, f"{folder}.git"], check=True)
+        for command in (f"remote add origin {folder}.git", "fetch -q"):
+            subprocess.run(["git", *command.split()], cwd=folder, check=True)
+        return folder
     for number in range(2):
         with open(folder / "package0" / f"module{number}.py", "a") as file:
             file.write("changed = True\n")
-    for number in range(untracked):
+    for number in range(args.untracked):
         (folder / f"untracked{number}.txt").write_text("new\n" * 20)
     return folder
 
@@ -70,6 +76,7 @@ def main() -> None:
     parser.add_argument("--untracked", type=int, default=20)
     parser.add_argument("--against", default="footsteps==0.1.9")
     parser.add_argument("--first", nargs="*", default=[])
+    parser.add_argument("--pushed", action="store_true")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         new = environment(Path(folder, "new"), str(ROOT))
@@ -78,7 +85,7 @@ def main() -> None:
             packages = {name.partition(".")[0] for name in args.first}
             subprocess.run([python, "-m", "pip", "install", "-q", *packages], check=True)
         for files in args.files:
-            project = repository(Path(folder, f"project{files}"), files, args.untracked, args.first)
+            project = repository(Path(folder, f"project{files}"), files, args)
             compare(project, files, args, new, old)
 
 
@@ -91,14 +98,16 @@ def compare(project: Path, files: int, args, new: Path, old: Path) -> None:
         "with the other": [old, "with.py"],
         "git diff HEAD": ["git", "diff", "HEAD"],
     }
-    took = in_turns(
-        commands, project, args.rounds, {**os.environ, "FOOTSTEPS_NAME": "run", "FOOTSTEPS_BUNDLE_WAIT": "0"}
-    )
-    show(f"{files} files, {args.untracked} untracked", took)
-    added = took["with footsteps"] - took["without footsteps"]
-    before = took["with the other"] - took["without the other"]
-    print(f"  footsteps adds {added * 1000:.1f} ms, the other {before * 1000:.1f} ms: {added / before:.2f}x", end="")
-    print(f" (goal {GOALS[files]}x)" if files in GOALS else "", f"{added / took['git diff HEAD']:.1f}x git diff HEAD")
+    environment = {**os.environ, "FOOTSTEPS_NAME": "run", "FOOTSTEPS_BUNDLE_WAIT": "0"}
+    took = wall_and_cpu(commands, project, args.rounds, environment)
+    show(f"{files} files, {args.untracked} untracked", {name: wall for name, (wall, _) in took.items()})
+    for at, kind in enumerate(("wall", "CPU, with what is left running")):
+        added = took["with footsteps"][at] - took["without footsteps"][at]
+        before = took["with the other"][at] - took["without the other"][at]
+        diff = f"{added / took['git diff HEAD'][at]:.1f}x git diff HEAD"
+        goal = f" (goal {GOALS[files]}x)" if files in GOALS and not at else ""
+        print(f"  footsteps adds {added * 1000:.1f} ms, the other {before * 1000:.1f} ms", end="")
+        print(f": {added / before:.2f}x{goal}, {diff} ({kind})")
 
 
 if __name__ == "__main__":
