@@ -277,6 +277,7 @@ def test_an_editable_install_is_told_from_its_leftover_metadata(repo, tmp_path, 
     assert (row["version"], row["editable"], row["location"]) == ("2", True, os.fspath(repo))
 
 
+@pytest.mark.slow
 def test_without_pip_there_is_a_list_too(repo, run_in):
     """`python -S -I` without site-packages: the list is not empty, only short."""
     core_path = shutil.copy(core.__file__, repo / "steps.py")
@@ -437,6 +438,7 @@ def test_stdin_may_not_be_there_at_all(repo, closing):
     assert done.stdout == "Saving results to results/train/\n"
 
 
+@pytest.mark.slow
 def test_a_script_from_stdin_is_not_eaten(repo):
     """`python - < script`: the lines after the import are the program, not the name."""
     program = b"import footsteps\nprint(footsteps.output_dir)\nprint('and on')\n"
@@ -447,6 +449,7 @@ def test_a_script_from_stdin_is_not_eaten(repo):
     assert sorted(p.name for p in (repo / "results").iterdir() if p.is_dir()) == ["stdin", "stdin-1"]
 
 
+@pytest.mark.slow
 def test_a_silent_pipe_is_told_about(repo):
     """While an open pipe brings nothing, stderr says what is waited for, and for how to do without."""
     child = subprocess.Popen(
@@ -543,6 +546,7 @@ names = st.text(max_size=40) | st.lists(
 ).map("".join)
 
 
+@pytest.mark.slow
 @given(names)
 @example("a/..")
 @example("a//b")

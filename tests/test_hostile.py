@@ -409,6 +409,7 @@ def test_arguments_that_are_no_utf_8(survives):
     assert rb"$'caf\xe9'" in info(directory)
 
 
+@pytest.mark.slow
 def test_huge_arguments(survives):
     """A hundred thousand of them, and one that is as long as the system allows."""
     directory, said = survives(UNET, *map(str, range(20_000)), "x" * 100_000)

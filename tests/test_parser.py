@@ -1361,6 +1361,7 @@ def test_a_record_restores_the_tree_that_ran(project, run_script, tmp_path):
     assert snapshot(tmp_path / "tree") == ran
 
 
+@pytest.mark.slow
 def test_a_program_that_parses_in_a_loop_can_still_start_others(parse):
     """What children are told of parses does not grow until no process can be started."""
     for n in range(30):

@@ -359,6 +359,7 @@ def test_a_job_in_the_background_is_not_asked(shell):
     shell.expect_exact("Saving results to results/train/")
 
 
+@pytest.mark.slow
 def test_ctrl_z_suspends_and_fg_goes_on(shell):
     """As in every other program."""
     shell.sendline(f"{sys.executable} train.py")

@@ -182,6 +182,7 @@ def test_disk_use_is_told_the_largest_first(results, footsteps):
     assert "in 4 runs" in err
 
 
+@pytest.mark.slow
 def test_a_curve_is_drawn_in_the_terminal_and_into_a_file(results, terminal, footsteps, tmp_path):
     """Braille in a terminal, points in a pipe, what matplotlib writes in a file."""
     child = terminal([sys.executable, "-m", "footsteps", "plot", "loss", "knee/*"])

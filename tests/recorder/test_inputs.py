@@ -573,6 +573,7 @@ assert not os.path.exists("/fake") and open("script.py").read()
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_joblib_and_cloudpickle_take_open_along(run_script, data):
     """A function that is handed `open` itself runs in loky's workers."""
     pytest.importorskip("joblib")
@@ -614,6 +615,7 @@ for thread in threads: thread.join()
     assert len(names()) == 400
 
 
+@pytest.mark.slow
 def test_the_cost_of_a_small_file_is_small(data):
     """A coarse guard against a slip; tests/benchmarks/observe.py measures in earnest."""
     program = """
@@ -706,6 +708,7 @@ def test_an_open_that_is_out_of_our_reach_is_told(run_script, data, how):
     assert not complete()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "early", ["", "import logging; logging.basicConfig(filename='x.log')", "import IPython", "import matplotlib.pyplot"]
 )

@@ -458,6 +458,7 @@ def test_a_run_whose_directory_was_renamed_tells_its_end_there(run_script):
     assert list(artifacts("results/good")) == ["a"]
 
 
+@pytest.mark.slow
 def test_a_run_writes_nothing_to_another_that_was_given_its_name(run_script):
     """`mv results/unet results/good`, and the next `unet` begins: what each of them tells stands in its own record."""
     next_one = "footsteps.initialize('unet'); footsteps.record(of=2); import time; time.sleep(2); 1 / 0"

@@ -82,6 +82,7 @@ def test_a_copied_figure_tells_every_run_down_to_raw_data(project, run_script, w
     assert not any(read["guessed"] for run in told["runs"] for read in run["reads"])
 
 
+@pytest.mark.slow
 def test_a_tree_is_shown_on_a_terminal_and_on_request(project, run_script, terminal):
     """In a pipe the rows stay what they were."""
     figure = run_pipeline(project, run_script, "figure")

@@ -114,6 +114,7 @@ def local_wheel(folder, name, version, code):
             archive.writestr(path, content)
 
 
+@pytest.mark.slow
 def test_a_local_version_is_asked_for_exactly_first(tmp_path, monkeypatch):
     """Else the public one, if it can be imported; footsteps is there with its metadata."""
     from footsteps.reader.runs import Run

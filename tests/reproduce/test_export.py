@@ -201,6 +201,7 @@ def test_the_page_holds_no_markup_of_a_record(project, run_script, tmp_path):
     assert "&lt;/script&gt;" in page
 
 
+@pytest.mark.slow
 def test_an_existing_file_is_never_overwritten_and_a_failure_leaves_nothing(project, run_script, tmp_path):
     """Whole or not at all."""
     figure = run_pipeline(project, run_script, "fit")

@@ -230,6 +230,7 @@ def test_a_variable_that_was_not_set_is_not_set_again(project, run, tmp_path):
     assert (tmp_path / "again/results/one/seed").read_text() == "None\n"
 
 
+@pytest.mark.slow
 def test_ignored_data_comes_to_no_place_outside_of_the_code(project, run, tmp_path):
     """Not over what the code has there, and not through a link of the code to somewhere else."""
     project.write("big/data.csv", "1, 2")
@@ -253,6 +254,7 @@ def test_ignored_data_comes_to_no_place_outside_of_the_code(project, run, tmp_pa
     assert list(elsewhere.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_what_was_left_out_of_the_record_is_repeated(project, run, tmp_path):
     """Before the question: its name and the reason."""
     project.write(".env", "TOKEN=x")
@@ -274,6 +276,7 @@ with open(footsteps.output_dir + "seen", "w") as f:
 SECRETS = ["--token", "s3cret it's", "--url", "https://ada:pass@example.org/?api_key=k3y&n=1"]
 
 
+@pytest.mark.slow
 def test_credentials_are_asked_for_by_name(project, run, tmp_path):
     """The record has *** in their place; without a value nothing starts."""
     project.write("secretive.py", SECRETIVE)
@@ -303,6 +306,7 @@ def test_somebody_at_a_terminal_is_asked(project, run, terminal, tmp_path):
         assert (tmp_path / place / "results" / "one").exists() == (answer == "y")
 
 
+@pytest.mark.slow
 def test_recorded_variables_that_matter_are_set_and_no_others(project, run, tmp_path):
     """A record can't bring LD_PRELOAD along, and the ranks of another job are not handed on."""
     project.write(
@@ -540,6 +544,7 @@ def test_packages_from_repositories_come_from_there(run, tmp_path, offered):
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_an_environment_is_made_by_uv_where_it_is_there(run, offered, project, tmp_path):
     """The same packages, faster."""
     if not shutil.which("uv"):
@@ -551,6 +556,7 @@ def test_an_environment_is_made_by_uv_where_it_is_there(run, offered, project, t
     assert runs.load(tmp_path / "again" / "results" / "one").packages["tool"] == "1.0"
 
 
+@pytest.mark.slow
 def test_what_can_not_be_installed_is_told_also_in_a_pipe(run, offered, project, tmp_path):
     """The list of what was wanted stays whole, and the rest is there."""
     commit = {"url": f"file://{tmp_path}/nowhere", "vcs_info": {"vcs": "git", "commit_id": "1a" * 20}}
@@ -591,7 +597,7 @@ def test_an_environment_is_never_made_over_another(run, offered, project, tmp_pa
 def test_of_an_environment_that_can_not_be_made_nothing_is_left(run, project, tmp_path, monkeypatch):
     """Half of one would look like one."""
     monkeypatch.setattr(environment, "found_on_path", lambda _: "")
-    again = rerun.Rerun(run("one"), str(tmp_path / "again"), environment=True, python=None)
+    again = rerun.Rerun(with_packages(run("one")), str(tmp_path / "again"), environment=True, python=None)
     again.environment.base = str(
         project.write("python", "#!/bin/sh\nmkdir $3; echo full >&2; exit 1\n", executable=True)
     )
@@ -603,7 +609,7 @@ def test_of_an_environment_that_can_not_be_made_nothing_is_left(run, project, tm
 @pytest.mark.slow
 def test_where_uv_can_not_get_the_recorded_python_the_nearest_takes_its_place(run, project, tmp_path):
     """It may only be known once it is tried; what became of it is told with its cause."""
-    old = run("one")
+    old = with_packages(run("one"))
     old.facts["python"]["version"] = "3.99.1"
     uv = tmp_path / "uv"
     uv.write_text(
@@ -615,8 +621,8 @@ def test_where_uv_can_not_get_the_recorded_python_the_nearest_takes_its_place(ru
     again.environment.uv, again.environment.base, again.environment.requirements = str(uv), "3.99.1", []
     again.make_environment()
     assert os.path.exists(tmp_path / "again.env/bin/python")
-    told = again.missing.index("error: no: offline: so not by uv")
-    assert again.missing[told + 1].startswith("Python 3.99.1: ")
+    assert again.missing[-2] == "error: no: offline: so not by uv"
+    assert again.missing[-1].startswith("Python 3.99.1: ")
 
 
 def test_nothing_that_is_recorded_is_built_before_somebody_agreed(run, project, tmp_path):
@@ -792,6 +798,7 @@ def test_a_record_of_arguments_is_compared_by_its_id(project, run_script, tmp_pa
     assert "its code or arguments have another id: LT_" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_record_of_arguments_is_compared_by_the_run_that_names_it(project, run_script, tmp_path):
     """Whose artifacts can be compared."""
     project.write(
@@ -823,6 +830,7 @@ def test_a_run_that_fails_as_it_did_then_with_the_same_files_is_the_same(project
     assert (done.returncode, "exit status 3, as it did then" in done.stderr) == (0, True), done.stderr
 
 
+@pytest.mark.slow
 def test_files_in_the_project_outside_of_the_runs_directory_are_compared_too(project, run, tmp_path):
     """As long as nobody has written them since."""
     project.write(
@@ -861,6 +869,7 @@ def test_whoever_interrupts_the_question_is_told_where_the_code_is(project, run,
         assert child.exitstatus == status
 
 
+@pytest.mark.slow
 def test_what_restore_would_note_is_told_as_well(project, run, tmp_path):
     """As that the working directory was in no repository."""
     old = run("one")
@@ -871,6 +880,7 @@ def test_what_restore_would_note_is_told_as_well(project, run, tmp_path):
     assert "it ran in '/elsewhere', which is part of no recorded repository" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_program_that_starts_python_by_its_name_gets_the_same_one(project, run, tmp_path):
     """A driver that starts `python child.py` means that of its own environment, as under rerun."""
     project.write(
@@ -902,6 +912,7 @@ def test_links_out_of_a_run_are_compared_by_where_they_lead(project, run, tmp_pa
     ]
 
 
+@pytest.mark.slow
 def test_a_script_behind_a_link_is_that_of_the_record(project, run_script, tmp_path):
     """A home that is a link, say: what runs again is the restored script, not the one that was edited since."""
     (tmp_path / "home link").symlink_to(project.path)

@@ -65,6 +65,7 @@ def test_map_says_where_data_lie_now(project, run, tmp_path):
         assert (done.returncode, (tmp_path / "none").exists()) == (2, False)
 
 
+@pytest.mark.slow
 def test_with_data_put_where_the_advice_says_the_same_command_goes_on(project, run, tmp_path):
     """Before the code is restored, and after it; anything else in that place stops it, and stays as it was."""
     data = project.write("big/data.csv", "1, 2")

@@ -68,6 +68,7 @@ def listed(value):
     return [each["@id"] for each in (value if isinstance(value, list) else [value])]
 
 
+@pytest.mark.slow
 def test_each_run_is_an_action_with_what_it_read_and_made(study):
     """Its script and packages, hashes, times, and how it ended; nobody is named."""
     path = study("figure")
@@ -92,6 +93,7 @@ def test_each_run_is_an_action_with_what_it_read_and_made(study):
     assert values == {"lr": "0.05", "exit status": 0}
 
 
+@pytest.mark.slow
 def test_whoever_ran_it_is_named_only_on_request(study, monkeypatch):
     """As the record has it."""
     monkeypatch.setenv("LOGNAME", "ada")

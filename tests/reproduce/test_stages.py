@@ -147,6 +147,7 @@ def test_nothing_is_written_or_run_before_somebody_agreed(project, noisy, tmp_pa
     assert not (tmp_path / "again").exists()
 
 
+@pytest.mark.slow
 def test_an_absolute_path_in_the_command_leads_to_what_was_made_now(project, run_script, tmp_path):
     """And so does a relative one that led out of the code."""
     outside = tmp_path / "runs"
@@ -168,6 +169,7 @@ def test_an_absolute_path_in_the_command_leads_to_what_was_made_now(project, run
     assert [entry["path"] for entry in read] == [str(outside / "a-1/out.txt")]
 
 
+@pytest.mark.slow
 def test_a_stage_that_did_not_read_what_was_made_now_is_not_the_same(project, run_script, tmp_path):
     """Its program has the old path in it."""
     project.write("a.py", NOISE)
@@ -182,6 +184,7 @@ def test_a_stage_that_did_not_read_what_was_made_now_is_not_the_same(project, ru
     assert "it did not read what was made now" in done.stderr
 
 
+@pytest.mark.slow
 def test_data_that_are_gone_are_named_before_their_stage_is_run(project, run_script, tmp_path, monkeypatch):
     """Of the first stage too, when the last one is asked for."""
     monkeypatch.setenv("FOOTSTEPS_KEEP_INPUTS", "0")  # else they are found beside the runs
