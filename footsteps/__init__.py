@@ -17,7 +17,6 @@ from types import ModuleType
 
 from footsteps.recorder import OFFERED
 from footsteps.recorder.format import FootstepsError
-from footsteps.recorder.inputs import reads
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from .lite_tracer.parser import LTParser
     from .reader.selection import runs, table
     from .recorder.git import GitError
+    from .recorder.inputs import reads
     from .recorder.outcome import path
     from .recorder.randomness import seed
     from .recorder.values import metadata, record

@@ -147,6 +147,21 @@ print(*(name for name in sys.modules if name.startswith("footsteps.")), file=sys
     assert not [name for name in loaded if name.startswith(apart)]
 
 
+@pytest.mark.parametrize("words", [["list"], ["--help"]], ids=" ".join)
+def test_the_command_follows_no_inputs_and_a_program_does(words, run_script):
+    """`footsteps list` is nobody's experiment: it answers sooner without what a program that may begin a run needs."""
+    program = f"""
+import sys
+sys.path.append({str(PACKAGE.parent)!r})
+sys.argv = [sys.argv[0] if sys.argv[1:] else "/usr/bin/footsteps", *{words!r}]
+from footsteps.cli import main
+main()
+print("footsteps.recorder.inputs" in sys.modules, file=sys.stderr)
+"""
+    assert run_script(program).stderr.splitlines()[-1] == "False"
+    assert run_script(program, "as a program").stderr.splitlines()[-1] == "True"
+
+
 def test_importing_the_package_loads_no_heavy_module(run_script):
     """The way to output_dir, and every command, begins with this import."""
     program = f"""

@@ -223,7 +223,6 @@ def add_export(commands: Commands) -> None:
         commands,
         export,
         "export",
-        "put a run and its chain into one zip file for somebody else",
         examples="""\
   footsteps export paper/fig3.pdf -o study.zip
   footsteps export unet-3 --no-chain --inputs 2G

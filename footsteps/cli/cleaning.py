@@ -28,7 +28,6 @@ def add_rm(commands: Commands) -> None:
         commands,
         rm,
         "rm",
-        "move runs to the trash, or empty it",
         examples="""\
   footsteps rm unet-3 'test*'
   footsteps rm --failed --before 2w    what failed more than two weeks ago
@@ -178,7 +177,6 @@ def add_du(commands: Commands) -> None:
         commands,
         du,
         "du",
-        "show how much runs take on disk",
         examples="""\
   footsteps du                 all runs, the largest first
   footsteps du 'knee/*' -n 5""",

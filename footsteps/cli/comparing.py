@@ -40,7 +40,6 @@ def add_diff(commands: Commands) -> None:
         commands,
         diff,
         "diff",
-        "show what differs between two runs",
         examples="""\
   footsteps diff @~1 @             the newest two
   footsteps diff unet-3 unet-4 --json""",
@@ -110,7 +109,6 @@ def add_trace(commands: Commands) -> None:
         commands,
         trace,
         "trace",
-        "tell which run made a file",
         examples="""\
   footsteps trace paper/figures/loss.png
   footsteps trace weights.pt --root /data/results

@@ -67,7 +67,6 @@ def add_completion(commands: Commands) -> None:
         commands,
         completion,
         "completion",
-        "print the completion script of a shell",
         examples="""\
   footsteps completion bash >> ~/.bashrc
   footsteps completion zsh > "${fpath[1]}/_footsteps"

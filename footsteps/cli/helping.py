@@ -68,7 +68,6 @@ def add_help(commands: Commands) -> None:
         commands,
         show_help,
         "help",
-        "tell what a command does",
         examples="""\
   footsteps help list
   footsteps help format    files of a record, keys of --json, use from Python""",

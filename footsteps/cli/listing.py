@@ -27,7 +27,6 @@ def add_list(commands: Commands) -> None:
         commands,
         list_runs,
         "list",
-        "list runs, newest first",
         examples="""\
   footsteps list -n 20                 the newest twenty
   footsteps list knee                  knee, knee-1 ..., and the group knee/
@@ -157,7 +156,6 @@ def add_search(commands: Commands) -> None:
         commands,
         search_runs,
         "search",
-        "find runs by what was recorded",
         examples="""\
   footsteps search 'lr<=0.01' optimizer=sgd       both must hold
   footsteps search lr=0.1 OR lr=0.2               one of them
@@ -267,7 +265,6 @@ def add_compare(commands: Commands) -> None:
         commands,
         compare_runs,
         "compare",
-        "show several runs side by side",
         examples="""\
   footsteps compare unet-1 unet-2 unet-3
   footsteps compare 'knee/*' --table | less""",

@@ -20,7 +20,6 @@ def add_note(commands: Commands) -> None:
         commands,
         note,
         "note",
-        "write a note about a run, or read its notes",
         examples="""\
   footsteps note unet-3 "used in the paper, Fig. 3"
   footsteps note unet-3                  read them
@@ -65,7 +64,6 @@ def add_tag(commands: Commands) -> None:
         commands,
         tag,
         "tag",
-        "give runs a tag, or take one away",
         examples="""\
   footsteps tag unet-3 paper             unet-3 has the tag paper
   footsteps tag unet-1 unet-2 draft      the last word is the tag

@@ -26,29 +26,29 @@ if TYPE_CHECKING:
 
 DONE, NO, TROUBLE, BUG, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 3, 130, 141  # exit statuses; EPILOG tells of them
 
-# The file in which each command is: `add_<command>` there makes its parser.
+# The file in which each command is, where `add_<command>` makes its parser, and what `footsteps --help` says of it.
 COMMANDS = {
-    "list": "listing",
-    "search": "listing",
-    "show": "showing",
-    "path": "showing",
-    "compare": "listing",
-    "diff": "comparing",
-    "plot": "plotting",
-    "watch": "watching",
-    "note": "noting",
-    "tag": "noting",
-    "trace": "comparing",
-    "verify": "reproducing",
-    "restore": "reproducing",
-    "rerun": "reproducing",
-    "export": "chains",
-    "view": "viewing",
-    "rm": "cleaning",
-    "du": "cleaning",
-    "help": "helping",
-    "completion": "completion",
-    "complete": "completion",
+    "list": ("listing", "list runs, newest first"),
+    "search": ("listing", "find runs by what was recorded"),
+    "show": ("showing", "show all that is known of a run"),
+    "path": ("showing", "print a run's directory"),
+    "compare": ("listing", "show several runs side by side"),
+    "diff": ("comparing", "show what differs between two runs"),
+    "plot": ("plotting", "draw recorded values as curves"),
+    "watch": ("watching", "follow the runs that are running"),
+    "note": ("noting", "write a note about a run, or read its notes"),
+    "tag": ("noting", "give runs a tag, or take one away"),
+    "trace": ("comparing", "tell which run made a file"),
+    "verify": ("reproducing", "check that a run's code can be brought back"),
+    "restore": ("reproducing", "bring a run's exact code back in a new place"),
+    "rerun": ("reproducing", "run a run's command again and compare what it made"),
+    "export": ("chains", "put a run and its chain into one zip file for somebody else"),
+    "view": ("viewing", "look at runs in a browser: one HTML file, no server, no network"),
+    "rm": ("cleaning", "move runs to the trash, or empty it"),
+    "du": ("cleaning", "show how much runs take on disk"),
+    "help": ("helping", "tell what a command does"),
+    "completion": ("completion", "print the completion script of a shell"),
+    "complete": ("completion", ""),
 }
 HIDDEN = {"complete"}
 EPILOG = """\
@@ -142,7 +142,7 @@ def options_first(words: Sequence[str], known: Mapping[str, Any]) -> list[str]:
 
 
 def make_parser(first: str = "") -> Parser:
-    """The parser of the command line, whose first word may be a command: then only of that one, which is quick."""
+    """The parser of the command line: of the command that is its first word, else one that only tells of them all."""
     parser = Parser(
         prog="footsteps",
         description="Find, understand and repeat recorded experiments.",
@@ -150,8 +150,11 @@ def make_parser(first: str = "") -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"footsteps {VERSION}")
     commands = parser.commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
-    for command in [first] if first in COMMANDS else COMMANDS:
-        add_parser_of(command, commands)
+    if first in COMMANDS:
+        add_parser_of(first, commands)
+    for command, (_, summary) in COMMANDS.items() if first not in COMMANDS else ():
+        if command not in HIDDEN:
+            commands.add_parser(command, help=summary)
     return parser
 
 
@@ -159,19 +162,19 @@ def add_parser_of(command: str, commands: Commands) -> None:
     """Add the parser of a command, out of the file of its group."""
     from importlib import import_module
 
-    getattr(import_module(f"footsteps.cli.{COMMANDS[command]}"), f"add_{command}")(commands)
+    getattr(import_module(f"footsteps.cli.{COMMANDS[command][0]}"), f"add_{command}")(commands)
 
 
 def add_command(
     commands: Commands,
     function: Callable[[argparse.Namespace], int],
     name: str,
-    summary: str,
     *,
     examples: str,
     more: str = "",
 ) -> argparse.ArgumentParser:
-    """A command's parser: its function, its summary, what else is to be said, and examples."""
+    """A command's parser: its function, what is to be said beyond its summary, and examples."""
+    summary = COMMANDS[name][1]
     parser: argparse.ArgumentParser = commands.add_parser(
         name,
         help=summary,

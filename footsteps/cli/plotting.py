@@ -28,7 +28,6 @@ def add_plot(commands: Commands) -> None:
         commands,
         plot,
         "plot",
-        "draw recorded values as curves",
         examples="""\
   footsteps plot loss                    of the newest run
   footsteps plot loss knee               knee, knee-1 ..., and the group knee/

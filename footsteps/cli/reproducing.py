@@ -39,7 +39,6 @@ def add_verify(commands: Commands) -> None:
         commands,
         verify,
         "verify",
-        "check that a run's code can be brought back",
         examples="""\
   footsteps verify @                    today, before the clone is gone
   footsteps verify unet-3 --from https://example.org/project.git""",
@@ -68,7 +67,6 @@ def add_restore(commands: Commands) -> None:
         commands,
         restore,
         "restore",
-        "bring a run's exact code back in a new place",
         examples="""\
   footsteps restore unet-3                    into again/unet-3-restored/
   footsteps restore unet-3 /tmp/again --from ~/backup/project.git""",
@@ -149,7 +147,6 @@ def add_rerun(commands: Commands) -> None:
         commands,
         rerun,
         "rerun",
-        "run a run's command again and compare what it made",
         examples="""\
   footsteps rerun unet-3 --env    make the environment, ask, run, compare
   footsteps rerun unet-3 --yes    do not ask: in a batch job

@@ -26,7 +26,6 @@ def add_show(commands: Commands) -> None:
         commands,
         show,
         "show",
-        "show all that is known of a run",
         examples="""\
   footsteps show @              the newest run
   footsteps show unet-3 --diff  what differed from its commit, as a patch
@@ -266,7 +265,6 @@ def add_path(commands: Commands) -> None:
         commands,
         path,
         "path",
-        "print a run's directory",
         examples="""\
   cd "$(footsteps path @)"             go to the newest run
   ls "$(footsteps path unet)"/logs""",

@@ -28,7 +28,6 @@ def add_view(commands: Commands) -> None:
         commands,
         view,
         "view",
-        "look at runs in a browser: one HTML file, no server, no network",
         examples="""\
   footsteps view                    all runs below results/
   footsteps view knee 'lr<=0.01'    of a group the runs with this argument

@@ -31,7 +31,6 @@ def add_watch(commands: Commands) -> None:
         commands,
         watch,
         "watch",
-        "follow the runs that are running",
         examples="""\
   footsteps watch              all that run now; Ctrl-C ends
   footsteps watch unet-3       until it ends; then 0 if it finished, else 1

@@ -40,6 +40,7 @@ from footsteps.recorder.format import (
     collected,
     current,
     encoded,
+    is_bytecode,
     iso,
     printable,
     quietly,
@@ -51,7 +52,6 @@ from footsteps.recorder.format import (
 from footsteps.recorder.processes import is_multiprocessing_child, process_row
 from footsteps.recorder.ranks import current_job
 from footsteps.recorder.rendezvous import Rendezvous
-from footsteps.recorder.repository import is_bytecode
 from footsteps.recorder.secrets import note_secrets
 from footsteps.recorder.steps import BEGUN_LISTENERS, COLLECTORS, note_arguments
 

@@ -10,8 +10,7 @@ import os
 
 from footsteps.reader import formats
 from footsteps.reader.formats import mapping, objects, text
-from footsteps.recorder.format import CODE, INFO, RECORD, RUN_JSON, FootstepsError, quote, sha256
-from footsteps.recorder.repository import is_bytecode
+from footsteps.recorder.format import CODE, INFO, RECORD, RUN_JSON, FootstepsError, is_bytecode, quote, sha256
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:

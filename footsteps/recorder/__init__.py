@@ -1,14 +1,15 @@
 """What a run records beyond its name and info.txt: an extension of footsteps.py, which finds it by this name.
 
 The steps of an extension (`meet`, `start`, `fill`, `begin`, `end`) are in steps.py, and imported when a run begins.
-Importing this package begins the list of files that the program reads, has its argument parser heard, nothing else.
+Importing this package begins the list of files that the program reads, has its argument parser heard, nothing else;
+in the `footsteps` command, which is nobody's experiment and shall answer at once, not even that.
 """
 
 from __future__ import annotations
 
+import os
+import sys
 from importlib import import_module
-
-from footsteps.recorder import arguments, inputs, processes, randomness  # noqa: F401 - inputs see all from now on
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ OFFERED = {
     "seed": "footsteps.recorder.randomness",
     "table": "footsteps.reader.selection",
 }
-arguments.listen()
-randomness.keep_states()
 OFFERED.update(dict.fromkeys(("outputdir", "out_dir", "outdir", "output_directory", "output_path"), __name__))
 _STEPS = ("meet", "start", "fill", "begin", "end")
 
@@ -39,3 +38,15 @@ def __getattr__(name: str) -> Any:
     if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(module), name)
+
+
+def follow_program() -> None:
+    """See from now on what the program reads and parses, and the state of its random generators."""
+    from footsteps.recorder import arguments, inputs, processes, randomness  # noqa: F401 - inputs see all by it
+
+    arguments.listen()
+    randomness.keep_states()
+
+
+if os.path.basename((getattr(sys, "argv", None) or [""])[0]) not in ("footsteps", "footsteps.exe"):
+    follow_program()

@@ -123,6 +123,14 @@ def content_of(path: str | bytes, most: int = LARGEST, *, links: bool = False) -
     return b"".join(pieces)
 
 
+def is_bytecode(path: str) -> bool:
+    """Whether Python made this file of another: kept like any other, but no part of a code's identity.
+
+    Its header holds the source's mtime, and it appears with the first run.
+    """
+    return path.endswith((".pyc", ".pyo"))
+
+
 def text_of(path: str) -> str:
     """The file as text, "" if it is no plain file, can't be read, or is too large."""
     try:

@@ -15,6 +15,7 @@ from footsteps.recorder.format import (
     decoded,
     encoded,
     hasher,
+    is_bytecode,
     pieces_of,
     remove,
     seconds_left,
@@ -116,14 +117,6 @@ def _files_of_streams() -> set[tuple[int, int]]:
         if status.st_mode & 0o170000 == 0o100000:
             found.add((status.st_dev, status.st_ino))
     return found
-
-
-def is_bytecode(path: str) -> bool:
-    """Whether Python made this file of another: kept like any other, but no part of a code's identity.
-
-    Its header holds the source's mtime, and it appears with the first run.
-    """
-    return path.endswith((".pyc", ".pyo"))
 
 
 class TreeCapture:
