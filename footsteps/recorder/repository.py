@@ -36,6 +36,7 @@ from footsteps.recorder.git import (
     has_refs,
     may_have_tags,
     read_ref,
+    remotes_listed,
     remotes_of,
     repository_root,
     start_git,
@@ -252,6 +253,7 @@ class Repository(TreeCapture):
         self.git_dir = git_dir_of(root)
         self.common = common_dir_of(self.git_dir)
         self.config = config_of(os.path.join(self.common, "config"))
+        self.config_text: str | None = None  # of all config files, once one of them was asked for
         self.facts["object_format"] = dict(self.config).get("extensions.objectformat", "sha1")
         self.here = _settings_for_here(self.common, dict(self.config))
         self.tracked: set[bytes] = set()
@@ -371,7 +373,7 @@ class Repository(TreeCapture):
         said = {row[1]: row[2].decode("utf-8", "surrogateescape") for row in rows if row[0] == b"#" and len(row) > 2}
         if b"branch.oid" not in said:
             raise ValueError("git status gave no answer")
-        remotes = remotes_of(self.common)
+        remotes = self.remotes(deadline)
         branch = said.get(b"branch.head", "(detached)")
         self.facts.update(
             branch=None if branch == "(detached)" else branch, remotes=remotes, remote=(remotes or [{}])[0].get("url")
@@ -392,6 +394,19 @@ class Repository(TreeCapture):
             bundle=None if pushed else _bundle_name(self.name),
             commit_url=_commit_url(self.facts["remote"] or "", commit),
         )
+
+    def remotes(self, deadline: float) -> list[dict[str, str]]:
+        """Name and URL of each remote: of the plain file, or of git where other lines may make another URL of it."""
+        values = [line for line in text_of(os.path.join(self.common, "config")).splitlines() if "url" in line.lower()]
+        plain = not any(set('"\\#;') & set(line) for line in values) and not self.config_says(
+            "insteadof", "worktreecon"
+        )
+        if plain:
+            return remotes_of(self.common)
+        try:
+            return remotes_listed(self.start("remote", "-v").result(seconds_left(deadline)))
+        except GitError:
+            return remotes_of(self.common)
 
     def note_head_from_files(self) -> None:
         """Without an answer of git's, the commit that .git/HEAD leads to."""
@@ -562,15 +577,17 @@ class Repository(TreeCapture):
         full = os.path.join(os.fsencode(self.root), path)
         return not os.path.lexists(full) and os.path.isdir(os.path.dirname(full))
 
+    def config_says(self, *words: str) -> bool:
+        """Whether some config file of git's has one of these (lower case), or may have it by what it includes."""
+        if self.config_text is None:
+            files = [os.path.join(self.common, "config"), os.path.join(self.git_dir, "config.worktree")]
+            self.config_text = "".join(text_of(file) for file in (*files, *_own_configs(), *_system_configs())).lower()
+        said_elsewhere = os.name == "nt" or any(name.startswith("GIT_CONFIG") for name in os.environ)
+        return said_elsewhere or any(word in self.config_text for word in (*words, "[include"))
+
     def converting_config(self, deadline: float) -> dict[str, str]:
         """core.autocrlf, core.eol, core.attributesfile; git is asked only if some config file speaks of them."""
-        home = os.path.expanduser("~")
-        xdg = os.environ.get("XDG_CONFIG_HOME") or os.path.join(home, ".config")
-        files = [os.path.join(self.common, "config"), os.path.join(self.git_dir, "config.worktree")]
-        files += [os.path.join(home, ".gitconfig"), os.path.join(xdg, "git", "config"), *_system_configs()]
-        text = "".join(text_of(file) for file in files).lower()
-        said_elsewhere = os.name == "nt" or any(name.startswith("GIT_CONFIG") for name in os.environ)
-        if not said_elsewhere and not any(word in text for word in ("autocrlf", "attributesfile", "[include")):
+        if not self.config_says("autocrlf", "attributesfile"):
             return {}
         wanted = r"^core\.(autocrlf|eol|attributesfile)$"
         try:

@@ -250,3 +250,40 @@ def test_what_the_program_made_before_its_run_began_is_no_code(project, run_scri
     )
     run(project, run_script, program)
     assert kept() == ["made.py"]
+
+
+# --- the remote, as git reads it ---
+
+
+URL = "https://git.example/proj.git"
+# What stands in which config file: those of the repository, and one in the home folder.
+REMOTES = {
+    "an abbreviation in the user's settings": {
+        "~/.gitconfig": '[url "https://git.example/"]\n\tinsteadOf = lab:\n',
+        ".git/config": '[remote "origin"]\n\turl = lab:proj.git\n',
+    },
+    "an abbreviation of its own": {
+        ".git/config": '[url "https://git.example/"]\n\tinsteadOf = lab:\n[remote "origin"]\n\turl = lab:proj.git\n',
+    },
+    "in quotes, and a comment": {".git/config": f'[remote "origin"]\n\turl = "{URL}" ; the lab\n'},
+    "with a comment": {".git/config": f'[remote "origin"]\n\turl = {URL} # the lab\n'},
+    "in a file that is included": {
+        "~/lab.config": f'[remote "origin"]\n\turl = {URL}\n',
+        ".git/config": "[include]\n\tpath = ~/lab.config\n",
+    },
+    "of this work tree": {
+        ".git/config": "[extensions]\n\tworktreeConfig = true\n",
+        ".git/config.worktree": f'[remote "origin"]\n\turl = {URL}\n',
+    },
+}
+
+
+@pytest.mark.parametrize("where", REMOTES)
+def test_the_remote_is_the_one_that_git_fetches_from(project, run_script, where):
+    """Whoever restores the run has no abbreviations of the recorder's."""
+    for path, lines in REMOTES[where].items():
+        with open(os.path.join(project.path, os.path.expanduser(path)), "a") as file:
+            file.write(lines)
+    run(project, run_script, BEGIN)
+    [row] = [row for row in facts()["repositories"] if row["name"] == "main"]
+    assert (row["remote"], [remote["url"] for remote in row["remotes"]]) == (URL, [URL])
