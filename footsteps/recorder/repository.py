@@ -259,6 +259,7 @@ class Repository(TreeCapture):
         self.tracked: set[bytes] = set()
         self.nested: list[tuple[str, bytes]] = []  # (role, path) of repositories within
         self.changed: list[bytes] = []
+        self.submodules: list[bytes] = []  # those that are there; the patch tells which are at another commit
         self.patch: _Patch | None = None
         self.untracked: list[bytes] = []
         self.started: list[GitProcess] = []
@@ -343,8 +344,9 @@ class Repository(TreeCapture):
             self.scratch = tempfile.mkdtemp(prefix="footsteps-")  # git expands a sparse index with new tree objects
             found = GitIndex.listed(self.start("ls-files", "-v", "--stage", "-z").result(seconds_left(deadline)))
         self.tracked = set(found.paths)
-        submodules = [path for path, mode, _, _ in found.odd if mode == 0o160000]
-        self.nested += [("submodule", path) for path in submodules if self.is_repository(path)]
+        submodules = (path for path, mode, _, _ in found.odd if mode == 0o160000)
+        self.submodules = [path for path in submodules if self.is_repository(path)]
+        self.nested += [("submodule", path) for path in self.submodules]
         return found
 
     def is_repository(self, path: bytes) -> bool:
@@ -459,7 +461,7 @@ class Repository(TreeCapture):
 
     def begin_patch(self, deadline: float) -> None:
         """Have git make what people read in info.txt; if that fails, it is a line in the record."""
-        if self.patch is None and self.changed and self.facts.get("commit"):
+        if self.patch is None and (self.changed or self.submodules) and self.facts.get("commit"):
             self.patch = self.attempted(lambda: _Patch(self, deadline))
 
     def end_patch(self) -> None:
@@ -609,7 +611,8 @@ _LOG = ("-1", "--no-show-signature", "--no-notes", "--no-color", "--no-patch")
 
 _DIFF = (
     "--patch", "--full-index", "--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "--no-relative",
-    "--ignore-submodules=all", "--unified=3", "--inter-hunk-context=0", "--src-prefix=a/", "--dst-prefix=b/",
+    "--ignore-submodules=dirty", "--submodule=short", "--unified=3", "--inter-hunk-context=0",
+    "--src-prefix=a/", "--dst-prefix=b/",
 )  # fmt: skip
 
 
@@ -717,6 +720,7 @@ class _Patch:
     def __init__(self, tree: Repository, deadline: float) -> None:
         self.shown = [p for p in tree.changed if decoded(p) not in tree.not_kept and not looks_secret(decoded(p))]
         self.not_in_diff = [f"{p} (left out)" for p in sorted(map(decoded, set(tree.changed) - set(self.shown)))]
+        self.shown += tree.submodules
         self.diff, self.deadline, self.scratch = b"", deadline, tree.scratch
         self.few = [os.fsdecode(p) for p in self.shown] if sum(map(len, self.shown)) < 50_000 else []
         if tree.scratch:

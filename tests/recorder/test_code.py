@@ -287,3 +287,25 @@ def test_the_remote_is_the_one_that_git_fetches_from(project, run_script, where)
     run(project, run_script, BEGIN)
     [row] = [row for row in facts()["repositories"] if row["name"] == "main"]
     assert (row["remote"], [remote["url"] for remote in row["remotes"]]) == (URL, [URL])
+
+
+@pytest.mark.parametrize("staged", [False, True], ids=["not staged", "staged"])
+@pytest.mark.parametrize("setting", [None, ("diff.submodule", "diff"), ("diff.ignoreSubmodules", "all")], ids=str)
+def test_a_submodule_at_another_commit_is_an_uncommitted_change(project, run_script, tmp_path, setting, staged):
+    """As `git diff HEAD` shows it; one that is where the commit has it is none."""
+    library = type(project)(tmp_path / "library").init()
+    library.write("lib.py", "X = 1\n")
+    library.commit()
+    project("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", library.path, "lib")
+    run(project, run_script, BEGIN)
+    assert b"Subproject" not in (RUN / "info.txt").read_bytes()
+    if setting:
+        project("config", *setting)
+    moved = type(project)(project.path / "lib")
+    moved.write("lib.py", "X = 2\n")
+    commit = moved.commit()
+    if staged:
+        project("add", "lib")
+    done = run_script("t.py", cwd=project)
+    assert done.returncode == 0, done.stderr
+    assert f"+Subproject commit {commit}\n" in Path("results/r-1/info.txt").read_text()
