@@ -109,6 +109,7 @@ COLLECTORS: list[tuple[str, Callable[[], Any]]] = [
 BEGUN_LISTENERS: list[Callable[[Any], object]] = []
 
 BUNDLE_WAIT = 5.0  # seconds
+MOVED_WHOLE = "move or copy this directory whole: its hidden folder .footsteps is the record"
 
 _arguments: list[tuple[dict[str, object], dict[str, object]]] = []  # the last that were parsed
 
@@ -455,6 +456,10 @@ def _process_lines(facts: Mapping[str, Any], _: Code) -> list[str]:
     return lines
 
 
+def _run_lines(facts: Mapping[str, Any], _: Code) -> list[str]:
+    return [f"{facts['id']} (footsteps {facts['footsteps']}, format {facts['format']})", MOVED_WHOLE]
+
+
 def _argument_lines(facts: Mapping[str, Any], _: Code) -> list[str]:
     told = {**(facts["argument_facts"] or {}), **(facts["arguments"] or {})}
     return [f"{name} {value}" for name, value in told.items()]
@@ -463,7 +468,10 @@ def _argument_lines(facts: Mapping[str, Any], _: Code) -> list[str]:
 # What follows the six sections: a title, and a function of (facts, code) that gives its lines.
 INFO_SECTIONS: tuple[tuple[str, Callable[[Mapping[str, Any], Code], list[str]]], ...] = (
     ("Started", lambda facts, _: [facts["started"]]),
-    ("Run", lambda facts, _: [f"{facts['id']} (footsteps {facts['footsteps']}, format {facts['format']})"]),
+    (
+        "Run",
+        lambda facts, _: [f"{facts['id']} (footsteps {facts['footsteps']}, format {facts['format']})", MOVED_WHOLE],
+    ),
     ("Interpreter's command", lambda facts, _: [quote(facts["orig_argv"] or [])]),
     ("Python and platform", _python_lines),
     ("Hardware", _hardware_lines),
