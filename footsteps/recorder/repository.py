@@ -55,6 +55,15 @@ if TYPE_CHECKING:
 MAX_FILE = 10 * MIB  # a changed or untracked file above this is listed, not kept
 
 
+MAX_DATA = 2 * MIB  # the same of a file that git does not know, if its name says that it is data
+DATA_ENDINGS = (
+    ".arrow", ".bin", ".bmp", ".bz2", ".ckpt", ".csv", ".db", ".feather", ".gif", ".gz", ".h5", ".hdf5", ".jpeg",
+    ".jpg", ".json", ".jsonl", ".mat", ".mp3", ".mp4", ".nc", ".nii", ".npy", ".npz", ".onnx", ".parquet", ".pickle",
+    ".pkl", ".png", ".pt", ".pth", ".safetensors", ".sqlite", ".tar", ".tif", ".tiff", ".tsv", ".wav", ".xz", ".zip",
+    ".zst",
+)  # fmt: skip
+
+
 MAX_TOTAL = 100 * MIB  # and so is what comes after this much
 
 
@@ -92,10 +101,12 @@ class Budget:
         self.bytes, self.files = MAX_TOTAL, MAX_FILES
         self.streams = _files_of_streams()
 
-    def refusal(self, path: str, size: int, data: bytes | None) -> str:
-        """Why a file of this name, size and content is not kept; "" if it is (and then it counts)."""
+    def refusal(self, path: str, size: int, data: bytes | None, *, known: bool) -> str:
+        """Why a file of this name, size and content is not kept; "" if it is (and then it counts). known: to git."""
         if why := why_secret(path, data):
             return why
+        if not known and size > MAX_DATA and path.lower().endswith(DATA_ENDINGS):
+            return f"data larger than {MAX_DATA // MIB} MiB"
         if size > MAX_FILE:
             return f"larger than {MAX_FILE // MIB} MiB"
         if size > self.bytes:
@@ -179,7 +190,7 @@ class TreeCapture:
                     self.note(path, state, "crlf", executable=executable, size=size, sha256=sha256(data))
                     return
             found_data = bytes_of(full) if size <= MAX_FILE else None
-            refusal = self.budget.refusal(name, size, found_data)
+            refusal = self.budget.refusal(name, size, found_data, known=state != "untracked")
             if refusal or found_data is None:
                 self.leave_out(path, size, refusal, found_data if size <= MAX_SECRET else None)
                 return
