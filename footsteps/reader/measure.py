@@ -34,6 +34,7 @@ MOST_VALUES = 1 << 20  # cells and words of a text
 MOST_FRAMES = 1000
 MOST_PARTS = 100_000  # of a drawing that may tell of its making
 MOST_TEXTS = 1000  # of a PNG file
+LONGEST_NAME = 40  # characters of a column's name
 DEEPEST_ARCHIVE = 3  # archives within each other
 
 
@@ -177,7 +178,8 @@ def measure_text(a: bytes, b: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         if any(sum(map(data.count, (b" ", b",", b"\t", b"\n", b";", b"|"))) > MOST_VALUES for data in (a, b)):
             raise TooLarge(f"more than {MOST_VALUES} values") from None
-        values = [list(placed_words(data.decode())) for data in (a, b)]
+        header = names_of_columns(a.decode())
+        values = [list(placed_words(data.decode(), header)) for data in (a, b)]
         lines = {f"line {number}": line for number, line in enumerate(a.decode().splitlines(), 1)}
     found = measure_leaves(*values)
     if found["verdict"] == "different":
@@ -192,6 +194,8 @@ def why_texts_differ(a: Sequence[tuple[str, Any]], b: Sequence[tuple[str, Any]],
         apart = [(where, x, y) for (where, x), (_, y) in zip(a, b, strict=True) if not same_leaf(x, y)]
         if only_times(apart, lines):
             return "only elapsed times differ"
+        if all(is_address(x) and is_address(y) for _, x, y in apart):
+            return "only addresses in memory differ"
     if len(a) == len(b) and sorted(repr(value) for _, value in a) == sorted(repr(value) for _, value in b):
         return "the same values in another order"
     return ""
@@ -210,15 +214,32 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
-def placed_words(words: str) -> Iterator[tuple[str, Any]]:
-    """Every word of a text, cells of a table as well as of a log, numbers as such; an empty cell is one too."""
+def cells_of(line: str) -> list[str]:
+    """The cells of a line of a table; a line of words is one."""
+    import re
+
+    return re.split(r"[,;\t|]", line.rstrip()) if line.strip() else []
+
+
+def names_of_columns(words: str) -> list[str]:
+    """The names of a table's columns in its first line, where that has several and no number."""
+    names = [name.strip()[:LONGEST_NAME] for name in cells_of(words.partition("\n")[0])]
+    return names if len(names) > 1 and all(isinstance(number_or_word(name), str) for name in names) else []
+
+
+def placed_words(words: str, header: Sequence[str] = ()) -> Iterator[tuple[str, Any]]:
+    """Every word of a text, cells of a table as well as of a log, numbers as such; an empty cell is one too.
+
+    header: the names of columns, with which a cell is placed in a line of as many.
+    """
     import re
 
     for number, line in enumerate(words.splitlines(), 1):
-        cells = re.split(r"[,;\t|]", line.rstrip()) if line.strip() else []
-        for cell in cells:
+        cells = cells_of(line)
+        named = number > 1 and len(cells) == len(header)
+        for column, cell in enumerate(cells):
             for word in re.findall(r"^\s+[^\s\d.+-]\S*|\S+", cell) or [""]:  # before a name, blanks may have a meaning
-                yield f"line {number}", number_or_word(word)
+                yield f"line {number}" + (f", {header[column]}" if named else ""), number_or_word(word)
 
 
 def number_or_word(word: str) -> int | float | str:
@@ -255,6 +276,13 @@ LAST_DIGITS = 1e-12  # relative
 def last_digits(relative: float, finite: bool) -> str:
     """What is added where numbers only differ in their last digits, as sums in another order do."""
     return f": last digits ({relative:.0e})" if finite and relative <= LAST_DIGITS else ""
+
+
+def is_address(value: Any) -> bool:
+    """Whether a word is where an object lay in memory, as in `<Model object at 0x7f0c2a>`."""
+    import re
+
+    return isinstance(value, str) and bool(re.search(r"(?<![\da-z])0x[\da-f]{6,16}(?![\da-z])", value))
 
 
 def only_times(apart: Sequence[tuple[str, Any, Any]], lines: Mapping[str, str]) -> bool:

@@ -227,6 +227,34 @@ def test_why_something_else_was_made_is_told(project, run, tmp_path):
     assert (done.returncode, "may be why" in done.stderr) == (0, False)
 
 
+def test_only_what_the_program_imports_is_suspected(project, run, tmp_path):
+    """Not the other scripts of its project; a path of the project in a result is told as such."""
+    project.write("other.py", "import numpy\nnumpy.random.default_rng()\n")
+    project.write("lib/__init__.py", "")
+    project.write("lib/late.py", "import uuid\n\n\ndef name():\n    return uuid.uuid4().hex\n")
+    project.write("lib/here.py", "import os\n\n\ndef place():\n    return os.getcwd()\n")
+    project.write(
+        "draw.py",
+        "import footsteps\nfrom lib import (\n    late,\n)\nfrom lib.here import place\n"
+        "open(footsteps.output_dir + 'o', 'w').write(late.name())\n"
+        "open(footsteps.output_dir + 'place', 'w').write(place())\n",
+    )
+    run("one", script="draw.py")
+    said = command(project.path, "one", tmp_path / "more", "--yes").stderr
+    assert "it may be why: randomness of the system in lib/late.py, line 5" in said
+    assert "it may be why: place tells where the project lies" in said
+    assert "default_rng" not in said
+
+
+def test_an_order_of_sets_is_told(project, run, tmp_path):
+    """Where the code makes sets, or takes hashes, and no PYTHONHASHSEED was recorded."""
+    project.write("sets.py", "import footsteps\nopen(footsteps.output_dir + 'o', 'w').write(str(hash('a')))\n")
+    run("one", script="sets.py")
+    assert (
+        "it may be why: PYTHONHASHSEED was not set" in command(project.path, "one", tmp_path / "more", "--yes").stderr
+    )
+
+
 def test_a_small_input_is_kept_once_and_comes_back(project, run, tmp_path):
     """Text that git does not have, beside the runs; secrets and large ones are not, and verify names those."""
     data, other = tmp_path / "data.csv", tmp_path / "large.csv"
