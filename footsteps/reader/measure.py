@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     Frame = tuple[tuple[int, int], Any]  # width and height, pixels
+    Members = dict[str, Callable[[], bytes]]  # what reads each member of an archive, by name
 
 
 # ---------------------------------------------------------------------------------------------
@@ -140,6 +141,8 @@ def kind_of_bytes(data: bytes) -> str:
     for start, kind in STARTS:
         if data.startswith(start) and (start != b"RIFF" or data[8:12] == b"WEBP"):  # sounds are RIFF too
             return kind
+    if data[257:262] == b"ustar":
+        return "tar"
     if b"<svg" in data[:4096]:
         return "svg"
     if b"brain.Event:" in data[12:64]:
@@ -384,7 +387,17 @@ def measure_inner(a: bytes, b: bytes) -> dict[str, Any]:
 
 def measure_zip(a: bytes, b: bytes) -> dict[str, Any]:
     """Two zip files, .npz and torch's among them: member by member, times aside."""
-    left, right = ({name: each for name, each in members(data).items() if not is_noise(name)} for data in (a, b))
+    return measure_members(members(a), members(b))
+
+
+def measure_tar(a: bytes, b: bytes) -> dict[str, Any]:
+    """Two tar files: member by member, times and owners aside."""
+    return measure_members(tar_members(a), tar_members(b))
+
+
+def measure_members(a: Members, b: Members) -> dict[str, Any]:
+    """Two archives, by what reads each of their members."""
+    left, right = ({name: each for name, each in found.items() if not is_noise(name)} for found in (a, b))
     if list(left) != list(right):
         return verdict("different", "not the same members")
     seen = {name: measure_inner(left[name](), right[name]()) for name in left}
@@ -396,7 +409,27 @@ def measure_zip(a: bytes, b: bytes) -> dict[str, Any]:
     return verdict("different", note, apart[name]["largest"])
 
 
-def members(data: bytes) -> dict[str, Callable[[], bytes]]:
+def tar_members(data: bytes) -> Members:
+    """What reads each member of a tar file, by name; links and folders are what they say."""
+    import io
+    import tarfile
+    from functools import partial
+
+    archive = tarfile.TarFile(fileobj=io.BytesIO(data))
+    rows = sorted(archive, key=lambda row: row.name)
+    if sum(row.size for row in rows) > LARGEST_UNPACKED:  # of sparse members too
+        raise TooLarge("when unpacked")
+    return {row.name: partial(tar_member, archive, row) for row in rows}
+
+
+def tar_member(archive: Any, row: Any) -> bytes:
+    """What a member of a tar file holds; of a program, a link or a folder also that it is one, and where it leads."""
+    about = b"" if row.isreg() else row.type + row.linkname.encode("utf-8", "surrogateescape")
+    file = archive.extractfile(row) if row.isreg() else None
+    return about + (b"#!" if row.mode & 0o100 else b"") + (file.read() if file else b"")
+
+
+def members(data: bytes) -> Members:
     """What reads each member of a zip file, by name; torch's folder, named after the file, left out."""
     import io
     import zipfile
@@ -631,6 +664,7 @@ def tells_of_making(data: bytes, at: int) -> bool:
 
 MEASURES: dict[str, Callable[[bytes, bytes], dict[str, Any]]] = {
     "bytes": measure_bytes, "text": measure_text, "npy": measure_npy, "gzip": measure_gzip, "zip": measure_zip,
+    "tar": measure_tar,
     "png": measure_png, "image": measure_image, "svg": measure_svg, "pdf": measure_pdf, "ps": measure_ps,
     "hdf5": measure_hdf5, "events": measure_bytes,
 }  # fmt: skip

@@ -29,9 +29,13 @@ def largest_kept() -> int:
     return int(said) if said.isascii() and said.isdecimal() else MIB
 
 
-def keep_small(run: Any, entries: Iterable[Mapping[str, Any]]) -> None:
-    """Keep those of a run's inputs that are small, text, still as they were read, and in no commit or record."""
+def keep_small(run: Any, entries: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """Keep those of a run's inputs that are small, text, still as they were read, and in no commit or record.
+
+    How many are kept now, and their bytes: {files, bytes}.
+    """
     most = largest_kept()
+    kept = {"files": 0, "bytes": 0}
     left = most * RUN_FACTOR
     for entry in sorted(entries, key=lambda entry: entry.get("size") or 0):
         size = entry.get("size")
@@ -40,6 +44,9 @@ def keep_small(run: Any, entries: Iterable[Mapping[str, Any]]) -> None:
         with own_errors_dropped:  # what can't be kept is named by `footsteps verify`
             if not is_in_code(run, entry["path"]) and keep(run, entry):
                 left -= size
+                kept["files"] += 1
+                kept["bytes"] += size
+    return kept
 
 
 def is_in_code(run: Any, path: str) -> bool:

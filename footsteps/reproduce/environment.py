@@ -267,6 +267,24 @@ importlib.import_module(tops.split()[0])
 """
 
 
+# Tells the instructions that linear algebra libraries take here; nothing where numpy or threadpoolctl is missing.
+KERNELS = """\
+import sys
+del sys.path[0]
+import numpy, threadpoolctl
+for pool in threadpoolctl.threadpool_info():
+    print(pool.get("internal_api"), pool.get("architecture", ""))
+"""
+
+
+@cache
+def kernels_in(python: str) -> dict[str, str]:
+    """The processor for which an interpreter's linear algebra libraries have their instructions, by library."""
+    status, said = ran([python, "-E", "-c", KERNELS], timeout=30, errors=False)
+    rows = (line.split() for line in ([] if status else said.splitlines()))
+    return {row[0]: row[1] for row in rows if len(row) == 2}
+
+
 def versions_in(python: str, names: Sequence[str]) -> dict[str, str]:
     """The versions that an interpreter has of some packages, "" of those that it lacks; {} if it does not tell."""
     if is_our_python(python):

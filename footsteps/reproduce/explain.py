@@ -36,6 +36,7 @@ BY_LOT = (
     (re.compile(rb"\b(?:Thread|ThreadPool|ThreadPoolExecutor)\("), "threads, which end in any order"),
     (re.compile(rb"\b(?:time\.time|perf_counter|datetime\.now|strftime|monotonic)\("), "the time"),
 )
+OF_WORKERS = re.compile(rb"\b(?:Thread|Process|\w{0,20}Pool|\w{0,20}PoolExecutor)\(")
 OF_SETS = re.compile(rb"\b(?:set|frozenset|hash)\(")
 IMPORT = re.compile(
     rb"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import[ \t]+(\([^)]{0,9999}\)|[^#\n]*)|import[ \t]+([^#\n]+))", re.MULTILINE
@@ -50,9 +51,7 @@ def reasons(result: Result) -> Iterator[str]:
         return
     yield from places_told(again, new, apart)
     files = program_files(again)
-    if hash_was_random(again.run) and (
-        any("another order" in row["note"] for row in apart) or first_of(files, OF_SETS)
-    ):
+    if hash_was_random(again.run) and is_of_hashes(files, apart):
         yield HASHES
     yield from drawn_by_lot(files, again.directory)
     then, now = threads_of(again.run), threads_of(new)
@@ -63,6 +62,12 @@ def reasons(result: Result) -> Iterator[str]:
     if again.gone:
         yield f"inputs that are not as they were: {', '.join(again.gone[:3])}"
     yield from other_packages(again.run, new)
+
+
+def is_of_hashes(files: Sequence[str], apart: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether the code asks for sets or hashes, or values came in another order where no workers can be why."""
+    reordered = any("another order" in row["note"] for row in apart)
+    return bool(first_of(files, OF_SETS) or (reordered and not first_of(files, OF_WORKERS)))
 
 
 def places_told(again: Rerun, new: Run, apart: Iterable[Mapping[str, Any]]) -> Iterator[str]:

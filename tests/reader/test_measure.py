@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import struct
+import tarfile
 import zipfile
 
 import pytest
@@ -75,6 +77,19 @@ def test_times_of_hdf5_are_no_difference(compared, tmp_path):
         contents.append((tmp_path / "x.h5").read_bytes())
     assert compared(contents[0], contents[1])["verdict"] == "same"
     assert "x: 1 of 2 numbers differ, by 1 at most" in compared(contents[0], contents[2])["note"]
+
+
+def test_times_and_owners_in_a_tar_file_are_no_difference(compared, tmp_path):
+    """Packed with gzip too; what its members hold is measured."""
+    contents = []
+    for when, word in ((1, b"1,2\n"), (2, b"1,2\n"), (2, b"1,3\n")):
+        with tarfile.open(tmp_path / "x.tgz", "w:gz") as file:
+            row = tarfile.TarInfo("out/a.csv")
+            row.mtime, row.uid, row.size = when, when, len(word)
+            file.addfile(row, io.BytesIO(word))
+        contents.append((tmp_path / "x.tgz").read_bytes())
+    assert compared(contents[0], contents[1])["verdict"] == "same"
+    assert "out/a.csv: 1 of 2 numbers differ" in compared(contents[0], contents[2])["note"]
 
 
 @pytest.mark.parametrize(

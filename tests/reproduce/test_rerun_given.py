@@ -14,6 +14,7 @@ from test_rerun import archive, command, offered, project, run, with_packages  #
 from footsteps.reader import compare, runs
 from footsteps.recorder.format import FootstepsError
 from footsteps.reproduce import rerun
+from footsteps.reproduce.environment import kernels_in
 
 # ruff: noqa: F811 - fixtures are asked for by their names
 
@@ -194,6 +195,20 @@ def test_threads_are_those_of_then(run, tmp_path, monkeypatch):
     assert "the processor Abacus 1" in again.missing[1]
 
 
+@pytest.mark.libraries
+def test_other_instructions_of_linear_algebra_are_said_beforehand(project, run, tmp_path):
+    """Where the record has them, and the interpreter that is used can tell."""
+    pytest.importorskip("numpy")
+    pytest.importorskip("threadpoolctl", reason="threadpoolctl is not installed")
+    old, path = run("one"), project / "results/one/.footsteps/outcome.json"
+    here = kernels_in(sys.executable)["openblas"]
+    for kernel, told in (("Prescott", True), (here, False)):
+        pools = [{"internal_api": "openblas", "num_threads": 2, "architecture": kernel}]
+        path.write_text(json.dumps({**json.loads(path.read_text()), "thread_pools": pools}))
+        missing = rerun.Rerun(runs.load(old.directory), str(tmp_path / "again")).missing
+        assert any("openblas with instructions of Prescott" in sentence for sentence in missing) == told
+
+
 def test_folders_that_the_program_expects_are_laid(project, run, tmp_path):
     """git keeps no empty ones."""
     project.write("w.py", "import footsteps\nfootsteps.output_dir\nopen('out/table.csv', 'w').write('1')\n")
@@ -270,6 +285,8 @@ def test_a_small_input_is_kept_once_and_comes_back(project, run, tmp_path):
         run(name, data, other, tmp_path / ".env", "train.py", script="read.py", env={"FOOTSTEPS_KEEP_INPUTS": "1000"})
     kept = project / "results/.footsteps-inputs"
     assert [path.read_text() for path in kept.iterdir()] == ["1, 2\n"]
+    told = "inputs that git does not have: 1 kept, 5 bytes, beside the runs in .footsteps-inputs/"
+    assert told in (project / "results/two/info.txt").read_text()
     verify = subprocess.run(
         [sys.executable, "-m", "footsteps", "verify", "one"], cwd=project.path, capture_output=True, text=True
     )
@@ -286,4 +303,5 @@ def test_no_input_is_kept_where_that_is_turned_off(project, run, tmp_path):
     (tmp_path / "data.csv").write_text("1, 2\n")
     project.write("read.py", READ)
     run("one", tmp_path / "data.csv", script="read.py", env={"FOOTSTEPS_KEEP_INPUTS": "0"})
-    assert not (project / "results/.footsteps").exists()
+    assert not (project / "results/.footsteps-inputs").exists()
+    assert "inputs that git" not in (project / "results/one/info.txt").read_text()
