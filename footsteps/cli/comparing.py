@@ -25,6 +25,7 @@ from footsteps.recorder.format import quote
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from footsteps.cli.parsers import Commands
     from footsteps.reader import compare

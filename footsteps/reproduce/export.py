@@ -263,7 +263,7 @@ class Study:
             self.miss(use.path, why + made)
             return
         name = f"inputs/{use.sha256[:16]}/{os.path.basename(use.path)}"
-        if self.add(name, Entry(use.path, sha256=use.sha256)):
+        if self.add(name, Entry(use.here, sha256=use.sha256)):
             self.inputs[use.path, use.sha256] = name
 
     # the archive
@@ -356,7 +356,7 @@ def why_not_taken(use: Use, most: int) -> str:
     if (use.size or 0) > most:
         return f"an input of {use.size} bytes (--inputs takes more)"
     try:
-        same = os.path.isfile(use.path) and sha256_of(os.fsencode(use.path)) == use.sha256
+        same = os.path.isfile(use.here) and sha256_of(os.fsencode(use.here)) == use.sha256
     except OSError as error:
         return f"an input that can't be read: {error.strerror}"
     return "" if same else "an input that is not there any more as it was"

@@ -134,6 +134,25 @@ def test_large_inputs_come_along_only_if_they_are_asked_for(project, run_script,
     assert command(project.path, "export", "train", "--inputs", "lots").returncode == 2
 
 
+def test_an_input_that_is_only_kept_beside_the_runs_comes_along(repo, run_script, tmp_path):
+    """Its file is gone since; `trace` tells where it is, and a stranger has it."""
+    data = tmp_path / "raw.csv"
+    data.write_text("1,2\n")
+    repo.write(".gitignore", "results/\n")
+    repo.write(
+        "sum.py", "import sys, footsteps\nopen(footsteps.output_dir + 'sum', 'w').write(open(sys.argv[1]).read())\n"
+    )
+    repo.commit("Sum")
+    run_script("sum.py", data, cwd=repo.path, env={"FOOTSTEPS_NAME": "one"})
+    data.unlink()
+    assert "is kept beside the runs" in command(repo.path, "trace", "results/one/sum", "--tree").stdout
+    done = command(repo.path, "export", "one", "-o", tmp_path / "study.zip")
+    assert done.returncode == 0, done.stderr
+    shutil.rmtree(repo.path)
+    done = command(tmp_path, "rerun", "study.zip", "again", "--yes")
+    assert done.returncode == 0, done.stderr
+
+
 def test_nothing_that_was_left_out_or_looks_like_a_secret_gets_in(project, run_script, tmp_path):
     """Neither from the working tree, nor from the commit, nor from what the run made or read."""
     mark = str(123456789**5)  # no text of this file, which an archive holds where footsteps is installed from here
