@@ -462,7 +462,7 @@ def _filled(making: str, path: str, parsed: Parsed, code: Code, recorded: Record
     """The facts, after all files were written; what can't be written raises OSError."""
     record = os.path.join(making, RECORD)
     os.mkdir(record)
-    code.keep(record)
+    code.keep(record, os.path.dirname(path))
     aside = "".join(f"(not in this diff: {printable(name)})\n" for name in code.not_in_diff)
     write(os.path.join(making, LT_PATCH), encoded(aside) + code.diff)
     settings = encoded(parsed.line(recorded.git_label))

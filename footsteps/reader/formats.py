@@ -40,6 +40,7 @@ LT_FACTS = ("hash_code", "base_hash_code", "git_label")  # added to the argument
 DAMAGED = "could not be read whole"
 NEWER = "written by a newer footsteps, shown as far as it is understood"
 CLOSED = "could not be opened"
+NOT_COPIED = "the hidden folder .footsteps of this run is missing (copied without hidden files?)"
 
 
 class Problem:
@@ -407,6 +408,8 @@ def read_info(directory: str, damage: list[Problem]) -> dict[str, Any]:
     if not os.path.exists(path):
         return {}
     parts = info_sections(path, damage)
+    if names_a_record(path):
+        damage.append(Problem(NOT_COPIED, os.path.join(directory, RECORD)))
     command, host, python, git, diff, cwd = (os.fsdecode(part.strip(b"\r\n")) for part in parts)
     describe, _, link = git.partition("\n")
     return {
@@ -416,6 +419,15 @@ def read_info(directory: str, damage: list[Problem]) -> dict[str, Any]:
         "repositories": older_repository(cwd, describe, bool(diff.strip()), link),
         "packages": pip_list(os.path.join(directory, PACKAGES), damage),
     }  # fmt: skip
+
+
+def names_a_record(info: str) -> bool:
+    """Whether an info.txt tells, after the sections of footsteps 0.1, of a record that was written with it."""
+    import re
+
+    last = b"\n" + SECTION_TITLES[-1].encode() + b"\n"
+    after = read_bytes(info, []).rpartition(last)[2]
+    return bool(re.search(rb"\nRun:\n\S+ \(footsteps [^\n]*, format \d+\)\n", after))
 
 
 def older_repository(cwd: str | None, describe: str, differs: bool, link: str = "") -> list[dict[str, Any]]:

@@ -18,10 +18,8 @@ from footsteps.recorder.format import (
     append,
     as_json,
     bytes_of,
-    content_of,
     encoded,
     from_json,
-    paths_in,
     printable,
     remove,
     replace,
@@ -32,6 +30,7 @@ from footsteps.recorder.format import (
 )
 from footsteps.recorder.git import OFFLINE, Child, GitError, alternates_line, git, parse_rev, read_ref
 from footsteps.recorder.secrets import PEM, looks_secret
+from footsteps.recorder.sharing import linked, runs_near
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 MAX_BUNDLE = 100 * MIB
-MAX_COMPARED = 5  # bundles of other runs that are read to see whether one is ours
 MAX_NAMES = 100  # files among the commits that are looked at, as their names are those of secrets
 NOT_KEPT = "Commits that are not kept"  # a section of info.txt, added when it is known
 PACKAGE_PARENT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -127,51 +125,17 @@ def _bundled(job: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _share(job: Mapping[str, Any], made: Mapping[str, Any]) -> None:
-    """Have one copy on disk for our bundle and that of an earlier run beside it, where the bytes are the same.
-
-    Nothing is believed of what lies there: a file is linked and read first, and only takes our own one's
-    place if it is plain, of our user, and has our size and hash.
-    """
-    ours, compared = os.path.join(job["record"], made["file"]), 0
+    """Have one copy on disk for our bundle and that of an earlier run, where the bytes are the same."""
+    ours = os.path.join(job["record"], made["file"])
     part = f"{ours}.{os.getpid()}"
-    for folder in _runs_near(job):
-        theirs = os.path.join(folder, RECORD, made["file"])
-        try:
-            if not _may_be_same(os.lstat(theirs), os.lstat(ours)):
-                continue
-            compared += 1
-            os.link(theirs, part, follow_symlinks=False)
-            if sha256(content_of(part, made["size"])) == made["sha256"]:
-                return os.replace(part, ours)
-        except (OSError, NotImplementedError):
-            pass
-        finally:
-            _unlink(part)
-        if compared >= MAX_COMPARED:
-            break
-    return None
+    others = [run for run in runs_near(job["record"], job["root"]) if not _is_here(run, job["record"])]
+    if linked(part, made["file"], others, made["size"], lambda data: sha256(data) == made["sha256"]):
+        os.replace(part, ours)
 
 
-def _may_be_same(theirs: os.stat_result, ours: os.stat_result) -> bool:
-    """Whether another run's file may be ours: plain, as large, of the same user, and not the same one already."""
-    plain = theirs.st_mode & 0o170000 == 0o100000
-    return plain and (theirs.st_size, theirs.st_uid) == (ours.st_size, ours.st_uid) and theirs.st_ino != ours.st_ino
-
-
-def _unlink(path: str) -> None:
-    try:
-        os.unlink(path)
-    except OSError:
-        pass
-
-
-def _runs_near(job: Mapping[str, Any]) -> list[str]:
-    """The newest run directories beside this one and below the output root, two levels deep."""
-    beside = os.path.join(job["record"], os.pardir, os.pardir)
-    folders = [path for top in (beside, job["root"]) for path in paths_in(top)]
-    folders += [path for top in folders if not os.path.exists(os.path.join(top, RECORD)) for path in paths_in(top)]
-    runs = [path for path in folders if os.path.exists(os.path.join(path, RECORD, BUNDLES_JSON))]
-    return sorted(runs, key=lambda path: -os.stat(path).st_mtime)[:200]
+def _is_here(run: str, record: str) -> bool:
+    """Whether a record is this run's."""
+    return os.path.realpath(os.path.join(run, RECORD)) == os.path.realpath(record)
 
 
 class Bundle:

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+SHARED_FROM = 256 << 10  # bytes of a kept file from which one copy on disk serves several runs
+
+
 class Code:
     """The code of a run as it was found, not yet kept.
 
@@ -72,8 +75,10 @@ class Code:
         """Names of changed files that the patch does not hold, each with its reason."""
         return self._main.patch.not_in_diff if self._main and self._main.patch else []
 
-    def keep(self, record: str) -> None:
+    def keep(self, record: str, root: str) -> None:
         """Write the files that differ below ``record``/code, while git makes the patch.
+
+        Large ones share one copy on disk with those of earlier runs below the output root.
 
         A file that can't be written there becomes one that is left out.
 
@@ -84,19 +89,24 @@ class Code:
         try:
             if tree is not None:
                 tree.begin_patch(self._deadline)
-            self._write_copies(record)
+            self._write_copies(record, root)
             if tree is not None:
                 tree.end_patch()
         finally:
             if tree is not None and tree.patch is not None:
                 tree.patch.stop()
 
-    def _write_copies(self, record: str) -> None:
+    def _write_copies(self, record: str, root: str) -> None:
+        earlier: Sequence[str] = []
+        if any(len(data) >= SHARED_FROM for tree in self._trees for _, data in tree.kept):
+            from footsteps.recorder.sharing import runs_near
+
+            earlier = runs_near(record, root)
         for tree in self._trees:
             kept, tree.kept = tree.kept, []
             for stored, data in kept:
                 try:
-                    write(os.path.join(record, *stored.split("/")), data)
+                    _write_copy(os.path.join(record, *stored.split("/")), stored, data, earlier)
                 except OSError as error:
                     if is_full(error):
                         raise
@@ -193,6 +203,17 @@ def capture_code(start: Sequence[str] | None = None, exclude: Sequence[str] = ()
         exclude: directories that are no code (output roots).
     """
     return CodeCapture(start, exclude).code()
+
+
+def _write_copy(place: str, stored: str, data: bytes, earlier: Sequence[str]) -> None:
+    """Write a copy, or link it to the same one of an earlier run."""
+    if len(data) >= SHARED_FROM:
+        from footsteps.recorder.sharing import linked
+
+        os.makedirs(os.path.dirname(place), exist_ok=True)
+        if linked(place, stored, earlier, len(data), lambda found: found == data):
+            return
+    write(place, data)
 
 
 class CodeCapture:

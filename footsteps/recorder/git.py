@@ -333,11 +333,22 @@ def config_of(path: str) -> list[tuple[str, str]]:
 
 def remotes_of(common: str) -> list[dict[str, str]]:
     """Name and URL of each remote, without credentials; origin first."""
-    found = [
-        {"name": mask(key[len("remote.") : -len(".url")]), "url": mask(value)}
-        for key, value in config_of(os.path.join(common, "config"))
+    config = config_of(os.path.join(common, "config"))
+    return _origin_first(
+        (key[len("remote.") : -len(".url")], value)
+        for key, value in config
         if key.startswith("remote.") and key.endswith(".url")
-    ]
+    )
+
+
+def remotes_listed(printed: bytes) -> list[dict[str, str]]:
+    """The same of what `git remote -v` prints: a name, a tab, the URL that is fetched from, ``(fetch)``."""
+    rows = [line.partition("\t") for line in printed.decode("utf-8", "surrogateescape").splitlines()]
+    return _origin_first((name, said.removesuffix(" (fetch)")) for name, _, said in rows if said.endswith(" (fetch)"))
+
+
+def _origin_first(remotes: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
+    found = [{"name": mask(name), "url": mask(url)} for name, url in remotes]
     return sorted(found, key=lambda remote: remote["name"] != "origin")
 
 

@@ -36,6 +36,7 @@ from footsteps.recorder.git import (
     has_refs,
     may_have_tags,
     read_ref,
+    remotes_listed,
     remotes_of,
     repository_root,
     start_git,
@@ -52,6 +53,15 @@ if TYPE_CHECKING:
 
 
 MAX_FILE = 10 * MIB  # a changed or untracked file above this is listed, not kept
+
+
+MAX_DATA = 2 * MIB  # the same of a file that git does not know, if its name says that it is data
+DATA_ENDINGS = (
+    ".arrow", ".bin", ".bmp", ".bz2", ".ckpt", ".csv", ".db", ".feather", ".gif", ".gz", ".h5", ".hdf5", ".jpeg",
+    ".jpg", ".json", ".jsonl", ".mat", ".mp3", ".mp4", ".nc", ".nii", ".npy", ".npz", ".onnx", ".parquet", ".pickle",
+    ".pkl", ".png", ".pt", ".pth", ".safetensors", ".sqlite", ".tar", ".tif", ".tiff", ".tsv", ".wav", ".xz", ".zip",
+    ".zst",
+)  # fmt: skip
 
 
 MAX_TOTAL = 100 * MIB  # and so is what comes after this much
@@ -91,10 +101,12 @@ class Budget:
         self.bytes, self.files = MAX_TOTAL, MAX_FILES
         self.streams = _files_of_streams()
 
-    def refusal(self, path: str, size: int, data: bytes | None) -> str:
-        """Why a file of this name, size and content is not kept; "" if it is (and then it counts)."""
+    def refusal(self, path: str, size: int, data: bytes | None, *, known: bool) -> str:
+        """Why a file of this name, size and content is not kept; "" if it is (and then it counts). known: to git."""
         if why := why_secret(path, data):
             return why
+        if not known and size > MAX_DATA and path.lower().endswith(DATA_ENDINGS):
+            return f"data larger than {MAX_DATA // MIB} MiB"
         if size > MAX_FILE:
             return f"larger than {MAX_FILE // MIB} MiB"
         if size > self.bytes:
@@ -178,7 +190,7 @@ class TreeCapture:
                     self.note(path, state, "crlf", executable=executable, size=size, sha256=sha256(data))
                     return
             found_data = bytes_of(full) if size <= MAX_FILE else None
-            refusal = self.budget.refusal(name, size, found_data)
+            refusal = self.budget.refusal(name, size, found_data, known=state != "untracked")
             if refusal or found_data is None:
                 self.leave_out(path, size, refusal, found_data if size <= MAX_SECRET else None)
                 return
@@ -252,11 +264,13 @@ class Repository(TreeCapture):
         self.git_dir = git_dir_of(root)
         self.common = common_dir_of(self.git_dir)
         self.config = config_of(os.path.join(self.common, "config"))
+        self.config_text: str | None = None  # of all config files, once one of them was asked for
         self.facts["object_format"] = dict(self.config).get("extensions.objectformat", "sha1")
         self.here = _settings_for_here(self.common, dict(self.config))
         self.tracked: set[bytes] = set()
         self.nested: list[tuple[str, bytes]] = []  # (role, path) of repositories within
         self.changed: list[bytes] = []
+        self.submodules: list[bytes] = []  # those that are there; the patch tells which are at another commit
         self.patch: _Patch | None = None
         self.untracked: list[bytes] = []
         self.started: list[GitProcess] = []
@@ -341,8 +355,9 @@ class Repository(TreeCapture):
             self.scratch = tempfile.mkdtemp(prefix="footsteps-")  # git expands a sparse index with new tree objects
             found = GitIndex.listed(self.start("ls-files", "-v", "--stage", "-z").result(seconds_left(deadline)))
         self.tracked = set(found.paths)
-        submodules = [path for path, mode, _, _ in found.odd if mode == 0o160000]
-        self.nested += [("submodule", path) for path in submodules if self.is_repository(path)]
+        submodules = (path for path, mode, _, _ in found.odd if mode == 0o160000)
+        self.submodules = [path for path in submodules if self.is_repository(path)]
+        self.nested += [("submodule", path) for path in self.submodules]
         return found
 
     def is_repository(self, path: bytes) -> bool:
@@ -371,7 +386,7 @@ class Repository(TreeCapture):
         said = {row[1]: row[2].decode("utf-8", "surrogateescape") for row in rows if row[0] == b"#" and len(row) > 2}
         if b"branch.oid" not in said:
             raise ValueError("git status gave no answer")
-        remotes = remotes_of(self.common)
+        remotes = self.remotes(deadline)
         branch = said.get(b"branch.head", "(detached)")
         self.facts.update(
             branch=None if branch == "(detached)" else branch, remotes=remotes, remote=(remotes or [{}])[0].get("url")
@@ -392,6 +407,19 @@ class Repository(TreeCapture):
             bundle=None if pushed else _bundle_name(self.name),
             commit_url=_commit_url(self.facts["remote"] or "", commit),
         )
+
+    def remotes(self, deadline: float) -> list[dict[str, str]]:
+        """Name and URL of each remote: of the plain file, or of git where other lines may make another URL of it."""
+        values = [line for line in text_of(os.path.join(self.common, "config")).splitlines() if "url" in line.lower()]
+        plain = not any(set('"\\#;') & set(line) for line in values) and not self.config_says(
+            "insteadof", "worktreecon"
+        )
+        if plain:
+            return remotes_of(self.common)
+        try:
+            return remotes_listed(self.start("remote", "-v").result(seconds_left(deadline)))
+        except GitError:
+            return remotes_of(self.common)
 
     def note_head_from_files(self) -> None:
         """Without an answer of git's, the commit that .git/HEAD leads to."""
@@ -444,7 +472,7 @@ class Repository(TreeCapture):
 
     def begin_patch(self, deadline: float) -> None:
         """Have git make what people read in info.txt; if that fails, it is a line in the record."""
-        if self.patch is None and self.changed and self.facts.get("commit"):
+        if self.patch is None and (self.changed or self.submodules) and self.facts.get("commit"):
             self.patch = self.attempted(lambda: _Patch(self, deadline))
 
     def end_patch(self) -> None:
@@ -562,15 +590,17 @@ class Repository(TreeCapture):
         full = os.path.join(os.fsencode(self.root), path)
         return not os.path.lexists(full) and os.path.isdir(os.path.dirname(full))
 
+    def config_says(self, *words: str) -> bool:
+        """Whether some config file of git's has one of these (lower case), or may have it by what it includes."""
+        if self.config_text is None:
+            files = [os.path.join(self.common, "config"), os.path.join(self.git_dir, "config.worktree")]
+            self.config_text = "".join(text_of(file) for file in (*files, *_own_configs(), *_system_configs())).lower()
+        said_elsewhere = os.name == "nt" or any(name.startswith("GIT_CONFIG") for name in os.environ)
+        return said_elsewhere or any(word in self.config_text for word in (*words, "[include"))
+
     def converting_config(self, deadline: float) -> dict[str, str]:
         """core.autocrlf, core.eol, core.attributesfile; git is asked only if some config file speaks of them."""
-        home = os.path.expanduser("~")
-        xdg = os.environ.get("XDG_CONFIG_HOME") or os.path.join(home, ".config")
-        files = [os.path.join(self.common, "config"), os.path.join(self.git_dir, "config.worktree")]
-        files += [os.path.join(home, ".gitconfig"), os.path.join(xdg, "git", "config"), *_system_configs()]
-        text = "".join(text_of(file) for file in files).lower()
-        said_elsewhere = os.name == "nt" or any(name.startswith("GIT_CONFIG") for name in os.environ)
-        if not said_elsewhere and not any(word in text for word in ("autocrlf", "attributesfile", "[include")):
+        if not self.config_says("autocrlf", "attributesfile"):
             return {}
         wanted = r"^core\.(autocrlf|eol|attributesfile)$"
         try:
@@ -592,7 +622,8 @@ _LOG = ("-1", "--no-show-signature", "--no-notes", "--no-color", "--no-patch")
 
 _DIFF = (
     "--patch", "--full-index", "--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "--no-relative",
-    "--ignore-submodules=all", "--unified=3", "--inter-hunk-context=0", "--src-prefix=a/", "--dst-prefix=b/",
+    "--ignore-submodules=dirty", "--submodule=short", "--unified=3", "--inter-hunk-context=0",
+    "--src-prefix=a/", "--dst-prefix=b/",
 )  # fmt: skip
 
 
@@ -700,6 +731,7 @@ class _Patch:
     def __init__(self, tree: Repository, deadline: float) -> None:
         self.shown = [p for p in tree.changed if decoded(p) not in tree.not_kept and not looks_secret(decoded(p))]
         self.not_in_diff = [f"{p} (left out)" for p in sorted(map(decoded, set(tree.changed) - set(self.shown)))]
+        self.shown += tree.submodules
         self.diff, self.deadline, self.scratch = b"", deadline, tree.scratch
         self.few = [os.fsdecode(p) for p in self.shown] if sum(map(len, self.shown)) < 50_000 else []
         if tree.scratch:

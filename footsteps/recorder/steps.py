@@ -109,6 +109,8 @@ COLLECTORS: list[tuple[str, Callable[[], Any]]] = [
 BEGUN_LISTENERS: list[Callable[[Any], object]] = []
 
 BUNDLE_WAIT = 5.0  # seconds
+TELL_FROM = 20 << 20  # bytes of uncommitted files, kept in a record, from which a line on stderr tells so
+MOVED_WHOLE = "move or copy this directory whole: its hidden folder .footsteps is the record"
 
 _arguments: list[tuple[dict[str, object], dict[str, object]]] = []  # the last that were parsed
 
@@ -209,7 +211,7 @@ def fill(run: Any) -> None:
     facts = _run_facts(run, problems)
     write(os.path.join(run.place, PACKAGES), encoded(package_table(facts["packages"] or [])))
     code: Code = collected("code", run.capture.code, problems) or Code([], 0.0)
-    code.keep(run.record)
+    code.keep(run.record, run.root)
     changed = collected("changed modules", changed_since_loaded, problems) or []
     stale = [f"{path} has changed since it was loaded" for path in changed]
     facts.update(code_id=code.code_id, repositories=code.repositories)
@@ -325,11 +327,16 @@ def _copied_script(run: Any, main: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _say_what_is_missing(facts: Mapping[str, Any]) -> None:
-    """At most one line on stderr for what could not be recorded, one for what was left out."""
+    """At most one line on stderr for what could not be recorded, one for what was left out, one if much is kept."""
     problems = facts["problems"]
     if problems:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         say(f"not all could be recorded: {problems[0]}{more}; see {INFO}")
+    kept = [row for repository in facts["repositories"] for row in repository["files"] if row.get("stored")]
+    size = sum(row["size"] for row in kept)
+    if size > TELL_FROM:
+        names = max(kept, key=lambda row: row["size"])["path"] + " ..." * (len(kept) > 1)
+        say(f"kept {size / 1e6:.0f} MB of uncommitted files ({names}); .gitignore them to stop this")
     left_out = [row for repository in facts["repositories"] for row in repository["left_out"]]
     if left_out:
         count = sum(row.get("count", 1) for row in left_out)
@@ -342,7 +349,7 @@ def record_late_code(run: Any) -> None:
     watchers.remove(run.code.watch)
     rows = run.code.capture_late()
     if rows and not os.path.exists(os.path.join(run.record, LATE_JSON)):
-        run.code.keep(run.record)
+        run.code.keep(run.record, run.root)
         write(os.path.join(run.record, LATE_JSON), as_json({"format": FORMAT, "repositories": rows}))
 
 
@@ -455,6 +462,10 @@ def _process_lines(facts: Mapping[str, Any], _: Code) -> list[str]:
     return lines
 
 
+def _run_lines(facts: Mapping[str, Any], _: Code) -> list[str]:
+    return [f"{facts['id']} (footsteps {facts['footsteps']}, format {facts['format']})", MOVED_WHOLE]
+
+
 def _argument_lines(facts: Mapping[str, Any], _: Code) -> list[str]:
     told = {**(facts["argument_facts"] or {}), **(facts["arguments"] or {})}
     return [f"{name} {value}" for name, value in told.items()]
@@ -463,7 +474,10 @@ def _argument_lines(facts: Mapping[str, Any], _: Code) -> list[str]:
 # What follows the six sections: a title, and a function of (facts, code) that gives its lines.
 INFO_SECTIONS: tuple[tuple[str, Callable[[Mapping[str, Any], Code], list[str]]], ...] = (
     ("Started", lambda facts, _: [facts["started"]]),
-    ("Run", lambda facts, _: [f"{facts['id']} (footsteps {facts['footsteps']}, format {facts['format']})"]),
+    (
+        "Run",
+        lambda facts, _: [f"{facts['id']} (footsteps {facts['footsteps']}, format {facts['format']})", MOVED_WHOLE],
+    ),
     ("Interpreter's command", lambda facts, _: [quote(facts["orig_argv"] or [])]),
     ("Python and platform", _python_lines),
     ("Hardware", _hardware_lines),

@@ -366,7 +366,8 @@ class Plan(Repositories):
 
     def describe(self, trees: list[NewTree], done: Restored, own: str, place: str) -> None:
         """Add the command, where to run it, and what a person should know."""
-        done.notes += OLDER.get(self.run.kind, [])
+        if not any(problem.kind == formats.NOT_COPIED for problem in self.run.damage):
+            done.notes += OLDER.get(self.run.kind, [])
         self.doubt_the_record(done)
         done.proven = self.run.kind not in OLDER
         self.repeat_problems(done)
@@ -392,6 +393,7 @@ class Plan(Repositories):
             done.differing.append({"path": RUN_JSON, "reason": reason})
         late = os.path.join(self.run.record, LATE_JSON)
         done.missing += [{"path": LATE_JSON, "reason": p.detail or p.kind} for p in self.run.damage if p.path == late]
+        done.missing += [{"path": RECORD, "reason": p.kind} for p in self.run.damage if p.kind == formats.NOT_COPIED]
 
     def repeat_problems(self, done: Restored) -> None:
         """What the recorder said of the code as a whole: not looked at to the end, or not what had been loaded."""

@@ -250,3 +250,62 @@ def test_what_the_program_made_before_its_run_began_is_no_code(project, run_scri
     )
     run(project, run_script, program)
     assert kept() == ["made.py"]
+
+
+# --- the remote, as git reads it ---
+
+
+URL = "https://git.example/proj.git"
+# What stands in which config file: those of the repository, and one in the home folder.
+REMOTES = {
+    "an abbreviation in the user's settings": {
+        "~/.gitconfig": '[url "https://git.example/"]\n\tinsteadOf = lab:\n',
+        ".git/config": '[remote "origin"]\n\turl = lab:proj.git\n',
+    },
+    "an abbreviation of its own": {
+        ".git/config": '[url "https://git.example/"]\n\tinsteadOf = lab:\n[remote "origin"]\n\turl = lab:proj.git\n',
+    },
+    "in quotes, and a comment": {".git/config": f'[remote "origin"]\n\turl = "{URL}" ; the lab\n'},
+    "with a comment": {".git/config": f'[remote "origin"]\n\turl = {URL} # the lab\n'},
+    "in a file that is included": {
+        "~/lab.config": f'[remote "origin"]\n\turl = {URL}\n',
+        ".git/config": "[include]\n\tpath = ~/lab.config\n",
+    },
+    "of this work tree": {
+        ".git/config": "[extensions]\n\tworktreeConfig = true\n",
+        ".git/config.worktree": f'[remote "origin"]\n\turl = {URL}\n',
+    },
+}
+
+
+@pytest.mark.parametrize("where", REMOTES)
+def test_the_remote_is_the_one_that_git_fetches_from(project, run_script, where):
+    """Whoever restores the run has no abbreviations of the recorder's."""
+    for path, lines in REMOTES[where].items():
+        with open(os.path.join(project.path, os.path.expanduser(path)), "a") as file:
+            file.write(lines)
+    run(project, run_script, BEGIN)
+    [row] = [row for row in facts()["repositories"] if row["name"] == "main"]
+    assert (row["remote"], [remote["url"] for remote in row["remotes"]]) == (URL, [URL])
+
+
+@pytest.mark.parametrize("staged", [False, True], ids=["not staged", "staged"])
+@pytest.mark.parametrize("setting", [None, ("diff.submodule", "diff"), ("diff.ignoreSubmodules", "all")], ids=str)
+def test_a_submodule_at_another_commit_is_an_uncommitted_change(project, run_script, tmp_path, setting, staged):
+    """As `git diff HEAD` shows it; one that is where the commit has it is none."""
+    library = type(project)(tmp_path / "library").init()
+    library.write("lib.py", "X = 1\n")
+    library.commit()
+    project("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", library.path, "lib")
+    run(project, run_script, BEGIN)
+    assert b"Subproject" not in (RUN / "info.txt").read_bytes()
+    if setting:
+        project("config", *setting)
+    moved = type(project)(project.path / "lib")
+    moved.write("lib.py", "X = 2\n")
+    commit = moved.commit()
+    if staged:
+        project("add", "lib")
+    done = run_script("t.py", cwd=project)
+    assert done.returncode == 0, done.stderr
+    assert f"+Subproject commit {commit}\n" in Path("results/r-1/info.txt").read_text()

@@ -89,6 +89,61 @@ def test_runs_of_the_same_commit_share_one_bundle_on_disk(repo):
     assert one.st_ino == two.st_ino
 
 
+KEPT = "results/{}/.footsteps/code/main/big.py"
+BIG = "X = 1  # and so on\\n" * 50_000
+
+
+def begun(repo, run_script, *names):
+    """Runs of these names, one after the other, with a large untracked file."""
+    repo.write("t.py", "import sys, footsteps\nfootsteps.initialize(sys.argv[1])\n")
+    repo.write("big.py", BIG)
+    for name in names:
+        done = run_script("t.py", name, cwd=repo)
+        assert done.returncode == 0, done.stderr
+    return [os.stat(repo / KEPT.format(name)) for name in names]
+
+
+def test_runs_share_one_copy_on_disk_of_a_large_file_and_each_can_go(repo, run_script):
+    """Untracked files are kept whole in each run: a link takes no room, and outlives the first run."""
+    one, two = begun(repo, run_script, "one", "two")
+    assert one.st_ino == two.st_ino
+    shutil.rmtree(repo / "results/one")
+    assert (repo / KEPT.format("two")).read_text() == BIG
+
+
+FILES = {
+    "a link": lambda path, own: path.symlink_to(own),
+    "a pipe": lambda path, _: os.mkfifo(path),
+    "other bytes": lambda path, _: path.write_text(BIG.replace("1", "2")),
+    "a folder": lambda path, _: path.mkdir(),
+}
+
+
+@pytest.mark.parametrize("what", FILES)
+def test_nothing_that_lies_in_a_neighbours_record_becomes_our_copy(repo, run_script, tmp_path, what):
+    """Whatever has the place and the size of our file there: ours has our bytes."""
+    begun(repo, run_script, "one")
+    own = tmp_path / "own"
+    own.write_text(BIG)
+    theirs = repo / KEPT.format("one")
+    theirs.unlink()
+    FILES[what](theirs, own)
+    begun(repo, run_script, "two")
+    ours = repo / KEPT.format("two")
+    assert (ours.is_symlink(), ours.read_text(), ours.stat().st_nlink) == (False, BIG, 1)
+
+
+def test_many_megabytes_that_are_kept_are_told_with_the_largest_file(repo, run_script):
+    """And how to stop it; data that git does not know is not kept from 2 MiB on."""
+    repo.write("t.py", "import footsteps\nfootsteps.initialize('r')\n")
+    for name, size in {"weights.npy": 3 << 20, "a.dat": 8 << 20, "b.dat": 9 << 20, "c.dat": 7 << 20}.items():
+        (repo / name).write_bytes(bytes(size))
+    done = run_script("t.py", cwd=repo)
+    assert "kept 25 MB of uncommitted files (b.dat ...); .gitignore them to stop this" in done.stderr
+    (row,) = json.loads((repo / "results/r/.footsteps/run.json").read_bytes())["repositories"][0]["left_out"]
+    assert (row["path"], row["reason"]) == ("weights.npy", "data larger than 2 MiB")
+
+
 @pytest.mark.parametrize("what", ["link", "other content", "pipe"])
 def test_nothing_that_lies_beside_us_takes_the_place_of_a_kept_input(run_script, repo, tmp_path, what):
     """No input is written through a link in a stranger's results/, and each is kept as it was read."""

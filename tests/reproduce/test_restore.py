@@ -771,3 +771,20 @@ def test_a_hostile_label_is_refused(repo, label):
     )
     with pytest.raises(repositories.Refused, match="the revision"):
         restore.restore(runs.load(old), "again")
+
+
+def test_a_run_that_was_copied_without_its_hidden_folder_is_not_taken_for_an_older_one(project, run_script, tmp_path):
+    """`cp -r results/fig4/* elsewhere/`: files that are not committed are gone, and it is said, with exit status 1."""
+    project.write("model.py", "X = 1\n")
+    project.write("t.py", "import footsteps, model\nfootsteps.initialize('fig4')\n")
+    done = run_script("t.py", cwd=project.path)
+    assert done.returncode == 0, done.stderr
+    copied = tmp_path / "elsewhere/fig4"
+    shutil.copytree(project / "results/fig4", copied, ignore=shutil.ignore_patterns(".*"))
+    said = "the hidden folder .footsteps of this run is missing (copied without hidden files?)"
+    done = restore.verify(runs.load(str(copied)))
+    assert (done.complete, said in [row["reason"] for row in done.missing]) == (False, True)
+    assert "hidden folder .footsteps" in (copied / "info.txt").read_text()
+    for words in (["verify", str(copied)], ["restore", str(copied), str(tmp_path / "again")]):
+        told = run_script("from footsteps.cli import main; import sys; sys.exit(main())", *words, cwd=tmp_path)
+        assert (told.returncode, said in told.stdout) == (1, True)
