@@ -22,6 +22,7 @@ import os
 
 from footsteps.reader import formats
 from footsteps.reader.archive import ARCHIVE_JSON, why_unsafe_entry
+from footsteps.reader.commits import is_hollow
 from footsteps.reader.formats import kind_of_record, mapping, objects, text
 from footsteps.recorder.format import BUNDLES_JSON, RECORD, VERSION, FootstepsError, quote
 from footsteps.recorder.git import GitError
@@ -184,10 +185,13 @@ class Study:
         return lambda name, reason: self.miss(f"{top}/{name}", reason)
 
     def add(self, name: str, entry: Entry) -> bool:
-        """Add one file, unless no archive can hold its name."""
+        """Add one file, unless no archive can hold its name, or it is next to nothing but holes."""
         why = why_unsafe_entry(name)
         if why:
             self.miss(name, f"its name {why}")
+        elif entry.path and is_hollow(os.lstat(entry.path)):
+            why = "hollow"
+            self.miss(name, "it has next to nothing but holes, and would be terabytes when it is packed")
         else:
             self.entries[name] = entry
         return not why

@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from made_runs import make_run
 from pipelines import run_pipeline, write_project
 
 from footsteps.reader import runs
@@ -151,6 +152,16 @@ def test_an_input_that_is_only_kept_beside_the_runs_comes_along(repo, run_script
     shutil.rmtree(repo.path)
     done = command(tmp_path, "rerun", "study.zip", "again", "--yes")
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="files with holes")
+def test_a_file_of_holes_is_named_and_not_packed(tmp_path):
+    """A stranger's record may hold 4 TB that take no room, and hours to pack."""
+    run = make_run(tmp_path / "results/r")
+    with open(run / "huge.bin", "wb") as file:
+        file.truncate(1 << 42)
+    made = export.export(chain.of_run(runs.load(run)), str(tmp_path / "study.zip"))
+    assert any(row["path"] == "runs/r/huge.bin" and "holes" in row["reason"] for row in made.missing)
 
 
 def test_nothing_that_was_left_out_or_looks_like_a_secret_gets_in(project, run_script, tmp_path):
