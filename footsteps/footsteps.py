@@ -294,7 +294,8 @@ def _section(row: tuple[str, Any]) -> bytes:
 
 
 def command() -> str:
-    """The command line, so that a shell can read it back; values of options in SECRETS as ***."""
+    """The command line, so that a shell can read it back; values of options in SECRETS, passwords in URLs as ***."""
+    import re
     import shlex
 
     words, hidden = [], False
@@ -303,7 +304,7 @@ def command() -> str:
         secret = option.startswith("-") and option.lower().replace("_", "-").split("-")[-1] in SECRETS
         words.append("***" if hidden and not word.startswith("-") else f"{option}=***" if secret and equals else word)
         hidden = secret and not equals
-    return printable(shlex.join(words))
+    return printable(re.sub(r"(://[^\s/:@]*:)[^\s/@]+@", r"\1***@", shlex.join(words)))
 
 
 def git(*arguments: str) -> bytes:
@@ -489,8 +490,7 @@ def _ask_plainly(run: Run) -> str:
         answer = input(question) if own else sys.stdin.readline()
         if not own and not answer:
             raise EOFError
-        problem = name_problem(answer, run.root) if answer.strip() else ""
-        if not problem:
+        if not answer.strip() or not (problem := name_problem(answer, run.root)):
             return answer
         question = f"{answer.strip()!r} {problem}\n{QUESTION}\n"
 
@@ -621,7 +621,6 @@ def _cwd() -> str | None:
 
 # --- one run for a process, whatever copies of this file it has imported ----------------------------------------------
 
-
 _shared: Any = sys.modules.setdefault("_footsteps_shared", ModuleType("_footsteps_shared"))
 if not hasattr(_shared, "locks"):
     _shared.run, _shared.initialized, _shared.output_dir_impl = None, False, None
@@ -662,6 +661,7 @@ class _Module(ModuleType):
 
     @output_dir.setter
     def output_dir(self, value: str) -> None:
+        say(f"the program has set output_dir to {value!r}; initialize(name, output_root=...) would make a directory")
         _shared.output_dir_impl, _shared.initialized = value, True
 
     @output_dir.deleter

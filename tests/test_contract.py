@@ -104,6 +104,12 @@ def test_assigning_output_dir_itself(said, runs):
     assert runs() == []
 
 
+def test_whoever_assigns_output_dir_by_mistake_gets_a_hint(run_script):
+    """One line on stderr, with what makes a directory."""
+    done = run_script("import footsteps\nfootsteps.output_dir = 'mine/'\n")
+    assert (done.returncode, "set output_dir to 'mine/'; initialize(name" in done.stderr) == (0, True)
+
+
 def test_forgetting_the_run_begins_another(said, runs):
     """Tests that start afresh with `initialized = False; output_dir_impl = None`."""
     program = (

@@ -117,10 +117,11 @@ def test_alone_workers_of_multiprocessing_join(alone, repo):
 
 
 def test_alone_a_secret_in_the_command_is_masked(alone, repo):
-    """`--token X` and `--api-key=X`."""
-    alone("sys.argv += ['--token', 'S3CRET', '--api-key=S3CRET']\nimport steps\nsteps.initialize('a')\n")
+    """`--token X` and `--api-key=X`, and passwords in URLs."""
+    words = ["--token", "S3CRET", "--api-key=S3CRET", "--db", "https://ada:S3CRET@host:80/x"]
+    alone(f"sys.argv += {words}\nimport steps\nsteps.initialize('a')\n")
     info = (repo / "results/a/info.txt").read_text()
-    assert "--token '***' '--api-key=***'" in info
+    assert "--token '***' '--api-key=***' --db https://ada:***@host:80/x" in info
     assert "S3CRET" not in info
 
 
