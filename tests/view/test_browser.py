@@ -140,7 +140,8 @@ QUERIES = [
     "-e status:failed lr<1", "name:run-*", "name:run-?", "name:run-[13]", "name:run-[!13]", "name:un", "group:unet",
     "name:run/", "name:unet*", "tag:paper", "tag:pap", "tags:paper", "tag:draft", "tag<3", "note:fig", "note:'Fig. 3'",
     "notes:two", "took>5", "duration>0.1m", "duration<10s", "duration>=5", "duration:5s", "duration<1h30m",
-    "took<2 days", "took<1ms", "duration>fast", "started>2d", "started<2d", "started:3650d", "started>'2 days ago'", "started<today",
+    "took<2 days", "took<1ms", "duration>fast", "started>2d", "started<2d", "started:3650d",
+    "started>'2 days ago'", "started<today",
     "started>yesterday", "started>'last week'", "started:november", "started<march", "started>=monday", "ended<soon",
 ]  # fmt: skip
 
@@ -217,6 +218,16 @@ def test_what_no_expression_is_is_said_and_the_table_stays(browser, project, pag
     assert "cannot read" in browser.texts(".problem")[0]
     assert len(names_listed(browser)) == 3
     assert footsteps("search", words, cwd=project).returncode == 2
+
+
+def test_tags_have_a_column_where_there_are_any(browser, tmp_path, page):
+    """Several of a run stand side by side."""
+    asked_runs(tmp_path)
+    browser.open(page(cwd=tmp_path))
+    assert "tags" in browser.texts("thead button")
+    assert "paper draft" in browser.texts("tr[data-run] td")
+    browser.open(page("run-4", "run-5", cwd=tmp_path))
+    assert "tags" not in browser.texts("thead button")
 
 
 def test_typing_searches_and_keys_lead_everywhere(browser, project, page):
