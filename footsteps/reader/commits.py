@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from footsteps.reader import runs
-from footsteps.reader.formats import open_plain_file, sha256_of, text
+from footsteps.reader.formats import is_hollow, open_plain_file, sha256_of, text
 from footsteps.reader.repositories import as_bytes, link_on, transport, urls_of
 from footsteps.recorder import format as recorded
 from footsteps.recorder.format import BUNDLE_REF, RECORD, TOO_LARGE, FootstepsError, quote
@@ -329,16 +329,6 @@ def require_bundle(path: str, bundle: Mapping[str, Any]) -> None:
             raise GitError(["fetch"], None, "it is no git bundle")
     if bundle.get("sha256") and sha256_of(os.fsencode(path)) != bundle["sha256"]:
         raise GitError(["fetch"], None, "the bundle is not the one that was recorded")
-
-
-LARGEST_HOLLOW = 64 * recorded.MIB  # bytes of a file of which the disk may hold nothing
-PRESSED = 100  # times as many bytes as the disk holds: so far a file system may press what is no hole
-
-
-def is_hollow(status: os.stat_result) -> bool:
-    """Whether a file is next to nothing but holes, which would be terabytes once they are written out."""
-    held = 512 * getattr(status, "st_blocks", status.st_size)
-    return status.st_size > LARGEST_HOLLOW + PRESSED * held
 
 
 def blocks_of(path: bytes, size: object = None) -> Iterator[bytes]:

@@ -182,9 +182,22 @@ def sha256_of(path: str | bytes) -> str:
         return digest_of(file)
 
 
+LARGEST_HOLLOW = 64 * recorded.MIB  # bytes of a file of which the disk may hold nothing
+PRESSED = 100  # times as many bytes as the disk holds: so far a file system may press what is no hole
+
+
+def is_hollow(status: os.stat_result) -> bool:
+    """Whether a file is next to nothing but holes, which would be terabytes once they are written out."""
+    held = 512 * getattr(status, "st_blocks", status.st_size)
+    return status.st_size > LARGEST_HOLLOW + PRESSED * held
+
+
 def digest_of(file: FileIO) -> str:
-    """The SHA-256 of what an open file holds, hexadecimal."""
-    if os.fstat(file.fileno()).st_size > 1 << 20:
+    """The SHA-256 of what an open file holds, hexadecimal. Raises OSError for one of holes: that would take hours."""
+    status = os.fstat(file.fileno())
+    if is_hollow(status):
+        raise OSError(TOO_LARGE, f"{status.st_size} bytes of holes, which are not read")
+    if status.st_size > 1 << 20:
         import hashlib  # noqa: F401 - for then `hasher` takes OpenSSL's, faster and slow to load
     digest = hasher("sha256")(b"")
     while block := file.read(1 << 20):

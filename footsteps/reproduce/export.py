@@ -22,8 +22,7 @@ import os
 
 from footsteps.reader import formats
 from footsteps.reader.archive import ARCHIVE_JSON, why_unsafe_entry
-from footsteps.reader.commits import is_hollow
-from footsteps.reader.formats import kind_of_record, mapping, objects, text
+from footsteps.reader.formats import is_hollow, kind_of_record, mapping, objects, text
 from footsteps.recorder.format import BUNDLES_JSON, RECORD, VERSION, FootstepsError, quote
 from footsteps.recorder.git import GitError
 from footsteps.recorder.secrets import looks_secret

@@ -104,7 +104,10 @@ def input_state(path: str, entry: Mapping[str, Any]) -> str:
         return "unchanged"
     if not entry.get("sha256"):
         return "unknown"
-    return "unchanged" if formats.sha256_of(os.fsencode(path)) == entry["sha256"] else "changed"
+    try:
+        return "unchanged" if formats.sha256_of(os.fsencode(path)) == entry["sha256"] else "changed"
+    except OSError:  # closed to us, or next to nothing but holes
+        return "unknown"
 
 
 def maps_of(pairs: Iterable[str]) -> dict[str, str]:

@@ -26,9 +26,8 @@ from footsteps.reader.commits import (
     CommitFetcher,
     Unobtainable,
     blocks_of,
-    is_hollow,
 )
-from footsteps.reader.formats import mapping, sha256_of, text, what_became_of
+from footsteps.reader.formats import is_hollow, mapping, sha256_of, text, what_became_of
 from footsteps.reader.repositories import (
     GONE,
     OLDER,

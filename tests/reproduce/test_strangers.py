@@ -17,6 +17,7 @@ from made_runs import make_run
 from footsteps.reader import commits, compare, formats, repositories, runs
 from footsteps.recorder.format import sha256
 from footsteps.reproduce import restore
+from footsteps.reproduce.inputs import input_state
 
 FILE = b"print(1)\n"
 posix = pytest.mark.skipif(os.name != "posix", reason="signals, pipes and links")
@@ -134,6 +135,19 @@ def test_a_hollow_untracked_file_of_litetracer_is_named_and_takes_no_memory(repo
     found = compare.compare(*map(runs.load, records))
     assert b"small.py" in found.patch
     assert any("huge.bin" in problem and "larger than" in problem for problem in found.problems)
+
+
+@posix
+def test_no_file_of_holes_is_hashed(tmp_path):
+    """8 TB would take hours: of an input nothing is known then, and to trace such a file is refused with the reason."""
+    with open(tmp_path / "huge.bin", "wb") as file:
+        file.truncate(1 << 43)
+    entry = {"path": str(tmp_path / "huge.bin"), "size": 1 << 43, "sha256": "0" * 64}
+    assert input_state(entry["path"], entry) == "unknown"
+    done = subprocess.run(
+        [sys.executable, "-m", "footsteps", "trace", "huge.bin"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert (done.returncode, "bytes of holes" in done.stderr, "Traceback" in done.stderr) == (2, True, False)
 
 
 @posix
