@@ -150,9 +150,13 @@ def rerun(args: argparse.Namespace) -> int:
 
 
 def run_chain(args: argparse.Namespace, again: ChainRerun) -> int:
-    """Run all stages in order."""
+    """Run all stages in order; none where environments would be made for runs whose inputs are gone."""
+    if args.env and again.gone and not args.anyway:
+        line = f"{len(again.gone)} of the inputs can't be had: no environment was made (--anyway makes them)"
+        render.talk(f"footsteps: {line}", "footsteps: nothing was restored, and nothing was run")
+        return NO
     for step in again.steps:
-        run_step(again, step)
+        run_step(args, again, step)
     return print_chain_result(args, again)
 
 
@@ -185,7 +189,7 @@ def agreed_to_chain(args: argparse.Namespace, again: ChainRerun) -> bool:
     return True
 
 
-def run_step(again: ChainRerun, step: Step) -> None:
+def run_step(args: argparse.Namespace, again: ChainRerun, step: Step) -> None:
     """Restore one stage, run it, and say how it came out."""
     from footsteps.cli.reproducing import how, said_missing, say_step
 
@@ -194,7 +198,10 @@ def run_step(again: ChainRerun, step: Step) -> None:
     if restored:
         render.talk(render.terminal_text(f"{step.name}: restored {how(restored)}: {step.directory}"))
         render.talk(*said_missing(sentence for sentence in again.missing if sentence not in known))
-        again.execute(step, say_step)
+        if args.env and step.again and step.again.gone and not args.anyway:
+            step.verdict, step.note = "not run", "its inputs can't be had: no environment was made (--anyway makes it)"
+        else:
+            again.execute(step, say_step)
     render.talk(render.terminal_text(f"{step.name}: {step.verdict}" + (f", {step.note}" if step.note else "")))
 
 

@@ -19,12 +19,13 @@ from footsteps.cli.parsers import (
     complain,
     roots_of,
 )
-from footsteps.reader import runs
+from footsteps.reader import formats, runs
 from footsteps.recorder.format import quote
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from footsteps.cli.parsers import Commands
     from footsteps.reader import compare
@@ -142,9 +143,19 @@ def trace(args: argparse.Namespace) -> int:
     made = found.made[0] if found.made else None
     if made is None:
         render.talk(render.terminal_text(f"footsteps: no run in {runs.roots_said(roots)} is known to have made it"))
+        say_who_may_have_read(roots)
     elif made.run is not None:
         render.talk(hint=f"what else is known: footsteps show {quote([selector_of(made.run)])}")
     return DONE if made else NO
+
+
+def say_who_may_have_read(roots: Sequence[str]) -> None:
+    """One line on stderr if there are runs that do not know all that they have read: any data may be among it."""
+    unsure = [run for run in runs.find(roots) if run.outcome.get("inputs_complete") is False]
+    if unsure:
+        which = f"{unsure[0].name!r}{f' and {len(unsure) - 1} more runs' if unsure[1:] else ''}"
+        why = formats.why_incomplete(unsure[0].outcome)
+        render.talk(render.terminal_text(f"footsteps: {which} may have read it too: {why}"))
 
 
 def selector_of(run: Run) -> str:

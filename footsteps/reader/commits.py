@@ -11,7 +11,7 @@ from footsteps.reader import runs
 from footsteps.reader.formats import open_plain_file, sha256_of, text
 from footsteps.reader.repositories import as_bytes, link_on, transport, urls_of
 from footsteps.recorder import format as recorded
-from footsteps.recorder.format import BUNDLE_REF, RECORD, FootstepsError, quote
+from footsteps.recorder.format import BUNDLE_REF, RECORD, TOO_LARGE, FootstepsError, quote
 from footsteps.recorder.git import LONGEST_COMMAND, OFFLINE, GitError, git
 from footsteps.recorder.secrets import mask
 
@@ -331,11 +331,23 @@ def require_bundle(path: str, bundle: Mapping[str, Any]) -> None:
         raise GitError(["fetch"], None, "the bundle is not the one that was recorded")
 
 
+LARGEST_HOLLOW = 64 * recorded.MIB  # bytes of a file of which the disk may hold nothing
+PRESSED = 100  # times as many bytes as the disk holds: so far a file system may press what is no hole
+
+
+def is_hollow(status: os.stat_result) -> bool:
+    """Whether a file is next to nothing but holes, which would be terabytes once they are written out."""
+    held = 512 * getattr(status, "st_blocks", status.st_size)
+    return status.st_size > LARGEST_HOLLOW + PRESSED * held
+
+
 def blocks_of(path: bytes, size: object = None) -> Iterator[bytes]:
-    """A plain file's bytes; an OSError if it is none, or not of the recorded size."""
+    """A plain file's bytes; an OSError if it is none, not of the recorded size, or next to nothing but holes."""
     with open(recorded.plain_file(path), "rb") as file:
         found = os.fstat(file.fileno())
         if isinstance(size, int) and found.st_size != size:
             raise OSError(22, f"its copy has {found.st_size} bytes, not {size}")
+        if is_hollow(found):
+            raise OSError(TOO_LARGE, f"its copy is {found.st_size} bytes of holes, and is not written out")
         while block := file.read(GIT_BLOCK):
             yield block

@@ -15,10 +15,10 @@ from __future__ import annotations
 
 import os
 
-from footsteps.reader.formats import flat, mapping, objects, shell_words, text, untracked_in
-from footsteps.reader.measure import bytes_or_error, measure
+from footsteps.reader.formats import flat, mapping, objects, open_plain_file, shell_words, text, untracked_in
+from footsteps.reader.measure import LARGEST_COMPARED, measure
 from footsteps.reader.repositories import identity_of
-from footsteps.recorder.format import FootstepsError
+from footsteps.recorder.format import TOO_LARGE, FootstepsError
 from footsteps.recorder.git import GitError
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
@@ -631,7 +631,7 @@ def overlay(state: State, problems: list[str]) -> Iterator[bytes]:
         elif row.get("kind") in ("file", "link"):
             problems.append(f"{text(row['path'])}: its copy in {state.run.name} is gone or not as it was")
     if state.run.kind == "lite_tracer":
-        yield from untracked_of(state.run)
+        yield from untracked_of(state.run, problems)
 
 
 def modified(mode: str, path: str, data: bytes) -> bytes:
@@ -647,16 +647,28 @@ def content(run: Run, row: Mapping[str, Any]) -> bytes | None:
         return text(row.get("target")).encode("utf-8", "surrogateescape")
     path = path_inside(run.record, text(row.get("stored"))) if row.get("kind") == "file" else ""
     try:
-        data = bytes_or_error(path)
+        data = copy_of(path)
     except (OSError, ValueError):
         return None
     return data if hashlib.sha256(data).hexdigest() == row.get("sha256") else None
 
 
-def untracked_of(run: Run) -> Iterator[bytes]:
-    """LiteTracer's copies of untracked files, as commands of git fast-import."""
+def copy_of(path: str) -> bytes:
+    """The bytes of a copy that a record keeps. Raises OSError: it is no plain file, or too large to be compared."""
+    with open_plain_file(path) as file:
+        data = bytes(file.read(LARGEST_COMPARED + 1))
+    if len(data) > LARGEST_COMPARED:
+        raise OSError(TOO_LARGE, f"larger than {LARGEST_COMPARED >> 20} MiB")
+    return data
+
+
+def untracked_of(run: Run, problems: list[str]) -> Iterator[bytes]:
+    """LiteTracer's copies of untracked files, as commands of git fast-import; those that can't be read are told."""
     for path, copy in untracked_in(run.directory):
-        yield modified("100644", path, bytes_or_error(copy))
+        try:
+            yield modified("100644", path, copy_of(copy))
+        except OSError as error:
+            problems.append(f"{path}: its copy in {run.name} was not compared: {error.strerror}")
 
 
 def is_path(path: str) -> bool:

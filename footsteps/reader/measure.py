@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     Frame = tuple[tuple[int, int], Any]  # width and height, pixels
+    Members = dict[str, Callable[[], bytes]]  # what reads each member of an archive, by name
 
 
 # ---------------------------------------------------------------------------------------------
@@ -34,6 +35,7 @@ MOST_VALUES = 1 << 20  # cells and words of a text
 MOST_FRAMES = 1000
 MOST_PARTS = 100_000  # of a drawing that may tell of its making
 MOST_TEXTS = 1000  # of a PNG file
+LONGEST_NAME = 40  # characters of a column's name
 DEEPEST_ARCHIVE = 3  # archives within each other
 
 
@@ -139,6 +141,8 @@ def kind_of_bytes(data: bytes) -> str:
     for start, kind in STARTS:
         if data.startswith(start) and (start != b"RIFF" or data[8:12] == b"WEBP"):  # sounds are RIFF too
             return kind
+    if data[257:262] == b"ustar":
+        return "tar"
     if b"<svg" in data[:4096]:
         return "svg"
     if b"brain.Event:" in data[12:64]:
@@ -177,7 +181,8 @@ def measure_text(a: bytes, b: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         if any(sum(map(data.count, (b" ", b",", b"\t", b"\n", b";", b"|"))) > MOST_VALUES for data in (a, b)):
             raise TooLarge(f"more than {MOST_VALUES} values") from None
-        values = [list(placed_words(data.decode())) for data in (a, b)]
+        header = names_of_columns(a.decode())
+        values = [list(placed_words(data.decode(), header)) for data in (a, b)]
         lines = {f"line {number}": line for number, line in enumerate(a.decode().splitlines(), 1)}
     found = measure_leaves(*values)
     if found["verdict"] == "different":
@@ -192,6 +197,8 @@ def why_texts_differ(a: Sequence[tuple[str, Any]], b: Sequence[tuple[str, Any]],
         apart = [(where, x, y) for (where, x), (_, y) in zip(a, b, strict=True) if not same_leaf(x, y)]
         if only_times(apart, lines):
             return "only elapsed times differ"
+        if all(is_address(x) and is_address(y) for _, x, y in apart):
+            return "only addresses in memory differ"
     if len(a) == len(b) and sorted(repr(value) for _, value in a) == sorted(repr(value) for _, value in b):
         return "the same values in another order"
     return ""
@@ -210,15 +217,32 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
-def placed_words(words: str) -> Iterator[tuple[str, Any]]:
-    """Every word of a text, cells of a table as well as of a log, numbers as such; an empty cell is one too."""
+def cells_of(line: str) -> list[str]:
+    """The cells of a line of a table; a line of words is one."""
+    import re
+
+    return re.split(r"[,;\t|]", line.rstrip()) if line.strip() else []
+
+
+def names_of_columns(words: str) -> list[str]:
+    """The names of a table's columns in its first line, where that has several and no number."""
+    names = [name.strip()[:LONGEST_NAME] for name in cells_of(words.partition("\n")[0])]
+    return names if len(names) > 1 and all(isinstance(number_or_word(name), str) for name in names) else []
+
+
+def placed_words(words: str, header: Sequence[str] = ()) -> Iterator[tuple[str, Any]]:
+    """Every word of a text, cells of a table as well as of a log, numbers as such; an empty cell is one too.
+
+    header: the names of columns, with which a cell is placed in a line of as many.
+    """
     import re
 
     for number, line in enumerate(words.splitlines(), 1):
-        cells = re.split(r"[,;\t|]", line.rstrip()) if line.strip() else []
-        for cell in cells:
+        cells = cells_of(line)
+        named = number > 1 and len(cells) == len(header)
+        for column, cell in enumerate(cells):
             for word in re.findall(r"^\s+[^\s\d.+-]\S*|\S+", cell) or [""]:  # before a name, blanks may have a meaning
-                yield f"line {number}", number_or_word(word)
+                yield f"line {number}" + (f", {header[column]}" if named else ""), number_or_word(word)
 
 
 def number_or_word(word: str) -> int | float | str:
@@ -255,6 +279,13 @@ LAST_DIGITS = 1e-12  # relative
 def last_digits(relative: float, finite: bool) -> str:
     """What is added where numbers only differ in their last digits, as sums in another order do."""
     return f": last digits ({relative:.0e})" if finite and relative <= LAST_DIGITS else ""
+
+
+def is_address(value: Any) -> bool:
+    """Whether a word is where an object lay in memory, as in `<Model object at 0x7f0c2a>`."""
+    import re
+
+    return isinstance(value, str) and bool(re.search(r"(?<![\da-z])0x[\da-f]{6,16}(?![\da-z])", value))
 
 
 def only_times(apart: Sequence[tuple[str, Any, Any]], lines: Mapping[str, str]) -> bool:
@@ -356,7 +387,17 @@ def measure_inner(a: bytes, b: bytes) -> dict[str, Any]:
 
 def measure_zip(a: bytes, b: bytes) -> dict[str, Any]:
     """Two zip files, .npz and torch's among them: member by member, times aside."""
-    left, right = ({name: each for name, each in members(data).items() if not is_noise(name)} for data in (a, b))
+    return measure_members(members(a), members(b))
+
+
+def measure_tar(a: bytes, b: bytes) -> dict[str, Any]:
+    """Two tar files: member by member, times and owners aside."""
+    return measure_members(tar_members(a), tar_members(b))
+
+
+def measure_members(a: Members, b: Members) -> dict[str, Any]:
+    """Two archives, by what reads each of their members."""
+    left, right = ({name: each for name, each in found.items() if not is_noise(name)} for found in (a, b))
     if list(left) != list(right):
         return verdict("different", "not the same members")
     seen = {name: measure_inner(left[name](), right[name]()) for name in left}
@@ -368,7 +409,27 @@ def measure_zip(a: bytes, b: bytes) -> dict[str, Any]:
     return verdict("different", note, apart[name]["largest"])
 
 
-def members(data: bytes) -> dict[str, Callable[[], bytes]]:
+def tar_members(data: bytes) -> Members:
+    """What reads each member of a tar file, by name; links and folders are what they say."""
+    import io
+    import tarfile
+    from functools import partial
+
+    archive = tarfile.TarFile(fileobj=io.BytesIO(data))
+    rows = sorted(archive, key=lambda row: row.name)
+    if sum(row.size for row in rows) > LARGEST_UNPACKED:  # of sparse members too
+        raise TooLarge("when unpacked")
+    return {row.name: partial(tar_member, archive, row) for row in rows}
+
+
+def tar_member(archive: Any, row: Any) -> bytes:
+    """What a member of a tar file holds; of a program, a link or a folder also that it is one, and where it leads."""
+    about = b"" if row.isreg() else row.type + row.linkname.encode("utf-8", "surrogateescape")
+    file = archive.extractfile(row) if row.isreg() else None
+    return about + (b"#!" if row.mode & 0o100 else b"") + (file.read() if file else b"")
+
+
+def members(data: bytes) -> Members:
     """What reads each member of a zip file, by name; torch's folder, named after the file, left out."""
     import io
     import zipfile
@@ -603,6 +664,7 @@ def tells_of_making(data: bytes, at: int) -> bool:
 
 MEASURES: dict[str, Callable[[bytes, bytes], dict[str, Any]]] = {
     "bytes": measure_bytes, "text": measure_text, "npy": measure_npy, "gzip": measure_gzip, "zip": measure_zip,
+    "tar": measure_tar,
     "png": measure_png, "image": measure_image, "svg": measure_svg, "pdf": measure_pdf, "ps": measure_ps,
     "hdf5": measure_hdf5, "events": measure_bytes,
 }  # fmt: skip

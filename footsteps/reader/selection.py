@@ -64,7 +64,17 @@ def is_numbered(name: str, base: str) -> bool:
     return name.startswith(base + "-") and name[len(base) + 1 :].isdecimal()
 
 
-def runs(selector: str | Iterable[str] = (), root: str | os.PathLike[str] | None = None) -> list[Run]:
+class Runs(list["Run"]):
+    """Several runs; a notebook shows them as a table."""
+
+    def _repr_html_(self) -> str:
+        """The table: asked for by name, as the view stands on the readers and only notebooks ask."""
+        from importlib import import_module
+
+        return str(import_module("footsteps.view.notebook").table_html(self))
+
+
+def runs(selector: str | Iterable[str] = (), root: str | os.PathLike[str] | None = None) -> Runs:
     """The recorded runs, newest first: all, or those that a name, group, pattern or several of them name.
 
     selector: as on the command line: "unet-3", "knee/*", "@", or a list of such. root: where they are
@@ -75,8 +85,8 @@ def runs(selector: str | Iterable[str] = (), root: str | os.PathLike[str] | None
     known = list(search.known(roots))
     words = [selector] if isinstance(selector, str) else list(selector)
     if not any(words):
-        return known
-    return several(words, roots, known, wide=True)
+        return Runs(known)
+    return Runs(several(words, roots, known, wide=True))
 
 
 def table(selector: str | Iterable[str] = (), root: str | os.PathLike[str] | None = None) -> list[dict[str, object]]:

@@ -20,10 +20,10 @@ from footsteps.recorder.format import (
 from footsteps.recorder.git import GIT_TIMEOUT, default_branch_refs, repository_root
 from footsteps.recorder.machine import editable_locations
 from footsteps.recorder.modules import executed, source_files, source_of
-from footsteps.recorder.places import generated_folders
+from footsteps.recorder.places import birth_of, generated_folders
 from footsteps.recorder.processes import created_at, process_facts
 from footsteps.recorder.program import is_installed, script_folder, start_directory, unpacked_folder
-from footsteps.recorder.repository import MAX_FILE, Budget, Repository, TreeCapture, is_below, stored_name
+from footsteps.recorder.repository import DATA_ENDINGS, MAX_FILE, Budget, Repository, TreeCapture, is_below, stored_name
 from footsteps.recorder.secrets import looks_secret
 
 TYPE_CHECKING = False
@@ -347,7 +347,12 @@ class CodeCapture:
         )
         starts = tuple(os.fsencode(path.replace(os.sep, "/")) + b"/" for path in outputs)
         names = {os.fsencode(path.replace(os.sep, "/")) for path in made}
-        return lambda path: path in names or (bool(starts) and path.startswith(starts))
+        began = _process_start()
+        return lambda path: (
+            path in names
+            or (bool(starts) and path.startswith(starts))
+            or (path.endswith(_DATA) and was_made_before_import(root + os.fsdecode(path), began))
+        )
 
     def add_loose(self) -> None:
         """Script and modules that no readable repository holds, whole."""
@@ -438,10 +443,31 @@ def _real(path: str) -> str:
         return ""
 
 
+_DATA = tuple(os.fsencode(ending) for ending in DATA_ENDINGS if ending != ".json")  # which may be settings, too
+
+
+def was_made_before_import(path: str, began: float) -> bool:
+    """Whether a file was made since this script was started (`began`), and before footsteps could see it open one.
+
+    Where that can't be known, it was not: in a notebook hours lie between the two, and data may come from anywhere.
+    """
+    if not _was_touched_after(path, began) or not hasattr(sys.modules.get("__main__"), "__file__"):
+        return False
+    born = birth_of(path)
+    return born is not None and began + CLOCKS < born < imported_at
+
+
+CLOCKS = 0.05  # seconds by which a process's start may be told too early; Python itself takes longer to begin
+
+
+def _process_start() -> float:
+    facts = process_facts(os.getpid())
+    return (created_at(facts["start"]) if facts else None) or imported_at
+
+
 def changed_since_loaded() -> list[str]:
     """Loaded project modules whose source is no longer what was loaded."""
-    facts = process_facts(os.getpid())
-    born = (created_at(facts["start"]) if facts else None) or imported_at
+    born = _process_start()
     changed = []
     for name, file, cached in source_files():
         if is_installed(file):

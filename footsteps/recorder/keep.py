@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from footsteps.recorder.format import MIB, bytes_of, sha256, write
+from footsteps.recorder.format import MIB, bytes_of, content_of, sha256, write
 from footsteps.recorder.secrets import looks_secret, secret_line
 from footsteps.recorder.wrappers import own_errors_dropped
 
@@ -29,9 +29,13 @@ def largest_kept() -> int:
     return int(said) if said.isascii() and said.isdecimal() else MIB
 
 
-def keep_small(run: Any, entries: Iterable[Mapping[str, Any]]) -> None:
-    """Keep those of a run's inputs that are small, text, still as they were read, and in no commit or record."""
+def keep_small(run: Any, entries: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """Keep those of a run's inputs that are small, text, still as they were read, and in no commit or record.
+
+    How many are kept now, and their bytes: {files, bytes}.
+    """
     most = largest_kept()
+    kept = {"files": 0, "bytes": 0}
     left = most * RUN_FACTOR
     for entry in sorted(entries, key=lambda entry: entry.get("size") or 0):
         size = entry.get("size")
@@ -40,6 +44,9 @@ def keep_small(run: Any, entries: Iterable[Mapping[str, Any]]) -> None:
         with own_errors_dropped:  # what can't be kept is named by `footsteps verify`
             if not is_in_code(run, entry["path"]) and keep(run, entry):
                 left -= size
+                kept["files"] += 1
+                kept["bytes"] += size
+    return kept
 
 
 def is_in_code(run: Any, path: str) -> bool:
@@ -61,10 +68,22 @@ def root_of(run: Any) -> str:
     return top
 
 
+def is_kept(folder: str, hash_of_input: str) -> bool:
+    """Whether a file of that name and content is there; others may have put one of another content there."""
+    for name in os.listdir(folder):
+        if name.startswith(hash_of_input):
+            with own_errors_dropped:
+                if sha256(content_of(os.path.join(folder, name))) == hash_of_input:
+                    return True
+    return False
+
+
 def keep(run: Any, entry: Mapping[str, Any]) -> bool:
     """Keep one file, unless it is there or must not be; whether it is there now."""
     folder = os.path.join(root_of(run), FOLDER)
-    if os.path.isdir(folder) and any(name.startswith(entry["sha256"]) for name in os.listdir(folder)):
+    if os.path.islink(folder):  # of a stranger's results/, to anywhere
+        return False
+    if os.path.isdir(folder) and is_kept(folder, entry["sha256"]):
         return True
     if os.stat(entry["path"]).st_size != entry["size"]:
         return False

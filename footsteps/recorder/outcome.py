@@ -33,7 +33,7 @@ from footsteps.recorder.format import (
     say,
     write,
 )
-from footsteps.recorder.keep import keep_small
+from footsteps.recorder.keep import FOLDER, VARIABLE, keep_small
 from footsteps.recorder.processes import run_of
 from footsteps.recorder.program import notebook_path, shell
 from footsteps.recorder.ranks import is_head_ending_it
@@ -293,7 +293,7 @@ class RunMonitor:
         told["inputs_not_followed"] = sorted({*told["inputs_not_followed"], *apart})
         hash_files(read, "/", deadline)
         tracker.append(entry for entry in read if entry["sha256"])
-        self.attempt("small inputs", lambda: keep_small(self.run, read))
+        told["inputs_kept"] = self.attempt("small inputs", lambda: keep_small(self.run, read))
         tracker.forget()
         complete = all_listed and not getattr(self.run, "others", int)()
         return {"artifacts": found, "artifacts_complete": complete, **told}
@@ -456,6 +456,10 @@ def closing_section(facts: Mapping[str, Any], summary: Sequence[str] = ()) -> by
     lines.append(f"CPU {facts.get('cpu')} s, peak memory {megabytes(facts.get('peak_memory'))}")
     if "artifacts" in facts:
         lines.append(f"files in this directory: {len(facts['artifacts'])}")
+    kept = facts.get("inputs_kept")
+    if kept and kept["files"]:
+        where = f"beside the runs in {FOLDER}/ ({VARIABLE}=0 keeps none)"
+        lines.append(f"inputs that git does not have: {kept['files']} kept, {kept['bytes']} bytes, {where}")
     if facts.get("others_at_work"):
         lines.append(f"incomplete: {facts['others_at_work']} other processes of this run were still at work")
     text = "Outcome:\n" + "".join(printable(line) + "\n" for line in lines)

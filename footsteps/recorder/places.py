@@ -138,3 +138,22 @@ def files_below(top: str) -> Iterator[tuple[str, os.stat_result]]:
 def is_run(directory: str) -> bool:
     """Whether a directory is a run's own."""
     return os.path.lexists(os.path.join(directory, RECORD))
+
+
+def birth_of(path: str) -> float | None:
+    """When a file was made, in seconds since the epoch; None where the system or its file system does not tell."""
+    status: Any = os.lstat(path)
+    if sys.platform != "linux":
+        return getattr(status, "st_birthtime", None)
+    import ctypes  # os.stat does not tell it on Linux
+
+    into, birth = ctypes.create_string_buffer(256), 0x800
+    try:
+        failed = ctypes.CDLL(None).statx(-100, os.fsencode(path), 0x100, birth, into)  # from here, links not followed
+    except (AttributeError, OSError):  # an old C library
+        return None
+    mask, seconds, part = (int.from_bytes(into.raw[at : at + size], sys.byteorder) for at, size in STATX)
+    return seconds + part / 1e9 if not failed and mask & birth else None
+
+
+STATX = ((0, 4), (80, 8), (88, 4))  # where struct statx has its mask and the birth's seconds and nanoseconds

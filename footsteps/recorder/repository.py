@@ -57,10 +57,10 @@ MAX_FILE = 10 * MIB  # a changed or untracked file above this is listed, not kep
 
 MAX_DATA = 2 * MIB  # the same of a file that git does not know, if its name says that it is data
 DATA_ENDINGS = (
-    ".arrow", ".bin", ".bmp", ".bz2", ".ckpt", ".csv", ".db", ".feather", ".gif", ".gz", ".h5", ".hdf5", ".jpeg",
-    ".jpg", ".json", ".jsonl", ".mat", ".mp3", ".mp4", ".nc", ".nii", ".npy", ".npz", ".onnx", ".parquet", ".pickle",
-    ".pkl", ".png", ".pt", ".pth", ".safetensors", ".sqlite", ".tar", ".tif", ".tiff", ".tsv", ".wav", ".xz", ".zip",
-    ".zst",
+    ".arrow", ".bin", ".bmp", ".bz2", ".ckpt", ".csv", ".dat", ".db", ".feather", ".gif", ".gz", ".h5", ".hdf5",
+    ".jpeg", ".jpg", ".json", ".jsonl", ".mat", ".mp3", ".mp4", ".nc", ".nii", ".npy", ".npz", ".onnx", ".parquet",
+    ".pickle", ".pkl", ".png", ".pt", ".pth", ".safetensors", ".sqlite", ".tar", ".tif", ".tiff", ".tsv", ".wav", ".xz",
+    ".zip", ".zst",
 )  # fmt: skip
 
 

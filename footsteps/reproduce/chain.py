@@ -18,7 +18,7 @@ import os
 from footsteps.reader import compare, search
 from footsteps.reader import trace as tracing
 from footsteps.reader.formats import objects, seconds, text
-from footsteps.reproduce.inputs import input_state
+from footsteps.reproduce.inputs import Places, input_state
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ class Use:
 
     path: absolute, as it was; size: bytes; sha256: hex, or ""; maker: the stage that made it, or None for raw data;
     made_as: its path below the maker's directory, or its absolute path if it was written elsewhere; how: "content",
-    "path and time", "path" or ""; state: of raw data, "unchanged", "changed", "gone", "unknown", or "kept" in code.
+    "path and time", "path" or ""; state: of raw data, "unchanged", "changed", "gone", "unknown", "kept" in code, or
+    "beside" the runs, where it is not as it was; here: where it lies now, if it is there.
     """
 
     def __init__(self, entry: Mapping[str, Any]) -> None:
@@ -49,6 +50,7 @@ class Use:
         self.size: int | None = size if isinstance(size, int) else None
         self.maker: Stage | None = None
         self.made_as = self.how = self.state = ""
+        self.here = self.path
 
     @property
     def guessed(self) -> bool:
@@ -151,7 +153,8 @@ def of_run(run: Run, roots: Sequence[str] | None = None, *, watch: search.Watch 
         for use in stage.uses if stage else ():
             maker, use.made_as, use.how = makers.of(use, stage.run) if stage else (None, "", "")
             if maker is None:
-                use.state = state_in(stage.run, use) if stage else ""
+                if stage:
+                    note_state(stage.run, use)
                 continue
             place = os.path.realpath(maker.directory)
             if place not in met:
@@ -168,7 +171,7 @@ def alone(chain: Chain) -> Chain:
         return chain
     short = Chain(Stage(chain.head.run), chain.path, chain.made_as)
     for use in short.head.uses if short.head else ():
-        use.state = state_in(chain.head.run, use)
+        note_state(chain.head.run, use)
     short.stages = [short.head] if short.head else []
     return short
 
@@ -192,6 +195,15 @@ def in_order(stages: Iterable[Stage]) -> tuple[list[Stage], list[Stage]]:
                 free.append(reader)
     waiting = [stage for stage in left if stage not in placed]
     return [*placed, *waiting], waiting
+
+
+def note_state(run: Run, use: Use) -> None:
+    """Note of a raw file whether it is kept in the record, lies where it was, as it was, or is kept beside the runs."""
+    use.state = state_in(run, use)
+    if use.state not in ("kept", "unchanged"):
+        kept = (place for place in Places(run).kept(use.entry) if input_state(place, use.entry) == "unchanged")
+        use.here = next(kept, use.path)
+        use.state = "beside" if use.here != use.path else use.state
 
 
 def state_in(run: Run, use: Use) -> str:
@@ -294,6 +306,7 @@ def wrote_at(run: Run, mtime_ns: object) -> bool:
 
 STAGE_STATES = {
     "unchanged": "is there as it was", "changed": "is not as it was", "kept": "is kept in the record",
+    "beside": "is kept beside the runs",
     "gone": "is gone", "unknown": "content unknown",
 }  # fmt: skip
 

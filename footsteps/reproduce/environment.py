@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import cache
 
 from footsteps.reader import repositories
 from footsteps.reader.formats import mapping, objects, text
@@ -266,6 +267,24 @@ importlib.import_module(tops.split()[0])
 """
 
 
+# Tells the instructions that linear algebra libraries take here; nothing where numpy or threadpoolctl is missing.
+KERNELS = """\
+import sys
+del sys.path[0]
+import numpy, threadpoolctl
+for pool in threadpoolctl.threadpool_info():
+    print(pool.get("internal_api"), pool.get("architecture", ""))
+"""
+
+
+@cache
+def kernels_in(python: str) -> dict[str, str]:
+    """The processor for which an interpreter's linear algebra libraries have their instructions, by library."""
+    status, said = ran([python, "-E", "-c", KERNELS], timeout=30, errors=False)
+    rows = (line.split() for line in ([] if status else said.splitlines()))
+    return {row[0]: row[1] for row in rows if len(row) == 2}
+
+
 def versions_in(python: str, names: Sequence[str]) -> dict[str, str]:
     """The versions that an interpreter has of some packages, "" of those that it lacks; {} if it does not tell."""
     if is_our_python(python):
@@ -441,6 +460,8 @@ def ran(words: Sequence[str], timeout: float | None = None, *, errors: bool = Tr
     import tempfile
 
     kept = {name: value for name, value in own_environment().items() if name != "PYTHONPATH"}
+    if os.path.basename(words[0]) in ("uv", "uv.exe") and words[1] == "pip":
+        kept = {**indexes_of_pip(), **kept}
     try:
         with tempfile.TemporaryDirectory(prefix="footsteps-") as empty:
             done = subprocess.run(
@@ -453,6 +474,26 @@ def ran(words: Sequence[str], timeout: float | None = None, *, errors: bool = Tr
     except subprocess.TimeoutExpired:
         return 124, f"{words[0]} did not answer within {timeout:.0f} s"
     return done.returncode, done.stdout
+
+
+UV_WORDS = {"index-url": "UV_INDEX_URL", "extra-index-url": "UV_EXTRA_INDEX_URL", "find-links": "UV_FIND_LINKS"}
+
+
+@cache
+def indexes_of_pip() -> dict[str, str]:
+    """The indexes that pip is told of here, as variables for uv, which knows nothing of them (and looks in all then).
+
+    Not as options, since a command is shown, and addresses may hold credentials.
+    """
+    import ast
+
+    status, listed = ran([sys.executable, "-I", "-m", "pip", "config", "list"], timeout=30, errors=False)
+    found: dict[str, str] = {}
+    for key, _, value in (line.partition("=") for line in ([] if status else listed.splitlines())):
+        name = UV_WORDS.get(key.rpartition(".")[2])
+        if name and value[:1] in "'\"" and (places := ast.literal_eval(value).split()):
+            found[name] = (", " if name == "UV_FIND_LINKS" else " ").join(places).replace(", ", ",")
+    return {**found, "UV_INDEX_STRATEGY": "unsafe-best-match"} if found else {}
 
 
 def last_line(output: str) -> str:

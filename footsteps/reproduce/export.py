@@ -22,6 +22,7 @@ import os
 
 from footsteps.reader import formats
 from footsteps.reader.archive import ARCHIVE_JSON, why_unsafe_entry
+from footsteps.reader.commits import is_hollow
 from footsteps.reader.formats import kind_of_record, mapping, objects, text
 from footsteps.recorder.format import BUNDLES_JSON, RECORD, VERSION, FootstepsError, quote
 from footsteps.recorder.git import GitError
@@ -184,10 +185,13 @@ class Study:
         return lambda name, reason: self.miss(f"{top}/{name}", reason)
 
     def add(self, name: str, entry: Entry) -> bool:
-        """Add one file, unless no archive can hold its name."""
+        """Add one file, unless no archive can hold its name, or it is next to nothing but holes."""
         why = why_unsafe_entry(name)
         if why:
             self.miss(name, f"its name {why}")
+        elif entry.path and is_hollow(os.lstat(entry.path)):
+            why = "hollow"
+            self.miss(name, "it has next to nothing but holes, and would be terabytes when it is packed")
         else:
             self.entries[name] = entry
         return not why
@@ -263,7 +267,7 @@ class Study:
             self.miss(use.path, why + made)
             return
         name = f"inputs/{use.sha256[:16]}/{os.path.basename(use.path)}"
-        if self.add(name, Entry(use.path, sha256=use.sha256)):
+        if self.add(name, Entry(use.here, sha256=use.sha256)):
             self.inputs[use.path, use.sha256] = name
 
     # the archive
@@ -356,7 +360,7 @@ def why_not_taken(use: Use, most: int) -> str:
     if (use.size or 0) > most:
         return f"an input of {use.size} bytes (--inputs takes more)"
     try:
-        same = os.path.isfile(use.path) and sha256_of(os.fsencode(use.path)) == use.sha256
+        same = os.path.isfile(use.here) and sha256_of(os.fsencode(use.here)) == use.sha256
     except OSError as error:
         return f"an input that can't be read: {error.strerror}"
     return "" if same else "an input that is not there any more as it was"

@@ -19,7 +19,7 @@ import os
 import sys
 
 from footsteps.reader import formats
-from footsteps.reader.formats import mapping, text, why_incomplete
+from footsteps.reader.formats import mapping, objects, text, why_incomplete
 from footsteps.recorder.format import RUN_VARIABLE, FootstepsError, quote
 from footsteps.recorder.machine import hardware_facts
 from footsteps.recorder.processes import handle_lines
@@ -32,6 +32,7 @@ from footsteps.reproduce.environment import (
     environment_beside,
     found_on_path,
     is_word,
+    kernels_in,
     own_environment,
     require_nothing,
     version_of,
@@ -255,6 +256,16 @@ class Rerun:
             yield f"{then['usable_cores']} cores: {here['usable_cores']} are here{told}"
         if then.get("cpu") and here["cpu"] and then["cpu"] != here["cpu"]:
             yield f"the processor {then['cpu']}: {here['cpu']} is here, and last digits may differ"
+        yield from self.other_kernels()
+
+    def other_kernels(self) -> Iterator[str]:
+        """The linear algebra libraries that take other processors' instructions here, as far as that was recorded."""
+        then = kernels_of(self.run)
+        here = kernels_in(self.python) if then and os.path.exists(self.python) else {}
+        for name, kernel in then.items():
+            if here.get(name, kernel) != kernel and not self.variables.get("OPENBLAS_CORETYPE"):
+                force = f" (OPENBLAS_CORETYPE={kernel} asks for them)" if name == "openblas" else ""
+                yield f"{name} with instructions of {kernel}: {here[name]} here, and last digits may differ{force}"
 
     def why_amiss(self, row: Mapping[str, Any]) -> str:
         """In which way an input is not there, and where the recorded one is to be put."""
@@ -464,6 +475,14 @@ class Rerun:
     def result(self) -> Result:
         """How what the new run made compares with the old. To be called after `execute`."""
         return Result(self, new_run(self))
+
+
+def kernels_of(run: Run) -> dict[str, str]:
+    """The processor for which each linear algebra library had its instructions, as threadpoolctl told at the end."""
+    pools = objects(run.outcome.get("thread_pools"))
+    return {
+        text(pool.get("internal_api")): text(pool["architecture"]) for pool in pools if text(pool.get("architecture"))
+    }
 
 
 def chosen_python(given: str | None) -> str:

@@ -26,6 +26,7 @@ from footsteps.reader.commits import (
     CommitFetcher,
     Unobtainable,
     blocks_of,
+    is_hollow,
 )
 from footsteps.reader.formats import mapping, sha256_of, text, what_became_of
 from footsteps.reader.repositories import (
@@ -336,7 +337,10 @@ class Plan(Repositories):
         """Raises FootstepsError if the kept files can't fit on the disk of a folder."""
         import shutil
 
-        sizes = (f.get("size") for row in self.rows for f in row["files"] if f.get("kind") == "file")
+        sizes = [f.get("size") for row in self.rows for f in row["files"] if f.get("kind") == "file"]
+        if self.run.kind == "lite_tracer":
+            found = (os.lstat(copy) for _, copy in formats.untracked_in(self.run.directory))
+            sizes += [status.st_size for status in found if not is_hollow(status)]
         needed = sum(size for size in sizes if isinstance(size, int) and size > 0)
         there = os.path.dirname((missing_folders(folder) or [os.path.join(folder, "")])[-1])
         free = shutil.disk_usage(there).free
@@ -648,10 +652,14 @@ def folder_with(name: str, path: str) -> str | None:
 
 
 def write_new(path: bytes, blocks: Iterable[bytes], *, executable: bool = False) -> None:
-    """Write a file that is not there yet."""
+    """Write a file that is not there yet; nothing of it is left where it can't be written whole."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
     with open(os.open(path, flags, 0o777 if executable else 0o666), "wb") as file:
-        file.writelines(blocks)
+        try:
+            file.writelines(blocks)
+        except OSError:
+            os.unlink(path)
+            raise
 
 
 # ---------------------------------------------------------------------------------------------
@@ -817,7 +825,10 @@ def apply_older(tree: NewTree, done: Restored) -> None:
                 done.missing.append({"path": name, "reason": "its recorded changes do not apply"})
     if tree.run.kind == "lite_tracer":
         for path, copy in formats.untracked_in(tree.run.directory):
-            copy_untracked(tree, path, copy)
+            try:
+                copy_untracked(tree, path, copy)
+            except OSError as error:
+                done.missing.append({"path": path, "reason": error.strerror or str(error)})
 
 
 def applies(tree: NewTree, patch: bytes) -> bool:

@@ -191,6 +191,11 @@ class ChainRerun:
         doubts = [f"{use.path}: that {use.maker.run.name} made it is a guess" for use in guessed if use.maker]
         return list(dict.fromkeys([*found, *doubts]))
 
+    @property
+    def gone(self) -> list[str]:
+        """The inputs that are not there, or not as they were, each once."""
+        return list(dict.fromkeys(path for step in self.steps if step.again for path in step.again.gone))
+
     def needed(self) -> list[str]:
         """The names of credentials that no value is known for."""
         return list(dict.fromkeys(name for step in self.steps if step.again for name in step.again.needed()))

@@ -15,7 +15,7 @@ let drawn = 0;
 const state = { cursor: 0 };
 
 function defaults() {
-  return { view: "runs", words: records.document.query || "", query: { include: [], exclude: [] }, problem: "", sort: { column: "", down: false },
+  return { view: "runs", words: records.document.query || "", query: { include: [[]], exclude: [] }, problem: "", sort: { column: "", down: false },
     group: "", folded: false, hidden: new Set(), shown: new Set(), ticked: new Set(), run: null, x: "step", log: false, smooth: 0, all: false };
 }
 

@@ -40,15 +40,16 @@ class Records {
   }
 
   /**
-   * The runs for which all of `include` and none of `exclude` hold.
-   * @param {{include: Expression[], exclude: Expression[]}} query
+   * The runs for which all of one of the alternatives and none of `exclude` hold.
+   * @param {{include: Expression[][], exclude: Expression[]}} query
    * @returns {number[]}
    */
   matching({ include, exclude }) {
-    const wanted = include.map((each) => this.fulfilling(each));
+    const wanted = include.map((all) => all.map((each) => this.fulfilling(each)));
     const unwanted = exclude.map((each) => this.fulfilling(each));
     const all = Array.from({ length: this.count }, (_, run) => run);
-    return all.filter((run) => wanted.every((set) => set[run]) && !unwanted.some((set) => set[run]));
+    const isWanted = (run) => wanted.some((sets) => sets.every((set) => set[run]));
+    return all.filter((run) => isWanted(run) && !unwanted.some((set) => set[run]));
   }
 
   /** Which runs an expression holds for; each distinct value is asked once. */

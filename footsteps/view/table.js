@@ -15,7 +15,7 @@ const OWN = {
   started: { label: "started", show: (run) => when(records.value("started", run)) },
   duration: { label: "took", right: true, show: (run) => span(records.value("duration", run)) },
   code: { label: "code", show: (run) => codeOf(run), sort: "code_id" },
-  tags: { label: "tags", show: (run) => visible(said(records.value("tags", run))) },
+  tag: { label: "tags", show: (run) => visible(said(records.value("tag", run))) },
 };
 
 function statusWords(run) {
@@ -47,12 +47,12 @@ function columnOf(id) {
 /** The columns in their order: what was asked for, results, then arguments, each where the listed runs differ. */
 function columnIds(listed) {
   const names = records.parameters();
-  const asked = state.query.include.filter((each) => each.operator).flatMap((each) => names.filter((id) => concerns(each, id.slice(1))));
+  const asked = state.query.include.flat().filter((each) => each.operator).flatMap((each) => names.filter((id) => concerns(each, id.slice(1))));
   const varying = records.varying(listed.length > 1 ? listed : [...Array(records.count).keys()]);
   const worth = (listed.length > 1 ? varying : names).filter((id) => isWorth(id, listed));
   const results = worth.filter((id) => records.columns.get(id).kind === "result");
   const automatic = [...new Set([...asked, ...results, ...worth])].slice(0, MOST_COLUMNS);
-  const own = Object.keys(OWN).filter((id) => id !== "tags" || records.columns.has("tags"));
+  const own = Object.keys(OWN).filter((id) => id !== "tag" || records.columns.get("tag")?.of.some((value) => said(value)));
   const shown = [...own, ...automatic].filter((id) => !state.hidden.has(id));
   const added = [...state.shown].filter((id) => records.columns.has(id) && !shown.includes(id));
   return { shown: [...shown, ...added], all: [...own, ...names] };

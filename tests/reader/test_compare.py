@@ -300,7 +300,7 @@ def test_numbers_in_a_table_are_measured(measured):
     """The largest difference, and where."""
     found = measured("step,loss\n1,0.5\n2,0.25\n", "step,loss\n1,0.5\n2,0.375\n")
     assert (found["verdict"], found["largest"]) == ("different", 0.125)
-    assert found["note"] == "1 of 6 numbers differ, by 0.125 at most at line 3"
+    assert found["note"] == "1 of 6 numbers differ, by 0.125 at most at line 3, loss"
 
 
 def test_the_same_numbers_in_other_words_are_the_same(measured):

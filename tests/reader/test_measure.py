@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import struct
+import tarfile
 import zipfile
 
 import pytest
@@ -77,12 +79,28 @@ def test_times_of_hdf5_are_no_difference(compared, tmp_path):
     assert "x: 1 of 2 numbers differ, by 1 at most" in compared(contents[0], contents[2])["note"]
 
 
+def test_times_and_owners_in_a_tar_file_are_no_difference(compared, tmp_path):
+    """Packed with gzip too; what its members hold is measured."""
+    contents = []
+    for when, word in ((1, b"1,2\n"), (2, b"1,2\n"), (2, b"1,3\n")):
+        with tarfile.open(tmp_path / "x.tgz", "w:gz") as file:
+            row = tarfile.TarInfo("out/a.csv")
+            row.mtime, row.uid, row.size = when, when, len(word)
+            file.addfile(row, io.BytesIO(word))
+        contents.append((tmp_path / "x.tgz").read_bytes())
+    assert compared(contents[0], contents[1])["verdict"] == "same"
+    assert "out/a.csv: 1 of 2 numbers differ" in compared(contents[0], contents[2])["note"]
+
+
 @pytest.mark.parametrize(
     ("a", "b", "note"),
     [
         ('{"loss": 1, "elapsed": 2.5}', '{"loss": 1, "elapsed": 3.5}', "only elapsed times differ: 1 of 2"),
         ("epoch 1 loss 0.5 took 3.1 s\n", "epoch 1 loss 0.5 took 3.2 s\n", "only elapsed times differ: 1 of 7"),
         ('{"loss": 1, "elapsed": 2.5}', '{"loss": 2, "elapsed": 3.5}', "2 of 2 numbers differ"),
+        ("epoch,loss,time\n1,0.5,3.1\n", "epoch,loss,time\n1,0.5,3.2\n", "only elapsed times differ: 1 of 6"),
+        ("epoch,loss,time\n1,0.5,3.1\n", "epoch,loss,time\n1,0.6,3.1\n", "by 0.1 at most at line 2, loss"),
+        ("<Model at 0x7f0c2a11>\n", "<Model at 0x7f0c2b22>\n", "only addresses in memory differ: 1 of 3"),
         ("0.1\n0.3\n", "0.1\n0.30000000000000004\n", ": last digits (2e-16)"),
         ("a\nb\nc\n", "c\nb\na\n", "the same values in another order"),
     ],

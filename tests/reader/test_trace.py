@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from test_compare import png
 
+from footsteps.cli import main
 from footsteps.reader import runs, trace
 
 RECORDS = Path(__file__).parents[1] / "records"
@@ -217,3 +218,18 @@ def test_what_an_older_recorder_kept_is_nothing_that_the_run_made(tmp_path, reco
     (tmp_path / "made").write_text("made")
     assert trace.trace(os.fspath(copy), [os.fspath(tmp_path / "runs")]).made == []
     assert len(trace.trace(os.fspath(tmp_path / "made"), [os.fspath(tmp_path / "runs")]).made) == 1
+
+
+def test_of_raw_data_it_is_told_which_runs_do_not_know_all_that_they_read(project, run, tmp_path, capsys):
+    """A library that opens files unseen: "nobody read it" would be a false word."""
+    project.write("soundfile.py", "def read(name): return open(name).read()\n")  # another one than is followed
+    project.write("unsure.py", PROGRAM + "import soundfile\n")
+    data = tmp_path / "data.csv"
+    data.write_text("1,2\n")
+    words = ["trace", str(data), "--root", str(project / "results")]
+    run("sure", "a.txt", "first")
+    assert main(words) == 1
+    assert "may have read it" not in capsys.readouterr().err
+    run("unsure", "a.txt", "first", script="unsure.py")
+    assert main(words) == 1
+    assert "'unsure' may have read it too: not all that it read" in capsys.readouterr().err

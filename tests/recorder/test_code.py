@@ -252,6 +252,25 @@ def test_what_the_program_made_before_its_run_began_is_no_code(project, run_scri
     assert kept() == ["made.py"]
 
 
+def test_data_that_it_made_before_it_imported_footsteps_is_no_code(project, run_script):
+    """Where the file system tells when a file was made; one that was there before is code, edited or not."""
+    from footsteps.recorder.places import birth_of
+
+    project.write("old.dat", "x")
+    project.write("settings.json", "{}")
+    if birth_of(str(project / "old.dat")) is None:
+        pytest.skip("no file here tells when it was made")
+    program = "import time\n"
+    program += "until = time.monotonic() + 0.2\nwhile time.monotonic() < until: pass\n"  # as a large library takes
+    program += "for n in ('block_0.dat', 'old.dat', 'made.py', 'new.json'): open(n, 'w').write('X = 1')\n"
+    project.write("t.py", program + BEGIN)
+    project("add", "t.py", ".gitignore")
+    project.commit(everything=False)
+    done = run_script("t.py", cwd=project)
+    assert done.returncode == 0, done.stderr
+    assert kept() == ["made.py", "new.json", "old.dat", "settings.json"]
+
+
 # --- the remote, as git reads it ---
 
 

@@ -173,6 +173,84 @@ HEAVY = {
     ),
 }
 
+TEXT, BYTES = "open('d.x', 'w').write('{}')", "open('d.x', 'wb').write(bytes(800))"
+# The same of libraries that open by Python's own open, in one way or another.
+EVERYDAY = {
+    "open": ("io", TEXT, "open('d.x').read()"),
+    "pathlib": ("pathlib", TEXT, "import pathlib; pathlib.Path('d.x').read_text()"),
+    "codecs": ("codecs", TEXT, "import codecs; codecs.open('d.x', encoding='utf-8').read()"),
+    "fileinput": ("fileinput", TEXT, "import fileinput; list(fileinput.input('d.x'))"),
+    "os.open": ("os", TEXT, "import os; os.read(os.open('d.x', os.O_RDONLY), 2)"),
+    "mmap": ("mmap", TEXT, "import mmap; mmap.mmap(open('d.x').fileno(), 0, access=mmap.ACCESS_READ)"),
+    "configparser": (
+        "configparser",
+        "open('d.x', 'w')",
+        "import configparser; configparser.ConfigParser().read('d.x')",
+    ),
+    "gzip": ("gzip", "import gzip; gzip.open('d.x', 'w').close()", "import gzip; gzip.open('d.x').read()"),
+    "bz2": ("bz2", "import bz2; bz2.open('d.x', 'w').close()", "import bz2; bz2.open('d.x').read()"),
+    "lzma": ("lzma", "import lzma; lzma.open('d.x', 'w').close()", "import lzma; lzma.open('d.x').read()"),
+    "zipfile": (
+        "zipfile",
+        "import zipfile; zipfile.ZipFile('d.x', 'w').close()",
+        "import zipfile; zipfile.ZipFile('d.x')",
+    ),
+    "tarfile": ("tarfile", "import tarfile; tarfile.open('d.x', 'w').close()", "import tarfile; tarfile.open('d.x')"),
+    "xml": ("xml.etree", "open('d.x', 'w').write('<a/>')", "import xml.etree.ElementTree as e; e.parse('d.x')"),
+    "wave": (
+        "wave",
+        "import wave; w = wave.open('d.x', 'wb'); w.setparams((1, 2, 8000, 0, 'NONE', '')); w.close()",
+        "import wave; wave.open('d.x')",
+    ),
+    "numpy.load": (
+        "numpy",
+        "import numpy as n; n.save(open('d.x', 'wb'), n.ones(2))",
+        "import numpy as n; n.load('d.x', mmap_mode='r')",
+    ),
+    "numpy.fromfile": ("numpy", BYTES, "import numpy as n; n.fromfile('d.x')"),
+    "numpy.memmap": ("numpy", BYTES, "import numpy as n; n.memmap('d.x', mode='r')"),
+    "pandas.read_json": ("pandas", TEXT, "import pandas as p; p.read_json('d.x')"),
+    "pandas.read_pickle": ("pandas", FRAME + ".to_pickle('d.x')", "import pandas as p; p.read_pickle('d.x')"),
+    "pandas.read_excel": (
+        "openpyxl",
+        FRAME + ".to_excel(open('d.x', 'wb'), engine='openpyxl')",
+        "import pandas as p; p.read_excel('d.x', engine='openpyxl')",
+    ),
+    "scipy.io": (
+        "scipy",
+        "import scipy.io; scipy.io.savemat('d.x', {'a': 1}, appendmat=False)",
+        "import scipy.io; scipy.io.loadmat('d.x', appendmat=False)",
+    ),
+    "PIL": (
+        "PIL",
+        "import PIL.Image as i; i.new('L', (8, 8)).save('d.x', format='png')",
+        "import PIL.Image as i; i.open('d.x').load()",
+    ),
+    "matplotlib": (
+        "matplotlib",
+        "import PIL.Image as i; i.new('L', (8, 8)).save('d.x', format='png')",
+        "import matplotlib.pyplot as p; p.imread('d.x', format='png')",
+    ),
+    "imageio": (
+        "imageio",
+        "import PIL.Image as i; i.new('L', (8, 8)).save('d.x', format='png')",
+        "import imageio.v3 as i; i.imread('d.x', plugin='pillow')",
+    ),
+    "joblib": ("joblib", "import joblib; joblib.dump(1, 'd.x')", "import joblib; joblib.load('d.x')"),
+    "yaml": ("yaml", TEXT, "import yaml; yaml.safe_load(open('d.x'))"),
+    "nibabel": (
+        "nibabel",
+        ARRAY + "import nibabel as b, os; b.save(b.Nifti1Image(x, n.eye(4)), 'd.nii'); os.rename('d.nii', 'd.x')",
+        "import nibabel as b; b.Nifti1Image.from_filename('d.x').get_fdata()",
+    ),
+    "astropy": (
+        "astropy",
+        ARRAY + "from astropy.io import fits; fits.PrimaryHDU(x).writeto(open('d.x', 'wb'))",
+        "from astropy.io import fits; fits.open('d.x')[0].data",
+    ),
+    "torch.load": ("torch", "import torch; torch.save([1], 'd.x')", "import torch; torch.load('d.x')"),
+}
+
 
 @pytest.mark.parametrize("name", SMALL)
 @pytest.mark.parametrize("early", [False, True], ids=["after us", "before us"])
@@ -187,10 +265,10 @@ def test_what_python_and_numpy_open_by_other_ways_is_noted(run_script, name, ear
 
 @pytest.mark.libraries
 @pytest.mark.parametrize("early", [False, True], ids=["after us", "before us"])
-@pytest.mark.parametrize("name", HEAVY)
+@pytest.mark.parametrize("name", [*HEAVY, *EVERYDAY])
 def test_what_a_library_opens_for_itself_is_noted(run_script, name, early):
-    """Each row of the table, with the library itself; and the record claims to be complete."""
-    library, make, read = HEAVY[name]
+    """Each way to read data, with the library itself; and the record claims to be complete."""
+    library, make, read = {**HEAVY, **EVERYDAY}[name]
     pytest.importorskip(library)
     found, outcome = recorded(run_script, make, read, first=f"import {library}" if early else "")
     assert "d.x" in found

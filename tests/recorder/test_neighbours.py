@@ -144,6 +144,25 @@ def test_many_megabytes_that_are_kept_are_told_with_the_largest_file(repo, run_s
     assert (row["path"], row["reason"]) == ("weights.npy", "data larger than 2 MiB")
 
 
+@pytest.mark.parametrize("what", ["link", "other content", "pipe"])
+def test_nothing_that_lies_beside_us_takes_the_place_of_a_kept_input(run_script, repo, tmp_path, what):
+    """No input is written through a link in a stranger's results/, and each is kept as it was read."""
+    data, kept, away = tmp_path / "data.csv", repo / "results/.footsteps-inputs", tmp_path / "away"
+    data.write_text("1,2\n")
+    place = kept / f"{sha256(data.read_bytes())}-data.csv"
+    (repo / "results").mkdir()
+    away.mkdir()
+    (kept.symlink_to(away) if what == "link" else kept.mkdir())
+    if what == "other content":
+        place.write_text("no")
+    elif what == "pipe":
+        os.mkfifo(place)
+    repo.write("read.py", "import sys, footsteps\nfootsteps.initialize('r')\nopen(sys.argv[1]).read()\n")
+    assert run_script(repo / "read.py", data, cwd=repo.path).returncode == 0
+    assert os.listdir(away) == []
+    assert what == "link" or place.read_text() == "1,2\n"
+
+
 PROGRAM = """\
 import os, footsteps
 footsteps.initialize("r")

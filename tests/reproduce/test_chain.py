@@ -108,6 +108,9 @@ def test_moved_runs_are_known_by_content_and_gone_data_are_named(project, run_sc
     found = chain.of_file(figure, [str(tmp_path / "kept")])
     assert names(found) == ["train", "evaluate", "figure"]
     assert {use.how for stage in found.stages for use in stage.uses if use.maker} == {"content"}
+    assert {use.state for use in found.raw} == {"beside"}
+    shutil.rmtree(tmp_path / "kept/.footsteps-inputs")
+    found = chain.of_file(figure, [str(tmp_path / "kept")])
     assert {use.state for use in found.raw} == {"gone"}
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 
 import pytest
 
+from footsteps.reader.runs import Run
 from footsteps.reproduce import environment
 
 
@@ -114,12 +116,27 @@ def local_wheel(folder, name, version, code):
             archive.writestr(path, content)
 
 
+def test_uv_looks_where_pip_is_told_to_look(tmp_path, monkeypatch):
+    """Else what pip has from an index of its own, as torch's builds are, would be called not to be had."""
+    if not shutil.which("uv"):
+        pytest.skip("needs uv")
+    local_wheel(tmp_path / "wheels", "own", "1.0+cpu", "")
+    local_wheel(tmp_path / "more", "other", "1.0", "")
+    for name, value in {"PIP_NO_INDEX": "1", "UV_OFFLINE": "1", "UV_NO_INDEX": "1"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("UV_FIND_LINKS", raising=False)
+    monkeypatch.setenv("PIP_FIND_LINKS", f"{tmp_path}/wheels {tmp_path}/more")
+    environment.indexes_of_pip.cache_clear()
+    run = Run(str(tmp_path / "run"), "", "run")
+    run.__dict__["facts"] = {"packages": [{"name": "own", "version": "1.0+cpu"}, {"name": "other", "version": "1.0"}]}
+    made = environment.Environment(run, str(tmp_path / "again"), {})
+    environment.indexes_of_pip.cache_clear()
+    assert (made.requirements, made.missing) == (["own==1.0+cpu", "other==1.0"], [])
+
+
 @pytest.mark.slow
 def test_a_local_version_is_asked_for_exactly_first(tmp_path, monkeypatch):
     """Else the public one, if it can be imported; footsteps is there with its metadata."""
-    from footsteps.reader.runs import Run
-    from footsteps.reproduce import environment
-
     wheels = tmp_path / "wheels"
     for name, version, code in (
         ("exact", "1.0+cpu", ""), ("exact", "1.0", ""), ("public", "1.0", ""), ("broken", "1.0", "import nvidia_none"),

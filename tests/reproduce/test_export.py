@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from made_runs import make_run
 from pipelines import run_pipeline, write_project
 
 from footsteps.reader import runs
@@ -132,6 +133,35 @@ def test_large_inputs_come_along_only_if_they_are_asked_for(project, run_script,
     done = command(project.path, "export", "train", "-o", tmp_path / "large.zip", "--inputs", "2M")
     assert done.returncode == 0, done.stderr
     assert command(project.path, "export", "train", "--inputs", "lots").returncode == 2
+
+
+def test_an_input_that_is_only_kept_beside_the_runs_comes_along(repo, run_script, tmp_path):
+    """Its file is gone since; `trace` tells where it is, and a stranger has it."""
+    data = tmp_path / "raw.csv"
+    data.write_text("1,2\n")
+    repo.write(".gitignore", "results/\n")
+    repo.write(
+        "sum.py", "import sys, footsteps\nopen(footsteps.output_dir + 'sum', 'w').write(open(sys.argv[1]).read())\n"
+    )
+    repo.commit("Sum")
+    run_script("sum.py", data, cwd=repo.path, env={"FOOTSTEPS_NAME": "one"})
+    data.unlink()
+    assert "is kept beside the runs" in command(repo.path, "trace", "results/one/sum", "--tree").stdout
+    done = command(repo.path, "export", "one", "-o", tmp_path / "study.zip")
+    assert done.returncode == 0, done.stderr
+    shutil.rmtree(repo.path)
+    done = command(tmp_path, "rerun", "study.zip", "again", "--yes")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="files with holes")
+def test_a_file_of_holes_is_named_and_not_packed(tmp_path):
+    """A stranger's record may hold 4 TB that take no room, and hours to pack."""
+    run = make_run(tmp_path / "results/r")
+    with open(run / "huge.bin", "wb") as file:
+        file.truncate(1 << 42)
+    made = export.export(chain.of_run(runs.load(run)), str(tmp_path / "study.zip"))
+    assert any(row["path"] == "runs/r/huge.bin" and "holes" in row["reason"] for row in made.missing)
 
 
 def test_nothing_that_was_left_out_or_looks_like_a_secret_gets_in(project, run_script, tmp_path):

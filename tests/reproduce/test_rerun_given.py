@@ -14,6 +14,7 @@ from test_rerun import archive, command, offered, project, run, with_packages  #
 from footsteps.reader import compare, runs
 from footsteps.recorder.format import FootstepsError
 from footsteps.reproduce import rerun
+from footsteps.reproduce.environment import kernels_in
 
 # ruff: noqa: F811 - fixtures are asked for by their names
 
@@ -194,6 +195,20 @@ def test_threads_are_those_of_then(run, tmp_path, monkeypatch):
     assert "the processor Abacus 1" in again.missing[1]
 
 
+@pytest.mark.libraries
+def test_other_instructions_of_linear_algebra_are_said_beforehand(project, run, tmp_path):
+    """Where the record has them, and the interpreter that is used can tell."""
+    pytest.importorskip("numpy")
+    pytest.importorskip("threadpoolctl", reason="threadpoolctl is not installed")
+    old, path = run("one"), project / "results/one/.footsteps/outcome.json"
+    here = kernels_in(sys.executable)["openblas"]
+    for kernel, told in (("Prescott", True), (here, False)):
+        pools = [{"internal_api": "openblas", "num_threads": 2, "architecture": kernel}]
+        path.write_text(json.dumps({**json.loads(path.read_text()), "thread_pools": pools}))
+        missing = rerun.Rerun(runs.load(old.directory), str(tmp_path / "again")).missing
+        assert any("openblas with instructions of Prescott" in sentence for sentence in missing) == told
+
+
 def test_folders_that_the_program_expects_are_laid(project, run, tmp_path):
     """git keeps no empty ones."""
     project.write("w.py", "import footsteps\nfootsteps.output_dir\nopen('out/table.csv', 'w').write('1')\n")
@@ -227,6 +242,34 @@ def test_why_something_else_was_made_is_told(project, run, tmp_path):
     assert (done.returncode, "may be why" in done.stderr) == (0, False)
 
 
+def test_only_what_the_program_imports_is_suspected(project, run, tmp_path):
+    """Not the other scripts of its project; a path of the project in a result is told as such."""
+    project.write("other.py", "import numpy\nnumpy.random.default_rng()\n")
+    project.write("lib/__init__.py", "")
+    project.write("lib/late.py", "import uuid\n\n\ndef name():\n    return uuid.uuid4().hex\n")
+    project.write("lib/here.py", "import os\n\n\ndef place():\n    return os.getcwd()\n")
+    project.write(
+        "draw.py",
+        "import footsteps\nfrom lib import (\n    late,\n)\nfrom lib.here import place\n"
+        "open(footsteps.output_dir + 'o', 'w').write(late.name())\n"
+        "open(footsteps.output_dir + 'place', 'w').write(place())\n",
+    )
+    run("one", script="draw.py")
+    said = command(project.path, "one", tmp_path / "more", "--yes").stderr
+    assert "it may be why: randomness of the system in lib/late.py, line 5" in said
+    assert "it may be why: place tells where the project lies" in said
+    assert "default_rng" not in said
+
+
+def test_an_order_of_sets_is_told(project, run, tmp_path):
+    """Where the code makes sets, or takes hashes, and no PYTHONHASHSEED was recorded."""
+    project.write("sets.py", "import footsteps\nopen(footsteps.output_dir + 'o', 'w').write(str(hash('a')))\n")
+    run("one", script="sets.py")
+    assert (
+        "it may be why: PYTHONHASHSEED was not set" in command(project.path, "one", tmp_path / "more", "--yes").stderr
+    )
+
+
 def test_a_small_input_is_kept_once_and_comes_back(project, run, tmp_path):
     """Text that git does not have, beside the runs; secrets and large ones are not, and verify names those."""
     data, other = tmp_path / "data.csv", tmp_path / "large.csv"
@@ -242,6 +285,8 @@ def test_a_small_input_is_kept_once_and_comes_back(project, run, tmp_path):
         run(name, data, other, tmp_path / ".env", "train.py", script="read.py", env={"FOOTSTEPS_KEEP_INPUTS": "1000"})
     kept = project / "results/.footsteps-inputs"
     assert [path.read_text() for path in kept.iterdir()] == ["1, 2\n"]
+    told = "inputs that git does not have: 1 kept, 5 bytes, beside the runs in .footsteps-inputs/"
+    assert told in (project / "results/two/info.txt").read_text()
     verify = subprocess.run(
         [sys.executable, "-m", "footsteps", "verify", "one"], cwd=project.path, capture_output=True, text=True
     )
@@ -258,4 +303,5 @@ def test_no_input_is_kept_where_that_is_turned_off(project, run, tmp_path):
     (tmp_path / "data.csv").write_text("1, 2\n")
     project.write("read.py", READ)
     run("one", tmp_path / "data.csv", script="read.py", env={"FOOTSTEPS_KEEP_INPUTS": "0"})
-    assert not (project / "results/.footsteps").exists()
+    assert not (project / "results/.footsteps-inputs").exists()
+    assert "inputs that git" not in (project / "results/one/info.txt").read_text()

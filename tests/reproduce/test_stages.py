@@ -97,6 +97,25 @@ def test_what_follows_a_stage_that_failed_is_not_run(project, noisy, tmp_path):
     assert not (tmp_path / "again/3-c").exists()
 
 
+def test_no_environment_is_made_for_a_chain_whose_inputs_are_gone(project, run_script, tmp_path):
+    """Nor is anything restored; with `--anyway` it goes on."""
+    data, record = tmp_path / "data.csv", project / "results/r/.footsteps/run.json"
+    data.write_text("one, two")
+    project.write(
+        "read.py", "import sys, footsteps\nopen(footsteps.output_dir + 'o', 'w').write(open(sys.argv[1]).name)\n"
+    )
+    surroundings = {"FOOTSTEPS_NAME": "r", "FOOTSTEPS_KEEP_INPUTS": "0"}
+    run_script(project / "read.py", data, cwd=project.path, env=surroundings)
+    record.write_text(json.dumps({**json.loads(record.read_text()), "packages": []}))
+    data.unlink()
+    chosen = ("results/r/o", tmp_path / "again", "--yes", "--env")
+    done = command(project.path, *chosen)
+    said = "1 of the inputs can't be had: no environment was made (--anyway makes them)"
+    assert (done.returncode, said in done.stderr, os.path.exists(tmp_path / "again")) == (1, True, False), done.stderr
+    done = command(project.path, *chosen, "--anyway")
+    assert (done.returncode, said in done.stderr, os.path.exists(tmp_path / "again/1-r.env")) == (1, False, True)
+
+
 @pytest.mark.slow
 def test_reuse_runs_only_what_has_to_run(project, noisy, tmp_path):
     """What the last stage reads is still there with its hash; once it is not, its maker is run."""

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from made_runs import make_run
 
-from footsteps.reader import commits, formats, repositories, runs
+from footsteps.reader import commits, compare, formats, repositories, runs
 from footsteps.recorder.format import sha256
 from footsteps.reproduce import restore
 
@@ -97,6 +97,43 @@ def test_a_copy_without_a_size_is_not_written_out(tmp_path):
     done = restore.restore(runs.load(run), "again")
     assert not done.exact
     assert not os.path.exists("again/a.py")
+
+
+@posix
+def test_a_copy_that_is_holes_is_named_and_not_written_out(tmp_path):
+    """Also where the record tells its size: 8 TB that take no room here would take all of it there."""
+    run = loose_run(tmp_path / "results/r", ("a.py", "b.py"))
+    with open(run / ".footsteps/code/loose/a.py", "wb") as file:
+        file.truncate(1 << 33)
+    changed(run, lambda facts: facts["repositories"][0]["files"][0].update(size=1 << 33))
+    done = restore.restore(runs.load(run), "again")
+    assert [row["path"] for row in done.missing] == ["loose: a.py"]
+    assert "holes" in done.missing[0]["reason"]
+    assert sorted(os.listdir("again")) == ["b.py"]
+
+
+@posix
+def test_a_hollow_untracked_file_of_litetracer_is_named_and_takes_no_memory(repo, tmp_path):
+    """Neither restore nor diff writes out or reads 8 TB; what else there is comes back."""
+    repo.write("train.py", "print(1)\n")
+    repo.commit("Train")
+    records = []
+    for name in ("LT_delta-1_base-2_LT", "LT_delta-3_base-2_LT"):
+        record = repo / "lt_records" / name
+        (record / "untracked").mkdir(parents=True)
+        (record / f"settings_{name}.txt").write_text(f"--git_label {repo('describe', '--always')} --lr 0.1")
+        (record / "untracked/small.py").write_text(name)
+        with open(record / "untracked/huge.bin", "wb") as file:
+            file.truncate(1 << 43)
+        records.append(record)
+    done = restore.restore(runs.load(records[0]), str(tmp_path / "again"))
+    assert [row["path"] for row in done.missing] == ["huge.bin"]
+    there = set(os.listdir(tmp_path / "again"))
+    assert {"small.py", "train.py"} <= there
+    assert "huge.bin" not in there
+    found = compare.compare(*map(runs.load, records))
+    assert b"small.py" in found.patch
+    assert any("huge.bin" in problem and "larger than" in problem for problem in found.problems)
 
 
 @posix

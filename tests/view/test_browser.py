@@ -11,7 +11,8 @@ import pytest
 from made_runs import make_run
 from view_pages import HOSTILE, footsteps, strangers_run
 
-from footsteps.reader import search
+from footsteps.cli.listing import split_at_or
+from footsteps.reader import notes, runs, search
 
 pytestmark = pytest.mark.browser
 
@@ -135,7 +136,22 @@ QUERIES = [
     "unet --exclude lr<0.1 flag:true", "host:lab",
     "exception:ValueError", "exception:'ValueError: no data'", "kind:run", "job:7", "name<5", "optimizer<5",
     "pad:<pad>",
+    "lr:0.1 OR lr:0.01", "'lr:0.1 OR lr:0.01'", "optimizer:sgd lr<1 OR flag:true", "lr<1 OR flag:true -e status:failed",
+    "-e status:failed lr<1", "name:run-*", "name:run-?", "name:run-[13]", "name:run-[!13]", "name:un", "group:unet",
+    "name:run/", "name:unet*", "tag:paper", "tag:pap", "tags:paper", "tag:draft", "tag<3", "note:fig", "note:'Fig. 3'",
+    "notes:two", "took>5", "duration>0.1m", "duration<10s", "duration>=5", "duration:5s", "duration<1h30m",
+    "took<2 days", "took<1ms", "duration>fast", "started>2d", "started<2d", "started:3650d",
+    "started>'2 days ago'", "started<today",
+    "started>yesterday", "started>'last week'", "started:november", "started<march", "started>=monday", "ended<soon",
 ]  # fmt: skip
+
+
+def found_by_command(words):
+    """The names of the runs that `footsteps search` finds."""
+    exclude = [words[n + 1] for n, word in enumerate(words) if word in ("-e", "--exclude")]
+    after = [n + 1 for n, word in enumerate(words) if word in ("-e", "--exclude")]
+    include = [word for n, word in enumerate(words) if word not in ("-e", "--exclude") and n not in after]
+    return {run.name for wanted in split_at_or(include) for run in search.search(["results"], wanted, exclude)}
 
 
 def asked_runs(tmp_path):
@@ -171,6 +187,14 @@ def asked_runs(tmp_path):
             },
             recorded=[("recorded", {"lr": 0.1})] if number == 6 else (),
         )  # fmt: skip
+    for name, kind, words in (
+        ("run-0", "tag", "paper"),
+        ("run-0", "tag", "draft"),
+        ("unet", "tag", "paper"),
+        ("run-2", "note", "used in paper, Fig. 3"),
+        ("run-2", "note", "two\nlines"),
+    ):
+        notes.add(runs.load(tmp_path / "results" / name), kind, words)
 
 
 def test_a_search_in_the_page_finds_what_the_command_finds(browser, tmp_path, page):
@@ -179,9 +203,7 @@ def test_a_search_in_the_page_finds_what_the_command_finds(browser, tmp_path, pa
     browser.open(page(cwd=tmp_path))
     different = {}
     for query in QUERIES:
-        asked = browser.ask("shellWords(arguments[0]).map((e) => e.text)", query)
-        at = next((n for n, word in enumerate(asked) if word in ("-e", "--exclude")), len(asked))
-        wanted = sorted(run.name for run in search.search(["results"], asked[:at], asked[at + 1 :]))
+        wanted = sorted(found_by_command(browser.ask("shellWords(arguments[0]).map((e) => e.text)", query)))
         found = browser.ask("records.matching(parseQuery(arguments[0]))", query)
         found = sorted(browser.ask("arguments[0].map((run) => records.document.keys[run])", found))
         if found != wanted:
@@ -196,6 +218,16 @@ def test_what_no_expression_is_is_said_and_the_table_stays(browser, project, pag
     assert "cannot read" in browser.texts(".problem")[0]
     assert len(names_listed(browser)) == 3
     assert footsteps("search", words, cwd=project).returncode == 2
+
+
+def test_tags_have_a_column_where_there_are_any(browser, tmp_path, page):
+    """Several of a run stand side by side."""
+    asked_runs(tmp_path)
+    browser.open(page(cwd=tmp_path))
+    assert "tags" in browser.texts("thead button")
+    assert "paper draft" in browser.texts("tr[data-run] td")
+    browser.open(page("run-4", "run-5", cwd=tmp_path))
+    assert "tags" not in browser.texts("thead button")
 
 
 def test_typing_searches_and_keys_lead_everywhere(browser, project, page):

@@ -8,6 +8,7 @@ import pytest
 from made_runs import at, make_run
 from view_pages import HOSTILE, strangers_run
 
+import footsteps
 from footsteps.reader import runs
 from footsteps.view.notebook import table_html
 
@@ -58,6 +59,15 @@ def test_runs_are_a_table_of_what_differs(tmp_path):
     assert "lr" in text
     assert "epochs" not in text
     assert text.index("run-2") < text.index("run-0")
+
+
+def test_what_footsteps_runs_gives_is_a_list_that_shows_itself(tmp_path):
+    """The last line of a cell."""
+    for number in range(2):
+        make_run(tmp_path / f"run-{number}", started=at(number), arguments={"lr": number / 10})
+    found = footsteps.runs(root=tmp_path)
+    assert (isinstance(found, list), [run.name for run in found]) == (True, ["run-1", "run-0"])
+    assert "run-1" in Elements(found._repr_html_()).text
 
 
 def test_a_strangers_record_puts_no_markup_into_a_notebook(tmp_path):
