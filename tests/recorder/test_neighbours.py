@@ -136,10 +136,10 @@ def test_nothing_that_lies_in_a_neighbours_record_becomes_our_copy(repo, run_scr
 def test_many_megabytes_that_are_kept_are_told_with_the_largest_file(repo, run_script):
     """And how to stop it; data that git does not know is not kept from 2 MiB on."""
     repo.write("t.py", "import footsteps\nfootsteps.initialize('r')\n")
-    for name, size in {"weights.npy": 3 << 20, "a.dat": 8 << 20, "b.dat": 9 << 20, "c.dat": 7 << 20}.items():
+    for name, size in {"weights.npy": 3 << 20, "a.own": 8 << 20, "b.own": 9 << 20, "c.own": 7 << 20}.items():
         (repo / name).write_bytes(bytes(size))
     done = run_script("t.py", cwd=repo)
-    assert "kept 25 MB of uncommitted files (b.dat ...); .gitignore them to stop this" in done.stderr
+    assert "kept 25 MB of uncommitted files (b.own ...); .gitignore them to stop this" in done.stderr
     (row,) = json.loads((repo / "results/r/.footsteps/run.json").read_bytes())["repositories"][0]["left_out"]
     assert (row["path"], row["reason"]) == ("weights.npy", "data larger than 2 MiB")
 
