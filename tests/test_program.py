@@ -143,6 +143,25 @@ def test_a_worker_is_named_after_the_script_that_started_it(repo, sh):
     assert "can't be run again: it ran in a worker" in sh("footsteps rerun --yes sweep", status=2)
 
 
+@pytest.mark.launcher
+@pytest.mark.parametrize("tasks", [1, 2])
+def test_a_job_of_submitit_is_named_after_the_script_that_submitted_it(repo, sh, tasks):
+    """One run for each job, however many tasks it has; its folder is no place for runs."""
+    pytest.importorskip("submitit")
+    repo.write(
+        "sub.py",
+        "import submitit\ndef train(lr):\n    import footsteps\n    return footsteps.output_dir\n"
+        "if __name__ == '__main__':\n    executor = submitit.AutoExecutor('jobs', cluster='local')\n"
+        f"    executor.update_parameters(timeout_min=2, tasks_per_node={tasks})\n"
+        "    jobs = [executor.submit(train, lr) for lr in (1, 2)]\n    [job.results() for job in jobs]\n",
+    )
+    sh("python sub.py", timeout=120)
+    assert sorted(os.listdir(repo / "results")) == [".gitignore", "sub", "sub-1"]
+    row = facts(repo, "sub")
+    assert row["main"]["path"] == os.fspath(repo / "sub.py")
+    assert "the script that submitted it" in row["main"]["not_repeatable"]
+
+
 def test_a_frozen_program_is_its_executable(repo, sh, monkeypatch):
     """It is the command, is kept, and what it has unpacked is no code."""
     unpacked = repo / "unpacked"

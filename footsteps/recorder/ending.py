@@ -78,6 +78,7 @@ class Ending:
             program does.
         inner: the frame that it had called, if that is the argument of a call: `sys.exit(main())`.
         exit: at the last sys.exit: where main was, the status, what had failed.
+        job: what Hydra will tell of the job of a multirun that runs now, else None.
     """
 
     def __init__(self) -> None:
@@ -88,6 +89,7 @@ class Ending:
         self.called_at = self.main.f_lasti if self.main is not None else -1
         self.inner = frames[at - 1] if at > 0 and self.is_argument() else None
         self.exit: tuple[int, Any, int] | None = None
+        self.job = hydra_job_return(frames)
 
     def is_argument(self) -> bool:
         """Whether what main calls now is handed to another call: only then the call's frame is kept."""
@@ -101,12 +103,16 @@ class Ending:
             self.exit = (self.main.f_lasti, status, id(getattr(sys, "last_value", None)))
 
     def is_running(self) -> bool:
-        """Whether the program's code has not come to its end."""
+        """Whether the program's code, or its job of a Hydra multirun, has not come to its end."""
+        if job_status(self.job) is not None:
+            return False
         return self.main is None or any(frame is self.main for frame in frames_of_main_thread())
 
     def status(self) -> tuple[str, int | None, BaseException | None]:
         """How the program ended, once it runs no longer, as `status_of_exception`; or ("unknown", None, None)."""
-        main = self.main
+        main, of_job = self.main, job_status(self.job)
+        if of_job is not None:
+            return of_job
         if main is None or returned(main):
             return status_of_exception(None)
         error = getattr(sys, "last_value", None)
@@ -214,6 +220,28 @@ def status_of_exception(error: BaseException | None) -> tuple[str, int | None, B
 def status_of_number(number: int) -> tuple[str, int | None, None]:
     """The status that an exit status stands for: 0 is success, however the program came to it."""
     return ("exited" if number else "finished"), number, None
+
+
+def hydra_job_return(frames: list[FrameType]) -> Any:
+    """What Hydra notes of the job that these frames run, if it is one of a multirun: a failure ends that job alone.
+
+    Hydra catches it, runs the other jobs, and raises it when all have come to their end.
+    """
+    if "hydra.core.utils" not in sys.modules:
+        return None
+    run_job = ("hydra.core.utils", "run_job")
+    job = next((f for f in frames if (f.f_globals.get("__name__"), f.f_code.co_name) == run_job), None)
+    noted = job.f_locals.get("ret") if job is not None else None
+    several = "MULTIRUN" in str(getattr(getattr(getattr(noted, "hydra_cfg", None), "hydra", None), "mode", ""))
+    return noted if several else None
+
+
+def job_status(job: Any) -> tuple[str, int | None, BaseException | None] | None:
+    """How a job that `hydra_job_return` gave has ended, as `status_of_exception`; None while it runs."""
+    word = getattr(getattr(job, "status", None), "name", "UNKNOWN")
+    if word == "COMPLETED":
+        return status_of_exception(None)
+    return status_of_exception(vars(job).get("_return_value")) if word == "FAILED" else None
 
 
 def exit_number(status: Any) -> int:

@@ -219,7 +219,7 @@ class RunMonitor:
         else:  # the program has removed it, so there is nothing to tell
             tracker.forget()
         if self.ending is not None:
-            self.ending.main = self.ending.inner = None
+            self.ending.main = self.ending.inner = self.ending.job = None
 
     def follow_directory(self) -> None:
         """Go on in the run's directory where it was given another name beside its old one while the run lived."""

@@ -33,7 +33,11 @@ def outcome(project, name) -> dict:
 
 def needs(module) -> None:
     """Skip where a library is not installed."""
-    if importlib.util.find_spec(module) is None:
+    try:
+        found = importlib.util.find_spec(module)
+    except ModuleNotFoundError:  # of the package that it would be in
+        found = None
+    if found is None:
         pytest.skip(f"{module} is not installed")
 
 
@@ -157,6 +161,26 @@ def test_each_job_of_a_hydra_multirun_is_a_run_with_its_overrides(repo, launcher
     for name, lr in results(repo).items():
         assert Run(str(repo / "results" / name)).arguments["lr"] == float(lr)
         assert outcome(repo, name)["status"] == "finished"
+
+
+def test_a_job_of_a_hydra_multirun_that_fails_has_failed_and_the_others_have_not(repo):
+    """Hydra runs them all before it raises what one of them has raised, and the program exits with 1."""
+    needs("hydra")
+    repo.write(
+        "train.py",
+        "import footsteps, hydra\n@hydra.main(config_path=None, version_base=None)\ndef main(cfg):\n"
+        "    open(footsteps.output_dir + 'o.txt', 'x').write(str(cfg.lr))\n"
+        "    if cfg.lr == 2:\n        raise ValueError('bad lr')\nif __name__ == '__main__':\n    main()\n",
+    )
+    done = run(repo, "train.py", "-m", "+lr=1,2,3", env={"FOOTSTEPS_NAME": "h"})
+    assert done.returncode == 1
+    told = {lr: outcome(repo, name) for name, lr in results(repo).items()}
+    assert {lr: (one["status"], one["exit_status"]) for lr, one in told.items()} == {
+        "1": ("finished", 0),
+        "2": ("failed", 1),
+        "3": ("finished", 0),
+    }
+    assert "bad lr" in json.dumps(told["2"]["exception"])
 
 
 def test_trials_that_call_finish_are_runs(repo):
