@@ -181,7 +181,7 @@ EVERYDAY = {
     "codecs": ("codecs", TEXT, "import codecs; codecs.open('d.x', encoding='utf-8').read()"),
     "fileinput": ("fileinput", TEXT, "import fileinput; list(fileinput.input('d.x'))"),
     "os.open": ("os", TEXT, "import os; os.read(os.open('d.x', os.O_RDONLY), 2)"),
-    "mmap": ("mmap", TEXT, "import mmap; mmap.mmap(open('d.x').fileno(), 0, access=mmap.ACCESS_READ)"),
+    "mmap": ("mmap", TEXT, "import mmap; f = open('d.x'); mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ)"),
     "configparser": (
         "configparser",
         "open('d.x', 'w')",
@@ -238,11 +238,6 @@ EVERYDAY = {
     ),
     "joblib": ("joblib", "import joblib; joblib.dump(1, 'd.x')", "import joblib; joblib.load('d.x')"),
     "yaml": ("yaml", TEXT, "import yaml; yaml.safe_load(open('d.x'))"),
-    "nibabel": (
-        "nibabel",
-        ARRAY + "import nibabel as b, os; b.save(b.Nifti1Image(x, n.eye(4)), 'd.nii'); os.rename('d.nii', 'd.x')",
-        "import nibabel as b; b.Nifti1Image.from_filename('d.x').get_fdata()",
-    ),
     "astropy": (
         "astropy",
         ARRAY + "from astropy.io import fits; fits.PrimaryHDU(x).writeto(open('d.x', 'wb'))",
