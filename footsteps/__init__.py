@@ -50,7 +50,21 @@ __all__ = [
     "table",
 ]
 
+
+class _Package(ModuleType):
+    """The class of this module until the core module is imported, which gives it one with variables."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name == "output_dir":  # assigned by mistake: the core module says so
+            import_module("footsteps.footsteps")
+        ModuleType.__setattr__(self, name, value)  # by its class of now
+
+    def __reduce__(self) -> tuple[Any, ...]:  # cloudpickle sends by name only modules of the class ModuleType
+        return import_module, (self.__name__,)
+
+
 _here = sys.modules[__name__]
+_here.__class__ = _Package
 _shared: Any = sys.modules.setdefault("_footsteps_shared", ModuleType("_footsteps_shared"))
 _shared.packages = [_here]  # the core module makes output_dir and the like variables of this module too
 
