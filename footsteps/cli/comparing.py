@@ -101,7 +101,7 @@ def print_comparison(found: compare.Comparison, patch: bytes) -> None:
         print()
         render.print_table(columns, rows[len(first) :])
     if not rows:
-        render.talk("footsteps: no difference was found")
+        render.talk(f"footsteps: no difference was found{' in what could be compared' if found.problems else ''}")
 
 
 def add_trace(commands: Commands) -> None:

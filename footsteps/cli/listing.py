@@ -303,7 +303,7 @@ def compare_runs(args: argparse.Namespace) -> int:
     ]
     rows.print_rows(args, objects, columns, printed)
     if not differing:
-        render.talk("footsteps: no difference was found")
+        render.talk("footsteps: no difference was found in these values; `footsteps diff` compares code and files")
     return DONE if differing else NO
 
 

@@ -15,7 +15,16 @@ from __future__ import annotations
 
 import os
 
-from footsteps.reader.formats import flat, mapping, objects, open_plain_file, shell_words, text, untracked_in
+from footsteps.reader.formats import (
+    flat,
+    mapping,
+    objects,
+    open_plain_file,
+    shell_words,
+    text,
+    untracked_in,
+    why_incomplete,
+)
 from footsteps.reader.measure import LARGEST_COMPARED, measure
 from footsteps.reader.repositories import identity_of
 from footsteps.recorder.format import TOO_LARGE, FootstepsError
@@ -86,8 +95,16 @@ def compare(a: Run, b: Run, sources: Sequence[str] = (), *, binary: bool = True)
             compare_code(found, sources)
         else:
             found.differences += [Difference(about, *each) for each in function(a, b)]
-    found.problems = list(dict.fromkeys(found.problems))
+    found.problems = list(dict.fromkeys([*found.problems, *not_all_known(a), *not_all_known(b)]))
     return found
+
+
+def not_all_known(run: Run) -> Iterator[str]:
+    """Why files that a run read or made may be in no list, one sentence each."""
+    if run.kind == "run" and not run.outcome:
+        yield f"{run.name}: no end of it is recorded, so what it read and made may be more than is compared"
+    elif run.outcome.get("inputs_complete") is False:
+        yield f"{run.name}: {why_incomplete(run.outcome)}"
 
 
 # ---------------------------------------------------------------------------------------------

@@ -747,3 +747,38 @@ def test_a_duration_that_is_no_number_does_not_end_a_list(results, terminal):
     screen.expect(pytest.importorskip("pexpect").EOF)
     assert "knee" in screen.before
     assert "Traceback" not in screen.before
+
+
+# --- what is claimed, and where it must not be ---
+
+
+@pytest.mark.parametrize("why", ["all is known", "not all inputs", "cut off"])
+def test_no_difference_is_said_only_of_what_could_be_compared(run_script, tmp_path, footsteps, why):
+    """Not of runs that may have read or made what no list has."""
+    (tmp_path / "data.csv").write_text("1\n")
+    program = "import footsteps, os, signal\nopen('data.csv').read()\n"
+    program += "with open(footsteps.output_dir + 'o', 'w') as f: f.write('x')\n"
+    program += "os.kill(os.getpid(), signal.SIGKILL)\n" if why == "cut off" else ""
+    for name in ("a", "b"):
+        run_script(program, env={"FOOTSTEPS_NAME": name})
+        if why == "not all inputs":
+            path = tmp_path / "results" / name / ".footsteps/outcome.json"
+            told = {**json.loads(path.read_bytes()), "inputs_complete": False, "inputs_not_followed": ["duckdb"]}
+            path.write_text(json.dumps(told))
+    status, out, err = footsteps("diff", "a", "b")
+    assert (status, out) == (0, "")
+    assert ("no difference was found\n" in err) is (why == "all is known")
+    assert ("no difference was found in what could be compared\n" in err) is (why != "all is known")
+    assert ("duckdb may have opened more, unseen" in err) is (why == "not all inputs")
+    assert ("no end of it is recorded" in err) is (why == "cut off")
+
+
+def test_compare_claims_nothing_of_what_it_does_not_look_at(tmp_path, footsteps):
+    """Two runs of equal arguments that made other files."""
+    for name, digest in (("a", "ab" * 32), ("b", "cd" * 32)):
+        made = [{"path": "o", "size": 1, "mtime_ns": 1, "sha256": digest}]
+        outcome = {"status": "finished", "exit_status": 0, "duration": 1.0, "artifacts": made}
+        make_run(tmp_path / "results" / name, started=at(1), arguments={"lr": 0.1}, command="t.py", outcome=outcome)
+    _, _, err = footsteps("compare", "a", "b")
+    assert "no difference was found in these values; `footsteps diff` compares" in err
+    assert footsteps("diff", "a", "b")[0] == 1
