@@ -17,6 +17,7 @@ from footsteps.cli.parsers import (
     complain,
     roots_of,
 )
+from footsteps.reader.runs import session_numbered
 from footsteps.recorder.format import FootstepsError, quote
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
@@ -47,6 +48,7 @@ Restores into a temporary place from the remotes and the run's directory alone, 
 file. Exits with 1 if anything is left out or not as it was, or comes only from this machine's clone.""",
     )
     add_run(parser)
+    add_session(parser)
     add_source(parser)
     add_roots(parser)
     add_json(parser)
@@ -57,8 +59,36 @@ def verify(args: argparse.Namespace) -> int:
     from footsteps.reproduce import restore as restoring
 
     with chains.unpacked_for_now(chosen_run(args.run, args.root), None) as run:
-        done = restoring.verify(run, sources=args.source, say=say_step)
-        return print_restored(args, run, done, "comes back")
+        session = session_asked(args, run)
+        done = restoring.verify(session, sources=args.source, say=say_step)
+        return print_restored(args, session, done, "comes back")
+
+
+def add_session(parser: argparse.ArgumentParser) -> None:
+    """Which session of a resumed run."""
+    parser.add_argument(
+        "--session", type=session_argument, metavar="N", help="of a resumed run: its session N (default: the first)"
+    )
+
+
+def session_argument(words: str) -> int:
+    """The number of a session, from 1."""
+    import argparse
+
+    if not (words.isascii() and words.isdecimal() and int(words) > 0):
+        raise argparse.ArgumentTypeError(f"{words!r} is no session; use a number such as 2, as `footsteps show` lists")
+    return int(words)
+
+
+def session_asked(args: argparse.Namespace, run: Run) -> Run:
+    """The session of a run that was asked for; where none was, the first, and the others are told."""
+    count = len(run.records)
+    if args.session is None and count > 1:
+        said = (
+            f"footsteps: {run.name!r} has {count} sessions; this is the code of the first (--session {count}: the last)"
+        )
+        render.talk(render.terminal_text(said))
+    return run if args.session is None else session_numbered(run, args.session)
 
 
 def add_restore(commands: Commands) -> None:
@@ -79,6 +109,7 @@ with 1 if anything is left out or not as it was.""",
     )
     add_run(parser)
     parser.add_argument("dest", nargs="?", metavar="DEST", help="a new or empty directory")
+    add_session(parser)
     add_source(parser)
     add_roots(parser)
     add_json(parser)
@@ -91,8 +122,9 @@ def restore(args: argparse.Namespace) -> int:
     recorded = chosen_run(args.run, args.root)
     place = args.dest or restoring.default_destination(recorded)
     with chains.unpacked_for_now(recorded, place) as run:
-        done = restoring.restore(run, place, sources=args.source, say=say_step)
-        return print_restored(args, run, done, "restored")
+        session = session_asked(args, run)
+        done = restoring.restore(session, place, sources=args.source, say=say_step)
+        return print_restored(args, session, done, "restored")
 
 
 def say_step(step: str) -> None:

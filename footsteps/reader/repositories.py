@@ -10,7 +10,7 @@ import os
 
 from footsteps.reader import formats
 from footsteps.reader.formats import mapping, objects, text
-from footsteps.recorder.format import CODE, INFO, RECORD, RUN_JSON, FootstepsError, is_bytecode, quote, sha256
+from footsteps.recorder.format import CODE, INFO, RUN_JSON, FootstepsError, is_bytecode, quote, sha256
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
@@ -204,7 +204,8 @@ class Repositories:
         why = why_unsafe(stored)
         self.require(not why, f"the copy {stored!r} of {path!r} {why}")
         self.require(stored.startswith(CODE + "/"), f"the copy {stored!r} of {path!r} leads elsewhere")
-        link = link_on(os.fsencode(self.run.directory), as_bytes(f"{RECORD}/{stored}"), last=True)
+        record = os.path.relpath(self.run.record, self.run.directory)  # of a later session: .footsteps/session-2
+        link = link_on(os.fsencode(self.run.directory), as_bytes(f"{record}/{stored}"), last=True)
         self.require(not link, f"the copy {stored!r} of {path!r} is behind a link")
 
     def check_copies(self) -> None:

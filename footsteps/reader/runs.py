@@ -432,6 +432,44 @@ class Run:
         return {**self.facts, **own, "series": self.all_series, "sessions": self.sessions, "damage": damage}
 
 
+class Session(Run):
+    """A later session of a resumed run as if it were a run: its own facts, code and end, in the run's directory."""
+
+    def __init__(self, run: Run, record: str) -> None:
+        super().__init__(run.directory, run.root, run.kind)
+        self._record = record
+
+    @property
+    def record(self) -> str:
+        """The absolute path of the session's record, below that of the run."""
+        return self._record
+
+    @told
+    def records(self) -> list[str]:
+        """Its record alone."""
+        return [self.record]
+
+    @told
+    def facts(self) -> dict[str, Any]:
+        """The content of the session's run.json."""
+        return read_object(os.path.join(self.record, RUN_JSON), self.damage) or {}
+
+    @told
+    def diff(self) -> bytes:
+        """The session's uncommitted changes as a patch; info.txt has only the first one's."""
+        return read_bytes(os.path.join(self.record, DIFF), self.damage)
+
+
+def session_numbered(run: Run, number: int) -> Run:
+    """A session of a run, counted from 1, which is the run's own record. Raises FootstepsError if there is none."""
+    if not 1 <= number <= len(run.records):
+        there = f"there are {len(run.records)}" if len(run.records) > 1 else "it was never resumed"
+        raise FootstepsError(
+            f"{run.name!r} has no session {number}: {there}", hint=f"footsteps show {quote([run.name])}"
+        )
+    return run if number == 1 else Session(run, run.records[number - 1])
+
+
 def session_of(facts: Mapping[str, Any], outcome: Mapping[str, Any]) -> dict[str, Any]:
     """What is told of one session of a run."""
     repositories = objects(facts.get("repositories")) or [{}]

@@ -73,3 +73,31 @@ def test_an_option_that_there_is_not_is_refused(run_script):
     done = run_script("import footsteps\nfootsteps.initialize('a', consle=True)\n")
     assert done.returncode == 1
     assert "unexpected keyword argument 'consle'" in done.stderr
+
+
+def test_each_session_of_a_resumed_run_is_restored_with_its_own_code(repo, run_script):
+    """The first where none is named, and it is said that there are others; also when the clone is gone."""
+    for version, commit in ((1, True), (2, False), (3, True)):
+        program = f"import footsteps\nfootsteps.initialize('unet', resume=True)\nversion = {version}\n"
+        (repo / "script.py").write_text(program + "1 / (version // 3)\n")
+        if commit:
+            repo("add", "script.py")
+            repo("commit", "-qm", f"version {version}")
+        run_script(repo / "script.py", cwd=repo)
+
+    def restored(*words):
+        command = [sys.executable, "-m", "footsteps", *words]
+        return subprocess.run(command, cwd=repo, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+
+    first = restored("restore", "unet", "again/first")
+    assert first.returncode == 0, first.stderr
+    assert "has 3 sessions; this is the code of the first" in first.stderr
+    os.rename(repo / ".git", repo / "gone")
+    for number in (1, 2, 3):
+        done = restored("restore", "unet", f"again/{number}", "--session", str(number))
+        assert (done.returncode, "sessions" in done.stderr) == (0, False), done.stderr
+        assert f"version = {number}\n" in (repo / f"again/{number}/script.py").read_text()
+    assert "version = 1\n" in (repo / "again/first/script.py").read_text()
+    none = restored("restore", "unet", "again/4", "--session", "4")
+    assert (none.returncode, "has no session 4: there are 3" in none.stderr) == (2, True), none.stderr
+    assert not (repo / "again/4").exists()
