@@ -15,6 +15,7 @@ from footsteps.cli.parsers import (
     add_roots,
     add_source,
     chosen_run,
+    is_agreed,
     roots_of,
     size_argument,
 )
@@ -162,7 +163,7 @@ def run_chain(args: argparse.Namespace, again: ChainRerun) -> int:
 
 def agreed_to_chain(args: argparse.Namespace, again: ChainRerun) -> bool:
     """Show all that would be run and what is missing, and ask. FootstepsError where nobody can be asked."""
-    from footsteps.cli.reproducing import answer, said_before, said_missing
+    from footsteps.cli.reproducing import ask_for_values, said_before, said_missing
 
     asks = render.is_terminal(sys.stdin) and render.is_terminal(sys.stderr)
     will = "will" if args.yes else "would"
@@ -175,17 +176,9 @@ def agreed_to_chain(args: argparse.Namespace, again: ChainRerun) -> bool:
         render.talk(render.terminal_text(title), *(f"  {line}" for line in lines))
     for name in again.needed() if not asks else ():
         raise FootstepsError(f"{name!r} was recorded as ***", hint=f"--set {quote([name])}=VALUE")
-    if not args.yes and not asks:
-        raise FootstepsError("stdin is no terminal where it could be asked whether to run this", hint="--yes")
-    if not args.yes:
-        sys.stderr.write("Run these? [y/N] ")
-        sys.stderr.flush()
-        if answer() not in ("y", "yes"):
-            return False
-    for name in again.needed():
-        import getpass
-
-        again.values[name] = getpass.getpass(render.terminal_text(f"{name} (was recorded as ***): "))
+    if not is_agreed(args, "Run these?", "run this"):
+        return False
+    ask_for_values(again)
     return True
 
 

@@ -7,7 +7,7 @@ import sys
 
 from footsteps.cli import render
 from footsteps.cli.listing import FILTERS, add_filters, moment_argument
-from footsteps.cli.parsers import DONE, NO, add_command, add_roots, chosen_several, roots_of
+from footsteps.cli.parsers import DONE, NO, add_command, add_roots, chosen_several, is_agreed, roots_of
 from footsteps.cli.rows import add_output, print_rows, when
 from footsteps.reader import runs
 from footsteps.recorder.format import FootstepsError, quote
@@ -69,8 +69,8 @@ def rm(args: argparse.Namespace) -> int:
             render.print_document([])
         return NO
     total = sum(row["size"] for row, _ in going)
-    if not agreed_to_removal(
-        args, f"Move {len(going)} run{'s'[: len(going) != 1]} ({render.size_text(total)}) to the trash?"
+    if not is_agreed(
+        args, f"Move {len(going)} run{'s'[: len(going) != 1]} ({render.size_text(total)}) to the trash?", "remove this"
     ):
         render.talk("footsteps: nothing was removed")
         return NO
@@ -127,17 +127,6 @@ def print_candidates(rows: Sequence[dict[str, Any]], force: bool) -> None:
         sys.stdout.flush()
 
 
-def agreed_to_removal(args: argparse.Namespace, question: str) -> bool:
-    """Whether the person says yes. Raises FootstepsError where nobody can be asked."""
-    if args.yes:
-        return True
-    if not (render.is_terminal(sys.stdin) and render.is_terminal(sys.stderr)):
-        raise FootstepsError("stdin is no terminal where it could be asked whether to remove this", "--yes")
-    sys.stderr.write(f"{question} [y/N] ")
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
-
-
 def move_to_trash(args: argparse.Namespace, going: Sequence[tuple[dict[str, Any], Run]]) -> int:
     """Move the runs, those inside of others first."""
     from footsteps.reader import trash
@@ -160,8 +149,10 @@ def empty_trashes(args: argparse.Namespace, roots: Sequence[str]) -> int:
     for root in map(os.path.abspath, roots):
         size, files = trash.size_of_folder(os.path.join(root, trash.TRASH))
         where = os.path.relpath(os.path.join(root, trash.TRASH))
-        if files and agreed_to_removal(
-            args, f"Delete {render.terminal_text(where)} ({files} files, {render.size_text(size)}) for good?"
+        if files and is_agreed(
+            args,
+            f"Delete {render.terminal_text(where)} ({files} files, {render.size_text(size)}) for good?",
+            "remove this",
         ):
             freed += trash.empty_trash(root)[1]
     if args.json:

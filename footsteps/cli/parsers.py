@@ -257,6 +257,23 @@ def add_source(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def is_agreed(args: argparse.Namespace, question: str, what: str) -> bool:
+    """Whether somebody at the terminal says yes to `what`, or --yes was given; Ctrl-D is no.
+
+    Raises FootstepsError where nobody can be asked.
+    """
+    if args.yes:
+        return True
+    if not (render.is_terminal(sys.stdin) and render.is_terminal(sys.stderr)):
+        raise FootstepsError(f"stdin is no terminal where it could be asked whether to {what}", hint="--yes")
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    line = sys.stdin.readline()
+    if not line.endswith("\n"):  # Ctrl-D leaves the line open
+        sys.stderr.write("\n")
+    return line.strip().lower() in ("y", "yes")
+
+
 def size_argument(words: str) -> int:
     """A number of bytes: 500, 20k, 1.5M, 2G."""
     import re

@@ -15,6 +15,7 @@ from footsteps.cli.parsers import (
     add_source,
     chosen_run,
     complain,
+    is_agreed,
     roots_of,
 )
 from footsteps.reader.runs import session_numbered
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from footsteps.reader.runs import Run
     from footsteps.reproduce import rerun as rerunning
     from footsteps.reproduce.restore import Restored
+    from footsteps.reproduce.stages import ChainRerun
 
     Pairs = list[tuple[str, Any]]
 
@@ -276,24 +278,18 @@ def agreed_to_rerun(args: argparse.Namespace, again: rerunning.Rerun, done: Rest
     amiss = [f"{title}: {path} ({why})" for title, pairs in rows_of_restored(done)[1:] for path, why in pairs]
     lines = [f"restored {how(done)}: {again.directory}", *amiss, *(f"footsteps: {note}" for note in done.notes)]
     render.talk(*map(render.terminal_text, lines), *said_before(again, "will" if args.yes else "would"))
-    if not args.yes:
-        sys.stderr.write("Run it? [y/N] ")
-        sys.stderr.flush()
-        if answer() not in ("y", "yes"):
-            return False
+    if not is_agreed(args, "Run it?", "run this"):
+        return False
+    ask_for_values(again)
+    return True
+
+
+def ask_for_values(again: rerunning.Rerun | ChainRerun) -> None:
+    """Have the person type what was recorded as ***."""
     for name in again.needed():
         import getpass
 
         again.values[name] = getpass.getpass(render.terminal_text(f"{name} (was recorded as ***): "))
-    return True
-
-
-def answer() -> str:
-    """What somebody at the terminal says, in small letters; "" for Ctrl-D, which leaves the line open."""
-    line = sys.stdin.readline()
-    if not line.endswith("\n"):
-        sys.stderr.write("\n")
-    return line.strip().lower()
 
 
 def said_before(again: rerunning.Rerun, will: str) -> list[str]:
