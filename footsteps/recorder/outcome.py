@@ -155,8 +155,10 @@ class RunMonitor:
         self.threads: list[dict[str, Any]] = []
         self.tees: list[Tee] = []
         self.restore: list[Callable[[], None]] = []
+        self.replaced_by: str | None = None
         self.attempt("console", self.open_console)
         self.attempt("threads", self.follow_threads)
+        self.attempt("exec", self.follow_exec)
 
     def attempt(self, what: str, step: Callable[[], Any]) -> Any:
         """What `step` returns; where it fails, None and a line that says so."""
@@ -194,6 +196,33 @@ class RunMonitor:
 
         setattr(holder, name, excepthook)
         self.restore.append(restore)
+
+    def follow_exec(self) -> None:
+        """See the program give its process to another one (os.execv and all that call it): nobody tells its end."""
+        for name in ("execv", "execve"):
+            self.follow_exec_by(name, getattr(os, name))
+
+    def follow_exec_by(self, name: str, original: Any) -> None:
+        """Have the outcome written before the other program takes the place of this one."""
+
+        def exec_of_program(path: Any, argv: Any, *environment: Any, **named: Any) -> Any:
+            self.attempt("exec", lambda: self.replaced(path))
+            return original(path, argv, *environment, **named)
+
+        def restore() -> None:
+            if getattr(os, name) is exec_of_program:
+                setattr(os, name, original)
+
+        exec_of_program.__name__, exec_of_program.__doc__ = name, original.__doc__
+        setattr(os, name, exec_of_program)
+        self.restore.append(restore)
+
+    def replaced(self, path: Any) -> None:
+        """End the run, if this is its process and there is such a program: execvp tries one folder after another."""
+        if os.getpid() == self.run.process and not isinstance(path, int) and os.access(path, os.X_OK):
+            if not os.path.isdir(path):
+                self.replaced_by = os.fsdecode(path)
+                self.run.end()
 
     def open_console(self) -> None:
         """Copy what is written to stdout and stderr, if that was asked for."""
@@ -268,12 +297,13 @@ class RunMonitor:
             "seeds": self.attempt("seeds", seeds) or {},
             "thread_pools": self.attempt("thread pools", thread_pools) or [],
             "notebook": self.attempt("notebook", notebook_path) if shell() else None,
+            **({"replaced_by": self.replaced_by} if self.replaced_by is not None else {}),
             "others_at_work": getattr(self.run, "others", int)(),
         }
 
     def status(self) -> tuple[str, int | None, BaseException | None]:
         """The status, the exit status where it is known, the exception that ended the run."""
-        if self.ending is None:
+        if self.ending is None or self.replaced_by is not None:
             return "unknown", None, None
         if not self.ending.is_running():
             return self.ending.status()
@@ -469,6 +499,8 @@ def closing_section(facts: Mapping[str, Any], summary: Sequence[str] = ()) -> by
 def outcome_line(facts: Mapping[str, Any]) -> str:
     """How it ended, in a line."""
     status, error = str(facts["status"]), facts.get("exception")
+    if facts.get("replaced_by"):
+        return f"{status}: the program gave its process to another one: {facts['replaced_by']}"
     if error:
         return f"{status}: {error['type']}: {error['message']} ({error['file']}:{error['line']})"
     return f"exited with status {facts.get('exit_status')}" if status == "exited" else status

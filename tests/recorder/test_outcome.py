@@ -220,17 +220,50 @@ def test_ctrl_c_is_an_interruption(tmp_path):
     [
         "os.kill(os.getpid(), 9)",
         "os._exit(0)",
-        "os.execv(sys.executable, [sys.executable, '-c', ''])",
         "os.abort()",
     ],
 )
 def test_a_program_that_is_cut_off_has_no_outcome(run_script, ending):
-    """SIGKILL, os._exit, exec and abort leave none, and the readers say that the run died."""
+    """SIGKILL, os._exit and abort leave none, and the readers say that the run died."""
     from footsteps.reader.runs import Run
 
     run_script(BEGIN + ending)
     assert not ended()
     assert Run(str(RUN)).status == "died"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "os.execv(sys.executable, [sys.executable, '-c', ''])",
+        "os.execvpe('true', ['true'], os.environ)",
+    ],
+)
+def test_a_program_that_gives_its_process_to_another_has_an_unknown_outcome(run_script, call):
+    """It did not die, nor does anybody know how it ends; what it made is listed, and who took its place."""
+    from footsteps.reader.runs import Run
+
+    run_script(BEGIN + f"open(footsteps.output_dir + 'a.txt', 'w').close()\nsys.stdout.flush()\n{call}\n")
+    assert (outcome()["status"], outcome()["exit_status"]) == ("unknown", None)
+    assert os.path.basename(outcome()["replaced_by"]) in (os.path.basename(sys.executable), "true")
+    assert [file["path"] for file in outcome()["artifacts"]] == ["a.txt"]
+    assert "unknown: the program gave its process to another one" in (RUN / "info.txt").read_text()
+    assert Run(str(RUN)).status == "unknown"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "os.execv('/no/such/program', ['x'])",
+        "os.execvp('no-such-program', ['x'])",
+        "os.spawnv(os.P_WAIT, sys.executable, [sys.executable, '-c', ''])",
+    ],
+)
+def test_a_program_that_goes_on_after_an_exec_that_failed_or_a_childs_is_finished(run_script, call):
+    """The run ends with the program."""
+    run_script(BEGIN + f"try: {call}\nexcept OSError: pass\nopen(footsteps.output_dir + 'later.txt', 'w').close()\n")
+    assert outcome()["status"] == "finished" and "replaced_by" not in outcome()
+    assert "later.txt" in [file["path"] for file in outcome()["artifacts"]]
 
 
 @pytest.mark.parametrize(
