@@ -74,6 +74,8 @@ def run_command(argv: Sequence[str] | None) -> int:
             stream.reconfigure(errors="backslashreplace")
     words = sys.argv[1:] if argv is None else argv
     parser = make_parser(words[0] if words else "")
+    if words and words[0].startswith("-") and words[0] not in ("-h", "--help", "--version"):
+        raise FootstepsError(f"no option {words[0]!r} can stand before the command", hint="footsteps list --help")
     if not words:
         parser.print_help(sys.stdout)
         return DONE

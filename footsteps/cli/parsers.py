@@ -265,7 +265,8 @@ def is_agreed(args: argparse.Namespace, question: str, what: str) -> bool:
     if args.yes:
         return True
     if not (render.is_terminal(sys.stdin) and render.is_terminal(sys.stderr)):
-        raise FootstepsError(f"stdin is no terminal where it could be asked whether to {what}", hint="--yes")
+        hint = "the same command with --yes does not ask"
+        raise FootstepsError(f"stdin is no terminal where it could be asked whether to {what}", hint)
     sys.stderr.write(f"{question} [y/N] ")
     sys.stderr.flush()
     line = sys.stdin.readline()

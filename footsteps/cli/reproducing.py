@@ -270,7 +270,8 @@ def require_consent(args: argparse.Namespace, again: rerunning.Rerun) -> None:
         raise FootstepsError(f"{name!r} was recorded as ***", hint=f"--set {quote([name])}=VALUE")
     if not args.yes:
         render.talk(*said_before(again, "would"))
-        raise FootstepsError("stdin is no terminal where it could be asked whether to run this", hint="--yes")
+        hint = "the same command with --yes does not ask"
+        raise FootstepsError("stdin is no terminal where it could be asked whether to run this", hint)
 
 
 def agreed_to_rerun(args: argparse.Namespace, again: rerunning.Rerun, done: Restored) -> bool:

@@ -10,6 +10,7 @@ from footsteps.cli.listing import elsewhere
 from footsteps.cli.parsers import DONE, NO, add_command, add_json, add_roots, complain, roots_of, size_argument
 from footsteps.cli.showing import report
 from footsteps.reader import runs
+from footsteps.recorder.format import FootstepsError, quote
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
@@ -61,12 +62,15 @@ def view(args: argparse.Namespace) -> int:
     complain(problems)
     if not found:
         which = f"is or matches {' '.join(args.words)!r}" if args.words else "is recorded"
-        none = f"no run in {runs.roots_said(roots)} {which}{elsewhere(roots, 'view --root')}"
+        known = [run.name for run in viewed_runs([], roots, [])]
+        near = runs.guess(args.words[0], known) if len(args.words) == 1 else ""
+        none = f"no run in {runs.roots_said(roots)} {which}{near}{elsewhere(roots, 'view --root')}"
         render.talk(render.terminal_text(f"footsteps: {none}"))
         return NO
     if args.follow:
         return serve(args, server.PageServer(lambda: viewed_runs(args.words, roots, []), report, title=title))
     path = args.output or default_page(roots, args.words)
+    require_folder(path)
     read = render.progress(found, "reading runs", len(found))
     page.write_page(path, list(read), describe=report, embed=args.embed, title=title)
     complain([], found)
@@ -77,6 +81,16 @@ def view(args: argparse.Namespace) -> int:
     if not args.output and not args.no_open:
         open_browser(page.file_url(path))
     return DONE
+
+
+def require_folder(path: str) -> None:
+    """Raises FootstepsError where a page can't be written because its folder is not there, or because it is one."""
+    folder = os.path.dirname(path) or "."
+    if not os.path.isdir(folder):
+        raise FootstepsError(f"there is no folder {folder!r} for {path!r}", hint=f"mkdir -p {quote([folder])}")
+    if os.path.isdir(path):
+        page = os.path.join(path, "runs.html")
+        raise FootstepsError(f"{path!r} is a folder", hint=f"footsteps view -o {quote([page])}")
 
 
 def serve(args: argparse.Namespace, server: PageServer) -> int:

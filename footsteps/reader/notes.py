@@ -62,6 +62,7 @@ def add(run: Run, kind: str, words: str) -> None:
 def require_sayable(kind: str, words: str) -> None:
     """Raises FootstepsError unless the words can be a note, or a tag: one word without the marks of a search."""
     if not words.strip():
-        raise FootstepsError(f"a {kind} can't be empty", f'footsteps {kind} RUN "words"')
+        words = "paper" if kind == "tag" else '"used in paper, Fig. 3"'
+        raise FootstepsError(f"a {kind} can't be empty", f"footsteps {kind} RUN {words}")
     if kind != "note" and (not words.isprintable() or set(words) & set(" \t\n,:=<>")):
         raise FootstepsError(f"{words!r} can't be a tag: one word without , : = < >", "footsteps tag RUN paper")

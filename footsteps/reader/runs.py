@@ -815,6 +815,9 @@ def unknown(selector: str, runs: list[Run], roots: Sequence[str]) -> FootstepsEr
     inside = [run for run in runs if selector and run.directory.startswith(os.path.abspath(selector) + os.sep)]
     if inside:
         return FootstepsError(f"{selector!r} is a group of {len(inside)} runs", f"footsteps list {quote([selector])}")
+    if os.path.isfile(selector):
+        hint = f"footsteps trace {quote([selector])} tells which run made it"
+        return FootstepsError(f"{selector!r} is a file and no run", hint)
     near = guess(selector, [run.name for run in runs], most=3, alike=0.5)
     return FootstepsError(f"no run {selector!r} in {roots_said(roots)}{near}", hint="footsteps list")
 

@@ -219,10 +219,10 @@ class RunMonitor:
 
     def replaced(self, path: Any) -> None:
         """End the run, if this is its process and there is such a program: execvp tries one folder after another."""
-        if os.getpid() == self.run.process and not isinstance(path, int) and os.access(path, os.X_OK):
-            if not os.path.isdir(path):
-                self.replaced_by = os.fsdecode(path)
-                self.run.end()
+        ours = os.getpid() == self.run.process and not isinstance(path, int)
+        if ours and os.access(path, os.X_OK) and not os.path.isdir(path):
+            self.replaced_by = os.fsdecode(path)
+            self.run.end()
 
     def open_console(self) -> None:
         """Copy what is written to stdout and stderr, if that was asked for."""

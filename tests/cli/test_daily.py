@@ -360,3 +360,27 @@ def test_a_pattern_stands_for_one_run_where_one_is_asked_for(results, footsteps)
     code, _, err = footsteps("path", "knee/*")
     assert (code, "fits 2 runs: 'knee/b', 'knee/a'" in err) == (2, True)
     assert selection.runs("knee/a") == [runs.load(results / "knee/a")]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["show", "results/knee/a/kept.txt"], "footsteps trace results/knee/a/kept.txt tells which run made it"),
+        (["view", "-o", "nowhere/page.html", "--no-open"], "there is no folder 'nowhere' for 'nowhere/page.html'"),
+        (["view", "-o", "results", "--no-open"], "'results' is a folder"),
+        (["view", "unett", "--no-open"], "(did you mean 'unet'?)"),
+        (["tag", "knee/a", ""], "footsteps tag RUN paper"),
+        (["--nosuch", "list"], "no option '--nosuch' can stand before the command"),
+        (["rm", "knee/a"], "the same command with --yes"),
+        (["restore", "knee/a", "--session", "two"], "'two' is no session; use a number such as 2"),
+        (["restore", "knee/a", "--session", "2"], "'knee/a' has no session 2: it was never resumed"),
+    ],
+)  # fmt: skip
+def test_a_wrong_use_says_what_is_wrong_the_value_and_what_to_type(results, footsteps, words, said):
+    """Nothing is made or removed."""
+    (results / "knee/a/kept.txt").write_text("kept")
+    before = sorted(results.parent.rglob("*"))
+    code, out, err = footsteps(*words)
+    assert code in (1, 2), (out, err)
+    assert said in err
+    assert sorted(results.parent.rglob("*")) == before
