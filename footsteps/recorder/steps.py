@@ -474,10 +474,7 @@ def _argument_lines(facts: Mapping[str, Any], _: Code) -> list[str]:
 # What follows the six sections: a title, and a function of (facts, code) that gives its lines.
 INFO_SECTIONS: tuple[tuple[str, Callable[[Mapping[str, Any], Code], list[str]]], ...] = (
     ("Started", lambda facts, _: [facts["started"]]),
-    (
-        "Run",
-        lambda facts, _: [f"{facts['id']} (footsteps {facts['footsteps']}, format {facts['format']})", MOVED_WHOLE],
-    ),
+    ("Run", _run_lines),
     ("Interpreter's command", lambda facts, _: [quote(facts["orig_argv"] or [])]),
     ("Python and platform", _python_lines),
     ("Hardware", _hardware_lines),

@@ -328,3 +328,32 @@ def test_a_submodule_at_another_commit_is_an_uncommitted_change(project, run_scr
     done = run_script("t.py", cwd=project)
     assert done.returncode == 0, done.stderr
     assert f"+Subproject commit {commit}\n" in Path("results/r-1/info.txt").read_text()
+
+
+# --- a patched standard library ---
+
+
+@pytest.mark.libraries
+@pytest.mark.parametrize(
+    "patch",
+    ["import eventlet\neventlet.monkey_patch()\n", "import gevent.monkey\ngevent.monkey.patch_all()\n"],
+    ids=["eventlet", "gevent"],
+)
+def test_a_patched_standard_library_loses_nothing(project, run_script, remote, capsys, patch):
+    """eventlet takes select.poll away, gevent has its own waitpid: code, input and artifact are there all the same."""
+    pytest.importorskip(patch.split()[1].partition(".")[0])
+    project.write("t.py", f"{patch}{BEGIN}open('data.csv').read()\nopen(footsteps.output_dir + 'o', 'w').write('x')\n")
+    project.write("data.csv", "1\n")
+    commit = project.commit()
+    project("push", "--quiet", "origin", "HEAD")
+    project.write("new.py", "X = 1\n")
+    done = run_script("t.py", cwd=project, options=("-W", "ignore"))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (facts()["repositories"][0]["commit"], facts()["problems"]) == (commit, [])
+    assert "new.py" in kept()
+    assert "no commits yet" not in (RUN / "info.txt").read_text()
+    outcome = json.loads((RUN / ".footsteps/outcome.json").read_bytes())
+    assert ([row["path"] for row in outcome["artifacts"]], outcome["inputs_complete"]) == (["o"], True)
+    assert "data.csv" in "".join(path.read_text() for path in (RUN / ".footsteps").glob("inputs-*.jsonl"))
+    status, said = verified(capsys)
+    assert status == 0, said

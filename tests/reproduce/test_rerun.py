@@ -155,7 +155,7 @@ def test_inputs_that_are_gone_or_changed_are_named_before_anything_starts(projec
     assert f"{paths[1]}: this input is not as it was; put it back there as it was\n" in done.stderr
     assert str(paths[2]) not in done.stderr.partition("would run")[0]
     assert "would run: cd" in done.stderr
-    assert "hint: --yes" in done.stderr
+    assert "hint: the same command with --yes" in done.stderr
     assert not (tmp_path / "again").exists()
 
 
@@ -635,7 +635,7 @@ def test_nothing_that_is_recorded_is_built_before_somebody_agreed(run, project, 
         {"name": "evil", "version": "1", "direct_url": {"url": f"file://localhost{evil.path}", "vcs_info": vcs}},
     )
     done = command(project.path, "one", tmp_path / "again", "--env")
-    assert "hint: --yes" in done.stderr
+    assert "hint: the same command with --yes" in done.stderr
     assert not (tmp_path / "built").exists()
 
 

@@ -162,7 +162,7 @@ def test_nothing_is_written_or_run_before_somebody_agreed(project, noisy, tmp_pa
     done = command(project.path, noisy, tmp_path / "again")
     assert done.returncode == 2
     assert done.stderr.count("would run: cd ") == 3
-    assert "hint: --yes" in done.stderr
+    assert "hint: the same command with --yes" in done.stderr
     assert not (tmp_path / "again").exists()
 
 
