@@ -52,7 +52,7 @@ printed (where its console is kept: initialize(..., console=True)).""",
 def watch(args: argparse.Namespace) -> int:
     """`footsteps watch`: until Ctrl-C, or until the runs that were named have ended."""
     roots = roots_of(args.root)[: None if args.root else 1]
-    named = [run.directory for run in chosen_several(args.names, args.root)] if args.names else None
+    named = chosen_several(args.names, args.root) if args.names else None
     if args.json:
         rows = [watched_row(run) for run in watched_runs(named, roots)]
         render.print_document(rows)
@@ -65,10 +65,10 @@ def watch(args: argparse.Namespace) -> int:
         return DONE
 
 
-def watched_runs(named: Sequence[str] | None, roots: Sequence[str]) -> list[Run]:
+def watched_runs(named: Sequence[Run] | None, roots: Sequence[str]) -> list[Run]:
     """The named runs, or those that run, as they are now."""
     if named is not None:
-        return [runs.load(directory) for directory in named if os.path.isdir(directory)]
+        return [runs.Run(run.directory, run.root) for run in named if os.path.isdir(run.directory)]
     from footsteps.reader import search
 
     return [run for run in search.runs_without_end(roots) if run.status == "running"]
@@ -83,7 +83,7 @@ def once(found: Sequence[Run]) -> int:
     return DONE if found else NO
 
 
-def redraw(named: Sequence[str] | None, roots: Sequence[str], interval: float) -> int:
+def redraw(named: Sequence[Run] | None, roots: Sequence[str], interval: float) -> int:
     """Draw the table again and again over itself; ends when all named runs have."""
     import time
 

@@ -384,3 +384,9 @@ def test_a_wrong_use_says_what_is_wrong_the_value_and_what_to_type(results, foot
     assert code in (1, 2), (out, err)
     assert said in err
     assert sorted(results.parent.rglob("*")) == before
+
+
+def test_a_watched_run_keeps_the_name_that_lists_give_it(results, footsteps):
+    """Also below a group, and where the record does not say its name."""
+    _, out, _ = footsteps("watch", "knee/a", "unet")
+    assert column(out) == ["knee/a", "unet"]
