@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
+import psutil
 import pytest
 from conftest import package_environment, surroundings
 
 import footsteps
 
 SAVE = "import footsteps, sys\nopen(footsteps.output_dir + 'o.txt', 'w').write(repr(sys.argv[1:]))\n"
+NO_TESTS = sys.version_info >= (3, 12)  # in which unittest that finds no test ends with status 5
 HERE = os.path.dirname(os.path.dirname(footsteps.__file__))
 
 
@@ -86,6 +89,28 @@ def test_a_module_that_a_tool_runs_is_the_program(repo, sh):
     """Two tools one behind the other."""
     sh("python -m cProfile -o /dev/null -m train --lr 1")
     assert facts(repo, "train")["main"] == {"kind": "module", "path": os.fspath(repo / "train.py"), "module": "train"}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not os.path.isfile(os.path.join(sys.base_prefix, "bin/python3")), reason="no Python to copy")
+@pytest.mark.parametrize("way", ["-m cProfile -o /dev/null train.py", "-m unittest train", "train.py"])
+def test_the_repository_of_a_python_inside_a_clone_is_none_of_the_runs(repo, sh, tmp_path, way):
+    """pyenv is a clone of a repository with Pythons in it."""
+    home, name = tmp_path / "pyenv/versions/3", f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    ignored = shutil.ignore_patterns("test", "site-packages", "__pycache__", "*.a", "idlelib", "tkinter", "config-*")
+    shutil.copytree(os.path.join(sys.base_prefix, "lib", name), home / "lib" / name, ignore=ignored)
+    (home / "bin").mkdir()
+    shutil.copy(os.path.realpath(sys.executable), home / "bin/python3")
+    where = os.path.dirname(os.path.dirname(psutil.__file__))
+    line = "git init -q && echo x > README && git add README && git commit -qm pyenv"
+    sh(f"cd {tmp_path / 'pyenv'} && {line}")
+    library = os.path.join(sys.base_prefix, "lib")  # of a Python that is built as a shared library
+    env = {"PYTHONPATH": os.pathsep.join([HERE, where]), "PYTHONHOME": os.fspath(home), "LD_LIBRARY_PATH": library}
+    sh(f"{home}/bin/python3 {way}", env={**env, "FOOTSTEPS_NAME": "r"}, status=5 * (way[:5] == "-m un" and NO_TESTS))
+    row = facts(repo, "r")
+    assert row["python"]["executable"].startswith(os.fspath(home))
+    assert row["main"]["path"] == os.fspath(repo / "train.py")
+    assert roots(row) == {os.fspath(repo)}
 
 
 def test_what_unittest_tests_is_the_program(repo, sh):
@@ -176,6 +201,41 @@ def test_a_frozen_program_is_its_executable(repo, sh, monkeypatch):
     assert row["main"]["kind"] == "frozen"
     assert (repo / "results/app/app").read_text() == "an executable"
     assert not [file for part in row["repositories"] for file in part["files"] if file["path"].startswith("unpacked")]
+
+
+@pytest.mark.launcher
+def test_a_real_pex_is_its_archive(repo, sh):
+    """It is the command, is kept, gives the name, and what it has unpacked is no code."""
+    pex = pytest.importorskip("pex")
+    repo.write(".gitignore", "*.pex\nresults/\n.pex/\n")
+    repo.commit()
+    build = "python -m pex -D . --exe train.py --inherit-path=fallback --pex-root=.pex --runtime-pex-root=.pex"
+    paths = os.pathsep.join([HERE, os.path.dirname(os.path.dirname(pex.__file__))])
+    sh(f"{build} --python={sys.executable} -o app.pex && ./app.pex --lr 1", env={"PYTHONPATH": paths})
+    row = facts(repo, "app")
+    assert (row["main"]["kind"], row["main"]["path"]) == ("zipapp", os.fspath(repo / "app.pex"))
+    assert row["command"] == f"{repo / 'app.pex'} --lr 1"
+    assert (repo / "results/app/app.pex").exists()
+    assert roots(row) == {os.fspath(repo)}
+    assert not [file for part in row["repositories"] for file in part["files"]]
+    sh("python train.py", env={"PEX": os.fspath(repo / "app.pex")})  # a program that it starts is no archive
+    assert facts(repo, "train")["main"]["kind"] == "script"
+
+
+@pytest.mark.launcher
+@pytest.mark.slow
+def test_a_program_that_pyinstaller_froze_is_its_executable(repo, sh):
+    """In one file, with footsteps inside."""
+    pytest.importorskip("PyInstaller")
+    repo.write(".gitignore", "results/\nbuild/\ndist/\n*.spec\n")
+    repo.commit()
+    sh(f"python -m PyInstaller -F --log-level ERROR --paths {HERE} --collect-all footsteps train.py", timeout=300)
+    sh("dist/train --lr 1")
+    row = facts(repo, "train")
+    assert (row["main"]["kind"], row["main"]["path"]) == ("frozen", os.fspath(repo / "dist/train"))
+    assert row["command"] == "dist/train --lr 1"
+    assert roots(row) == {os.fspath(repo)}
+    assert not [file for part in row["repositories"] for file in part["files"]]
 
 
 def test_an_archive_that_unpacks_itself_is_the_program(repo, sh):
@@ -439,6 +499,50 @@ def test_a_notebook_that_is_executed_is_the_program(repo, sh):
     assert "can't be rerun by itself: jupyter nbconvert --to notebook --execute explore.ipynb" in sh(
         "footsteps rerun --yes explore", status=2
     )
+
+
+KERNEL = """
+import json, os, sys
+from jupyter_client import KernelManager
+
+manager = KernelManager()
+manager.kernel_spec.argv = [sys.executable, "-m", *sys.argv[1].split(), "-f", "{connection_file}"]
+manager.start_kernel()
+client = manager.blocking_client()
+client.start_channels()
+client.wait_for_ready(60)
+for cell in sys.argv[2:]:
+    said = client.execute_interactive(cell, timeout=60, allow_stdin=False)["content"]
+    assert said["status"] == "ok", said
+client.stop_channels()
+manager.shutdown_kernel()
+"""
+
+
+@pytest.mark.kernel
+def test_a_notebook_of_a_server_is_known_by_its_session(repo, sh):
+    """A Jupyter server starts the kernel in the notebook's folder and tells it the notebook's path."""
+    pytest.importorskip("ipykernel")
+    repo.write("kernel.py", KERNEL)
+    path = os.fspath(repo / "explore.ipynb")
+    notebook(repo, "explore.ipynb", SAVE)
+    sh("python kernel.py ipykernel_launcher 'import footsteps; footsteps.output_dir'", env={"JPY_SESSION_NAME": path})
+    row = facts(repo, "explore")
+    assert (row["main"]["kind"], row["main"]["path"], row["command"]) == ("notebook", path, path)
+
+
+@pytest.mark.kernel
+def test_what_spyders_runfile_runs_is_the_program(repo, sh):
+    """Each time a run of its own, of the script with its copy and arguments, not of a notebook."""
+    pytest.importorskip("spyder_kernels")
+    repo.write("kernel.py", KERNEL)
+    cells = f"'%runfile {repo / 'train.py'}' '%runfile {repo / 'train.py'} --args \"--lr 2\"'"
+    sh(f"python kernel.py spyder_kernels.console {cells}")
+    assert said(repo) == {"train": "[]", "train-1": "['--lr', '2']"}
+    row = facts(repo, "train-1")
+    assert (row["main"]["kind"], row["main"]["path"]) == ("script", os.fspath(repo / "train.py"))
+    assert (repo / "results/train-1/train.py").exists()
+    assert row["command"].endswith("train.py --lr 2")
 
 
 @pytest.mark.kernel

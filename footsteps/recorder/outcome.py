@@ -219,8 +219,8 @@ class RunMonitor:
 
     def replaced(self, path: Any) -> None:
         """End the run, if this is its process and there is such a program: execvp tries one folder after another."""
-        ours = os.getpid() == self.run.process and not isinstance(path, int)
-        if ours and os.access(path, os.X_OK) and not os.path.isdir(path):
+        ours = os.getpid() == self.run.process and not self.ended
+        if ours and not isinstance(path, int) and os.access(path, os.X_OK) and not os.path.isdir(path):
             self.replaced_by = os.fsdecode(path)
             self.run.end()
 

@@ -81,7 +81,9 @@ def _is_cell(frame: FrameType) -> bool:
 def _of_frame(frame: FrameType) -> dict[str, Any]:
     """The row of a program whose module-level code runs."""
     spec, file, own = frame.f_globals.get("__spec__"), _file_of(frame), frame.f_globals.get("__file__")
-    given = _absolute(str((getattr(sys, "argv", None) or [""])[0]))
+    given, archive = _absolute(str((getattr(sys, "argv", None) or [""])[0])), archive_that_started_us()
+    if archive is not None:
+        return {"kind": "zipapp", "path": archive, "module": None, "words": [archive, *map(str, sys.argv[1:])]}
     if spec is not None and spec.name != "__main__":
         return {"kind": "module", "path": file, "module": spec.name}
     if given != file and file.startswith(os.path.join(given, "")):  # a folder with a __main__.py
@@ -105,8 +107,17 @@ def unpacked_folder() -> str | None:
     if frame is None or hasattr(sys, "_MEIPASS"):
         return getattr(sys, "_MEIPASS", None)
     argv, file = getattr(sys, "argv", None) or [""], _file_of(frame)
+    if archive_that_started_us() is not None:  # the program's files are links into a store beside its folder
+        return os.path.commonpath([sys.orig_argv[1], os.path.realpath(file)])
     given = _absolute(str(argv[0]))
     return os.path.dirname(file) if given != file and _is_archive(given) else None
+
+
+def archive_that_started_us() -> str | None:
+    """The archive that has unpacked itself into a folder and started Python again with that (pex); it says so."""
+    folder, said = "".join(sys.orig_argv[1:2]), os.environ.get("PEX", "")
+    there = os.path.isabs(folder) and os.path.isfile(os.path.join(folder, "PEX-INFO"))  # not inherited by another one
+    return said if there and os.path.isabs(said) and _is_archive(said) else None
 
 
 def _is_archive(path: str) -> bool:
@@ -404,6 +415,8 @@ def start_argv() -> list[str]:
     early = at_import.started_argv
     if main_frame() is None and in_notebook():
         return [notebook_path() or "notebook"]
+    if (archive := archive_that_started_us()) is not None:
+        return [archive, *now[1:]]
     return early if is_the_first() and early[:1] == now[:1] else now
 
 
