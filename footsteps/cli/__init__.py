@@ -53,14 +53,14 @@ def exit_status_of(argv: Sequence[str] | None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except FootstepsError as error:
-        render.talk(*(render.terminal_text(line) for line in f"footsteps: {error}".split("\n")))
+        render.message(*(render.terminal_text(line) for line in f"footsteps: {error}".split("\n")))
         return TROUBLE
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
-        render.talk(render.terminal_text(f"footsteps: {error.strerror or error}{where}"))
+        render.message(render.terminal_text(f"footsteps: {error.strerror or error}{where}"))
         return TROUBLE
     except MemoryError:
-        render.talk("footsteps: the memory of this machine is not enough for that")
+        render.message("footsteps: the memory of this machine is not enough for that")
         return TROUBLE
     except Exception:
         return report_bug()
@@ -91,7 +91,7 @@ def report_bug() -> int:
     import platform
     import traceback
 
-    render.talk(*map(render.terminal_text, traceback.format_exc().splitlines()))
+    render.message(*map(render.terminal_text, traceback.format_exc().splitlines()))
     versions = f"footsteps {VERSION}, Python {platform.python_version()}, {platform.platform()}"
-    render.talk(f"footsteps: this is a mistake in footsteps; please report it with: {versions}")
+    render.message(f"footsteps: this is a mistake in footsteps; please report it with: {versions}")
     return BUG

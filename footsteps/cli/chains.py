@@ -71,7 +71,7 @@ def print_tree(chain: Chain) -> None:
         screen.say(render.cut(words, screen.width, screen.dots) if screen.terminal else words)
     if chain.cycle:
         names = ", ".join(stage.run.name for stage in chain.cycle)
-        render.talk(render.terminal_text(f"footsteps: these read each other's files: {names}"))
+        render.message(render.terminal_text(f"footsteps: these read each other's files: {names}"))
 
 
 ASCII = {ord("\u251c"): "|", ord("\u2514"): "`", ord("\u2502"): "|", ord("\u2500"): "-"}
@@ -144,7 +144,7 @@ def rerun(args: argparse.Namespace) -> int:
         if args.script:
             render.print_text(again.script())
         elif not agreed_to_chain(args, again):
-            render.talk("footsteps: nothing was restored, and nothing was run")
+            render.message("footsteps: nothing was restored, and nothing was run")
             return NO
         there.keep = True
     return DONE if args.script else run_chain(args, again)
@@ -154,7 +154,7 @@ def run_chain(args: argparse.Namespace, again: ChainRerun) -> int:
     """Run all stages in order; none where environments would be made for runs whose inputs are gone."""
     if args.env and again.gone and not args.anyway:
         line = f"{len(again.gone)} of the inputs can't be had: no environment was made (--anyway makes them)"
-        render.talk(f"footsteps: {line}", "footsteps: nothing was restored, and nothing was run")
+        render.message(f"footsteps: {line}", "footsteps: nothing was restored, and nothing was run")
         return NO
     for step in again.steps:
         run_step(args, again, step)
@@ -167,13 +167,13 @@ def agreed_to_chain(args: argparse.Namespace, again: ChainRerun) -> bool:
 
     asks = render.is_terminal(sys.stdin) and render.is_terminal(sys.stderr)
     will = "will" if args.yes else "would"
-    render.talk(*said_missing(again.missing))
+    render.message(*said_missing(again.missing))
     for step in again.steps:
         title = f"{step.name}: {step.verdict}, {step.note}".rstrip(", ") if step.verdict else f"{step.name}:"
         lines = (
             [line for line in said_before(step.again, will) if " run" in line or " build" in line] if step.again else []
         )
-        render.talk(render.terminal_text(title), *(f"  {line}" for line in lines))
+        render.message(render.terminal_text(title), *(f"  {line}" for line in lines))
     for name in again.needed() if not asks else ():
         raise FootstepsError(f"{name!r} was recorded as ***", hint=f"--set {quote([name])}=VALUE")
     if not is_agreed(args, "Run these?", "run this"):
@@ -189,13 +189,13 @@ def run_step(args: argparse.Namespace, again: ChainRerun, step: Step) -> None:
     known = again.missing
     restored = again.bring(step, say_step)
     if restored:
-        render.talk(render.terminal_text(f"{step.name}: restored {how(restored)}: {step.directory}"))
-        render.talk(*said_missing(sentence for sentence in again.missing if sentence not in known))
+        render.message(render.terminal_text(f"{step.name}: restored {how(restored)}: {step.directory}"))
+        render.message(*said_missing(sentence for sentence in again.missing if sentence not in known))
         if args.env and step.again and step.again.gone and not args.anyway:
             step.verdict, step.note = "not run", "its inputs can't be had: no environment was made (--anyway makes it)"
         else:
             again.execute(step, say_step)
-    render.talk(render.terminal_text(f"{step.name}: {step.verdict}" + (f", {step.note}" if step.note else "")))
+    render.message(render.terminal_text(f"{step.name}: {step.verdict}" + (f", {step.note}" if step.note else "")))
 
 
 def print_chain_result(args: argparse.Namespace, again: ChainRerun) -> int:
@@ -212,8 +212,8 @@ def print_chain_result(args: argparse.Namespace, again: ChainRerun) -> int:
         render.print_table(columns, [step.row() for step in again.steps])
     sys.stdout.flush()  # in a pipe, the verdict comes after its table
     if again.first_difference:
-        render.talk(render.terminal_text(f"footsteps: the first difference arose in {again.first_difference}"))
-    render.talk("footsteps: the same" if again.same else "footsteps: not the same")
+        render.message(render.terminal_text(f"footsteps: the first difference arose in {again.first_difference}"))
+    render.message("footsteps: the same" if again.same else "footsteps: not the same")
     return DONE if again.same else NO
 
 
@@ -265,8 +265,8 @@ def export(args: argparse.Namespace) -> int:
     else:
         render.print_path(done.path)
     for row in done.missing:
-        render.talk(render.terminal_text(f"footsteps: not in it: {row['path']}: {row['reason']}"))
-    render.talk(hint=render.terminal_text(f"{render.size_text(done.size)}: footsteps show {quote([done.path])}"))
+        render.message(render.terminal_text(f"footsteps: not in it: {row['path']}: {row['reason']}"))
+    render.message(hint=render.terminal_text(f"{render.size_text(done.size)}: footsteps show {quote([done.path])}"))
     return NO if done.missing else DONE
 
 

@@ -64,7 +64,7 @@ def rm(args: argparse.Namespace) -> int:
     if not args.json:
         print_candidates(rows, args.force)
     if not found or not going:
-        render.talk("footsteps: nothing to remove" + (" (--force removes kept ones too)" if found else ""))
+        render.message("footsteps: nothing to remove" + (" (--force removes kept ones too)" if found else ""))
         if args.json:
             render.print_document([])
         return NO
@@ -72,7 +72,7 @@ def rm(args: argparse.Namespace) -> int:
     if not is_agreed(
         args, f"Move {len(going)} run{'s'[: len(going) != 1]} ({render.size_text(total)}) to the trash?", "remove this"
     ):
-        render.talk("footsteps: nothing was removed")
+        render.message("footsteps: nothing was removed")
         return NO
     return move_to_trash(args, going)
 
@@ -137,7 +137,7 @@ def move_to_trash(args: argparse.Namespace, going: Sequence[tuple[dict[str, Any]
         render.print_document(row for row, _ in going)
     first = os.path.relpath(going[0][0]["trash"])
     back = f"mv {quote([first])} {quote([os.path.relpath(going[0][1].directory)])}"
-    render.talk(hint=render.terminal_text(f"undo: {back}    delete for good: footsteps rm --empty"))
+    render.message(hint=render.terminal_text(f"undo: {back}    delete for good: footsteps rm --empty"))
     return DONE
 
 
@@ -158,7 +158,7 @@ def empty_trashes(args: argparse.Namespace, roots: Sequence[str]) -> int:
     if args.json:
         render.print_document([{"deleted files": freed}])
     if not freed:
-        render.talk("footsteps: nothing was deleted")
+        render.message("footsteps: nothing was deleted")
     return DONE if freed else NO
 
 
@@ -198,7 +198,7 @@ def du(args: argparse.Namespace) -> int:
     print_rows(args, rows[: args.n], columns, rows[: args.n])
     total = sum(row["size"] for row in rows)
     thrown = sum(trash.size_of_folder(os.path.join(root, trash.TRASH))[0] for root in roots)
-    render.talk(
+    render.message(
         f"{render.size_text(total)} in {len(rows)} runs"
         + (f", {render.size_text(thrown)} in the trash" if thrown else "")
     )

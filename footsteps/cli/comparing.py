@@ -73,7 +73,7 @@ def diff(args: argparse.Namespace) -> int:
             render.print_patch(found.patch)
         else:
             print_comparison(found, b"" if args.no_patch else found.patch)
-    render.talk(*(render.terminal_text(f"footsteps: {problem}") for problem in found.problems))
+    render.message(*(render.terminal_text(f"footsteps: {problem}") for problem in found.problems))
     complain([], [a, b])
     return NO if found.patch or (found.differences and not args.patch) else DONE
 
@@ -101,7 +101,7 @@ def print_comparison(found: compare.Comparison, patch: bytes) -> None:
         print()
         render.print_table(columns, rows[len(first) :])
     if not rows:
-        render.talk(f"footsteps: no difference was found{' in what could be compared' if found.problems else ''}")
+        render.message(f"footsteps: no difference was found{' in what could be compared' if found.problems else ''}")
 
 
 def add_trace(commands: Commands) -> None:
@@ -142,10 +142,10 @@ def trace(args: argparse.Namespace) -> int:
     complain(problems)
     made = found.made[0] if found.made else None
     if made is None:
-        render.talk(render.terminal_text(f"footsteps: no run in {runs.roots_said(roots)} is known to have made it"))
+        render.message(render.terminal_text(f"footsteps: no run in {runs.roots_said(roots)} is known to have made it"))
         say_who_may_have_read(roots)
     elif made.run is not None:
-        render.talk(hint=f"what else is known: footsteps show {quote([selector_of(made.run)])}")
+        render.message(hint=f"what else is known: footsteps show {quote([selector_of(made.run)])}")
     return DONE if made else NO
 
 
@@ -155,7 +155,7 @@ def say_who_may_have_read(roots: Sequence[str]) -> None:
     if unsure:
         which = f"{unsure[0].name!r}{f' and {len(unsure) - 1} more runs' if unsure[1:] else ''}"
         why = formats.why_incomplete(unsure[0].outcome)
-        render.talk(render.terminal_text(f"footsteps: {which} may have read it too: {why}"))
+        render.message(render.terminal_text(f"footsteps: {which} may have read it too: {why}"))
 
 
 def selector_of(run: Run) -> str:

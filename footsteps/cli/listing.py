@@ -251,7 +251,7 @@ def warn_of(excluded: Expression, roots: Sequence[str]) -> None:
 
     reason = expressions.impossible(excluded, runs.STATUSES)
     if reason and not any(map(excluded.concerns, search.names_below(roots))):
-        render.talk(render.terminal_text(f"footsteps: --exclude left out nothing: {reason}"))
+        render.message(render.terminal_text(f"footsteps: --exclude left out nothing: {reason}"))
 
 
 # ---------------------------------------------------------------------------------------------
@@ -303,7 +303,7 @@ def compare_runs(args: argparse.Namespace) -> int:
     ]
     rows.print_rows(args, objects, columns, printed)
     if not differing:
-        render.talk("footsteps: no difference was found in these values; `footsteps diff` compares code and files")
+        render.message("footsteps: no difference was found in these values; `footsteps diff` compares code and files")
     return DONE if differing else NO
 
 

@@ -43,7 +43,7 @@ def note(args: argparse.Namespace) -> int:
     run = chosen_run(args.run, args.root)
     if args.words:
         notes.add(run, "note", " ".join(args.words))
-        render.talk(hint=f"noted on {render.terminal_text(run.name)}")
+        render.message(hint=f"noted on {render.terminal_text(run.name)}")
     if args.json:
         render.print_document(run.notes)
     elif not args.words:
@@ -52,7 +52,7 @@ def note(args: argparse.Namespace) -> int:
         if run.notes:
             render.print_table(columns, run.notes)
         else:
-            render.talk(
+            render.message(
                 f"footsteps: {render.terminal_text(run.name)} has no notes", hint="footsteps note RUN TEXT writes one"
             )
     return DONE if run.notes else NO
@@ -100,7 +100,7 @@ def tag(args: argparse.Namespace) -> int:
     else:
         done = "removed from" if args.remove else "tagged"
         names = render.terminal_text(", ".join(run.name for run in found[:6]))
-        render.talk(hint=f"{done} {len(found)} run{'s'[: len(found) != 1]}: {names}")
+        render.message(hint=f"{done} {len(found)} run{'s'[: len(found) != 1]}: {names}")
     return DONE
 
 
@@ -113,5 +113,5 @@ def print_tags(args: argparse.Namespace, found: list[Run]) -> int:
         columns = [render.Column("name", color=lambda _: "bold"), render.Column("tags", show=" ".join)]
         render.print_table(columns, [{**row, "tags": list(row["tags"])} for row in tagged])
     else:
-        render.talk("footsteps: no tags here", hint="footsteps tag RUN TAG gives one")
+        render.message("footsteps: no tags here", hint="footsteps tag RUN TAG gives one")
     return DONE if tagged else NO

@@ -43,7 +43,7 @@ class Kept(io.TextIOWrapper):
 
 @contextmanager
 def paged(args: argparse.Namespace) -> Iterator[None]:
-    """Show what is printed inside in the pager if it is longer than the terminal; talk follows afterwards."""
+    """Show what is printed inside in the pager if it is longer than the terminal; messages follow afterwards."""
     terminal = sys.stdout
     command = os.environ.get("PAGER", "less")
     plain = getattr(args, "no_pager", False) or command in ("", "cat") or os.environ.get("TERM", "dumb") == "dumb"
@@ -60,7 +60,7 @@ def paged(args: argparse.Namespace) -> Iterator[None]:
             page_text(kept.taken(), command, terminal)
         finally:
             for lines, hint in render.held_lines.pop():
-                render.talk(*lines, hint=hint)
+                render.message(*lines, hint=hint)
 
 
 def page_text(data: bytes, command: str, terminal: io.TextIOWrapper) -> None:

@@ -246,7 +246,7 @@ def complain(problems: Iterable[Problem], about: Iterable[Run] = ()) -> None:
         others = len({problem.path for problem in met}) - 1
         more = f", and {others} more" if others else ""
         why = f" ({met[0].detail})" if met[0].detail else ""
-        render.talk(render.terminal_text(f"footsteps: {kind}: {os.path.relpath(met[0].path)}{why}{more}"))
+        render.message(render.terminal_text(f"footsteps: {kind}: {os.path.relpath(met[0].path)}{why}{more}"))
 
 
 def add_source(parser: argparse.ArgumentParser) -> None:

@@ -55,12 +55,12 @@ def plot(args: argparse.Namespace) -> int:
         render.print_document({"name": title, "steps": steps, "values": values} for title, steps, values in curves)
     elif args.output:
         draw(args.output, name, curves, args.log)
-        render.talk(hint=f"wrote {render.terminal_text(args.output)}: {len(curves)} curve{'s'[: len(curves) != 1]}")
+        render.message(hint=f"wrote {render.terminal_text(args.output)}: {len(curves)} curve{'s'[: len(curves) != 1]}")
     else:
         print_curves(name, curves, args.log)
     without = len(found) - len(curves)
     if without:
-        render.talk(f"footsteps: {without} of {len(found)} runs recorded no {render.terminal_text(name)}")
+        render.message(f"footsteps: {without} of {len(found)} runs recorded no {render.terminal_text(name)}")
     return DONE
 
 
@@ -110,7 +110,7 @@ def print_curves(name: str, curves: Sequence[Curve], log: bool) -> None:
         return
     print_chart(name, curves[-MOST_CURVES:], log=log)
     if len(curves) > MOST_CURVES:
-        render.talk(f"footsteps: the newest {MOST_CURVES} of {len(curves)} runs; -o FILE draws all of them")
+        render.message(f"footsteps: the newest {MOST_CURVES} of {len(curves)} runs; -o FILE draws all of them")
 
 
 def draw(file: str, name: str, curves: Sequence[Curve], log: bool) -> None:

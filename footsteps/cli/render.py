@@ -25,6 +25,7 @@ __all__ = [
     "brief",
     "figure",
     "let_go",
+    "message",
     "open_closed_streams",
     "print_document",
     "print_json",
@@ -36,7 +37,6 @@ __all__ = [
     "progress",
     "size_text",
     "span",
-    "talk",
     "terminal_text",
 ]  # fmt: skip
 
@@ -296,7 +296,7 @@ def print_table(
         screen.say(table_line(columns, list(zip(words, colors, strict=True)), widths, screen))
     if gone:
         room = screen.width - len(more)
-        talk(hint=cut(terminal_text(f"no room for: {', '.join(gone)}"), room, screen.dots) + more)
+        message(hint=cut(terminal_text(f"no room for: {', '.join(gone)}"), room, screen.dots) + more)
 
 
 def fitting(columns: Sequence[Column], shown: list[list[str]], room: int) -> list[int]:
@@ -395,7 +395,7 @@ def wrapped(words: str, room: int) -> Iterator[str]:
 
 
 # ---------------------------------------------------------------------------------------------
-# JSON, patches, talk
+# JSON, patches, messages
 # ---------------------------------------------------------------------------------------------
 
 
@@ -466,7 +466,7 @@ def patch_color(line: str) -> str:
     return {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "")
 
 
-def talk(*lines: str, hint: str = "") -> None:
+def message(*lines: str, hint: str = "") -> None:
     """Lines for the person, on stderr; a hint only if it is a person who reads."""
     if held_lines:
         held_lines[-1].append((lines, hint))
@@ -481,7 +481,7 @@ def talk(*lines: str, hint: str = "") -> None:
         let_go(sys.stderr)
 
 
-held_lines: list[list[tuple[tuple[str, ...], str]]] = []  # talk that waits until a pager has ended; see `pager`
+held_lines: list[list[tuple[tuple[str, ...], str]]] = []  # messages that wait until a pager has ended; see `pager`
 
 
 def open_closed_streams() -> None:

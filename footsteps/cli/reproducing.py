@@ -89,7 +89,7 @@ def session_asked(args: argparse.Namespace, run: Run) -> Run:
         said = (
             f"footsteps: {run.name!r} has {count} sessions; this is the code of the first (--session {count}: the last)"
         )
-        render.talk(render.terminal_text(said))
+        render.message(render.terminal_text(said))
     return run if args.session is None else session_numbered(run, args.session)
 
 
@@ -131,7 +131,7 @@ def restore(args: argparse.Namespace) -> int:
 
 def say_step(step: str) -> None:
     """Say what is being done, to somebody who waits for it."""
-    render.talk(hint=render.terminal_text(f"{step} ..."))
+    render.message(hint=render.terminal_text(f"{step} ..."))
 
 
 def print_restored(args: argparse.Namespace, run: Run, done: Restored, verb: str) -> int:
@@ -143,7 +143,7 @@ def print_restored(args: argparse.Namespace, run: Run, done: Restored, verb: str
         render.print_sections(rows_of_restored(done))
         if done.directory:
             render.print_text(render.terminal_text(f"run it again: {done.command}") + "\n")
-    render.talk(*(render.terminal_text(f"footsteps: {note}") for note in done.notes))
+    render.message(*(render.terminal_text(f"footsteps: {note}") for note in done.notes))
     complain([], [run])
     return DONE if done.complete else NO
 
@@ -238,18 +238,18 @@ def run_again(args: argparse.Namespace, again: rerunning.Rerun) -> int:
     try:
         yes = agreed_to_rerun(args, again, done)
     except KeyboardInterrupt:
-        render.talk("", unchanged)
+        render.message("", unchanged)
         raise
     if not yes:
-        render.talk(unchanged)
+        render.message(unchanged)
         return NO
     known = again.missing
     if again.environment and again.gone and not args.anyway:
         lines = [f"{len(again.gone)} of its inputs can't be had: no environment was made (--anyway makes it)"]
-        render.talk(*said_missing(again.missing), *(f"footsteps: {line}" for line in lines), unchanged)
+        render.message(*said_missing(again.missing), *(f"footsteps: {line}" for line in lines), unchanged)
         return NO
     again.make_environment(say_step)
-    render.talk(*said_missing(sentence for sentence in again.missing if sentence not in known))
+    render.message(*said_missing(sentence for sentence in again.missing if sentence not in known))
     again.execute()
     return print_result(args, again.result())
 
@@ -269,7 +269,7 @@ def require_consent(args: argparse.Namespace, again: rerunning.Rerun) -> None:
     for name in again.needed():
         raise FootstepsError(f"{name!r} was recorded as ***", hint=f"--set {quote([name])}=VALUE")
     if not args.yes:
-        render.talk(*said_before(again, "would"))
+        render.message(*said_before(again, "would"))
         hint = "the same command with --yes does not ask"
         raise FootstepsError("stdin is no terminal where it could be asked whether to run this", hint)
 
@@ -278,7 +278,7 @@ def agreed_to_rerun(args: argparse.Namespace, again: rerunning.Rerun, done: Rest
     """Show what would be run and what is missing, ask for credentials, and whether to go on."""
     amiss = [f"{title}: {path} ({why})" for title, pairs in rows_of_restored(done)[1:] for path, why in pairs]
     lines = [f"restored {how(done)}: {again.directory}", *amiss, *(f"footsteps: {note}" for note in done.notes)]
-    render.talk(*map(render.terminal_text, lines), *said_before(again, "will" if args.yes else "would"))
+    render.message(*map(render.terminal_text, lines), *said_before(again, "will" if args.yes else "would"))
     if not is_agreed(args, "Run it?", "run this"):
         return False
     ask_for_values(again)
@@ -318,15 +318,15 @@ def print_result(args: argparse.Namespace, result: rerunning.Result) -> int:
         render.print_table(columns, result.artifacts)
     sys.stdout.flush()  # in a pipe, the verdict comes after its table
     if result.again.status or not result.ended_alike:
-        render.talk(render.terminal_text(f"footsteps: {said_of_status(result)}"))
+        render.message(render.terminal_text(f"footsteps: {said_of_status(result)}"))
     if result.new is None:
-        render.talk("footsteps: the program made no run")
+        render.message("footsteps: the program made no run")
     else:
-        render.talk(hint=render.terminal_text(f"the new run: {result.new.directory}"))
-        render.talk(*map(render.terminal_text, said_of_nothing(result)))
-        render.talk(*(render.terminal_text(f"footsteps: it may be why: {reason}") for reason in result.reasons))
+        render.message(hint=render.terminal_text(f"the new run: {result.new.directory}"))
+        render.message(*map(render.terminal_text, said_of_nothing(result)))
+        render.message(*(render.terminal_text(f"footsteps: it may be why: {reason}") for reason in result.reasons))
     if result.same or not result.nothing_compared:
-        render.talk("footsteps: the same" if result.same else "footsteps: not the same")
+        render.message("footsteps: the same" if result.same else "footsteps: not the same")
     return DONE if result.same else NO
 
 

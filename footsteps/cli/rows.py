@@ -93,7 +93,7 @@ def print_runs(
         print_rows(args, map(object_of, shown), table_columns(names, rows, titles), rows, MORE)
     complain(problems, found)
     if not found:
-        render.talk(f"footsteps: {none}")
+        render.message(f"footsteps: {none}")
     return DONE if found else NO
 
 
@@ -195,7 +195,9 @@ def print_groups(
     print_rows(args, objects, columns_of_groups(by, values, rows, args.which, whole), rows, MORE)
     going = sum(run.status not in ("finished", "exited") for run in found)
     if going:
-        render.talk(hint=f"{going} of these runs did not finish; footsteps search status:finished ... leaves them out")
+        render.message(
+            hint=f"{going} of these runs did not finish; footsteps search status:finished ... leaves them out"
+        )
 
 
 def sorted_groups(groups: Sequence[Any], name: str, which: str, by: Sequence[str]) -> list[Any]:

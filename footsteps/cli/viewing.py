@@ -65,7 +65,7 @@ def view(args: argparse.Namespace) -> int:
         known = [run.name for run in viewed_runs([], roots, [])]
         near = runs.guess(args.words[0], known) if len(args.words) == 1 else ""
         none = f"no run in {runs.roots_said(roots)} {which}{near}{elsewhere(roots, 'view --root')}"
-        render.talk(render.terminal_text(f"footsteps: {none}"))
+        render.message(render.terminal_text(f"footsteps: {none}"))
         return NO
     if args.follow:
         return serve(args, server.PageServer(lambda: viewed_runs(args.words, roots, []), report, title=title))
@@ -102,12 +102,12 @@ def serve(args: argparse.Namespace, server: PageServer) -> int:
             else:
                 render.print_text(server.url + "\n")
             sys.stdout.flush()
-            render.talk(hint="Ctrl-C ends")
+            render.message(hint="Ctrl-C ends")
             if not args.no_open:
                 open_browser(server.url)
             server.serve()
     except KeyboardInterrupt:
-        render.talk("")
+        render.message("")
     return DONE
 
 

@@ -79,7 +79,7 @@ def once(found: Sequence[Run]) -> int:
     if found:
         print_state(found)
     else:
-        render.talk("footsteps: no run is running here")
+        render.message("footsteps: no run is running here")
     return DONE if found else NO
 
 

@@ -52,12 +52,12 @@ def _status_of(argv: Sequence[str] | None) -> int:
         return _answer(_parser().parse_args(argv))
     except FootstepsError as error:
         would_do = f" ({error.hint} would do)" if error.hint else ""
-        render.talk(render.terminal_text(f"{PROGRAM}: {error.message}{would_do}"))
+        render.message(render.terminal_text(f"{PROGRAM}: {error.message}{would_do}"))
         return TROUBLE
     except BrokenPipeError:
         return PIPE_CLOSED
     except OSError as error:  # a full disk behind stdout
-        render.talk(render.terminal_text(f"{PROGRAM}: {error.strerror or error}"))
+        render.message(render.terminal_text(f"{PROGRAM}: {error.strerror or error}"))
         return TROUBLE
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -94,9 +94,9 @@ def _answer(args: argparse.Namespace) -> int:
         if all(facts_fit(facts, each) for each in wanted) and not any(facts_fit(facts, each) for each in unwanted)
     ]
     if problems and every:
-        render.talk(render.terminal_text(f"{PROGRAM}: {len(problems)} could not be read: {problems[0].path}"))
+        render.message(render.terminal_text(f"{PROGRAM}: {len(problems)} could not be read: {problems[0].path}"))
     if not found:
-        render.talk(render.terminal_text(f"{PROGRAM}: {_why_none(args.lt_dir, every, [*wanted, *unwanted])}"))
+        render.message(render.terminal_text(f"{PROGRAM}: {_why_none(args.lt_dir, every, [*wanted, *unwanted])}"))
         return NONE
     _print_found(found)
     sys.stdout.flush()

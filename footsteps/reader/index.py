@@ -193,7 +193,7 @@ class RunIndex:
             self.read(Walk(self.root, met), [self.root], watch)
         for path, changed in groups:
             if changed != group_time(self.full(path)):
-                self.look_at_group(path, met, watch)
+                self.read_group(path, met, watch)
         self.read_again(self.changed() if groups else [], met, watch)
         met += self.damage()
 
@@ -225,7 +225,7 @@ class RunIndex:
         """Whether nothing was put into a finished run's directory, another run for one, or into its record."""
         return stamp.rpartition(":")[0] == times_of(self.full(path))
 
-    def look_at_group(self, path: bytes, met: list[Problem], watch: Watch) -> None:
+    def read_group(self, path: bytes, met: list[Problem], watch: Watch) -> None:
         """Take what is new in a directory, drop what is gone."""
         full = self.full(path)
         if (path and kind_of_record(full)) or not os.path.isdir(full):
@@ -258,7 +258,7 @@ class RunIndex:
             there = [self.full(path) for path in some if os.path.isdir(self.full(path))]
             self.read(Walk(self.root, met), there, watch, some)
         for above in {os.path.dirname(path) for path in gone if path}:  # which may only be closed for now
-            self.look_at_group(above, met, watch)
+            self.read_group(above, met, watch)
 
     def read(self, walk: Walk, starts: Sequence[str], watch: Watch, instead_of: Sequence[bytes] = ()) -> None:
         """Store the runs and groups at and below some directories, in batches.
@@ -619,7 +619,7 @@ def is_small(root: str) -> bool:
     return count + len(walk.groups) < INDEX_FROM
 
 
-def look_again(run: Run) -> None:
+def read_again_later(run: Run) -> None:
     """Have the index of a run's root, if there is one, read the run again at the next question: it has a new note."""
     path = index_file(run.root)
     if not os.path.exists(path):

@@ -44,7 +44,7 @@ def add(run: Run, kind: str, words: str) -> None:
     """
     import time
 
-    from footsteps.reader.index import look_again
+    from footsteps.reader.index import read_again_later
     from footsteps.recorder.machine import host_name, user_name
 
     require_sayable(kind, words)
@@ -54,7 +54,7 @@ def add(run: Run, kind: str, words: str) -> None:
     line = {"time": iso(time.time()), "user": user_name(), "host": host_name(), kind: words}
     append(os.path.join(run.record, NOTES), (json_text(line) + "\n").encode("ascii"))
     os.utime(run.record)
-    look_again(run)
+    read_again_later(run)
     for name in ("note_lines", "notes", "tags"):
         run.__dict__.pop(name, None)
 

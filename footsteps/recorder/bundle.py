@@ -158,7 +158,7 @@ class Bundle:
         # Not in the record: a `git add` in the project at this moment would stumble over it.
         self.bare = tempfile.mkdtemp(prefix="footsteps-")
         try:
-            self.lay_out()
+            self.fill_bare_repository()
             return self.packed()
         finally:
             remove(self.bare)
@@ -168,7 +168,7 @@ class Bundle:
         named = {**OFFLINE, "GIT_DIR": self.bare}  # safe.bareRepository=explicit forbids git to find it by itself
         return git("-c", "protocol.allow=never", *args, cwd=self.bare, env=named, timeout=600)
 
-    def lay_out(self) -> None:
+    def fill_bare_repository(self) -> None:
         """The bare repository."""
         sha256 = self.row["object_format"] == "sha256"
         config = f"[core]\n\trepositoryformatversion = {int(sha256)}\n\tbare = true\n"

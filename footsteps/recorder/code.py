@@ -288,7 +288,7 @@ class CodeCapture:
     def code(self) -> Code:
         """All of it, within GIT_TIMEOUT."""
         deadline = self.began + GIT_TIMEOUT
-        self.attempt(self.look_at_modules)
+        self.attempt(self.capture_modules)
         self.collect(deadline)
         for step in (self.add_modules, self.add_installs):
             self.attempt(step)
@@ -297,7 +297,7 @@ class CodeCapture:
             self.attempt(step)
         return Code(self.trees, self.began, deadline, self.problems)
 
-    def look_at_modules(self) -> None:
+    def capture_modules(self) -> None:
         """The program's modules: what is imported is kept first."""
         self.modules = _project_modules()
 

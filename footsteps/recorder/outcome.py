@@ -146,7 +146,7 @@ class RunMonitor:
         if followed is not None:
             ending.program_ending = followed
         self.inode = os.stat(run.directory).st_ino  # by which it is known under another name,
-        self.mark = mark_of_record(run.directory)  # and by which its record is
+        self.mark = fingerprint(run.directory)  # and by which its record is
         self.ended = False
         self.problems: list[str] = []
         self.began = monotonic()
@@ -266,7 +266,7 @@ class RunMonitor:
 
     def is_at(self, directory: str) -> bool:
         """Whether a directory is this run's: another run may have been given its name since."""
-        mark = mark_of_record(directory)
+        mark = fingerprint(directory)
         if mark is None:  # the program has removed run.json
             record = os.path.join(directory, RECORD)
             return os.path.isdir(record) and os.stat(directory).st_ino == self.inode
@@ -364,7 +364,7 @@ def seconds_of(stamp: Any) -> float:
         return time()
 
 
-def mark_of_record(directory: str) -> tuple[int, int] | None:
+def fingerprint(directory: str) -> tuple[int, int] | None:
     """What tells a run's record from another's, also once it was moved: run.json is written once."""
     with own_errors_dropped:
         status = os.stat(os.path.join(directory, RECORD, RUN_JSON))

@@ -140,12 +140,12 @@ class Rerun:
         """Raises FootstepsError unless all that will be made has a free place."""
         restore.clear_after_killed(os.path.dirname(os.path.abspath(self.directory)), self.directory)
         for path in (self.directory, beside(self.directory)):
-            if not may_go_on(self.directory, self.laid_places()):
+            if not may_go_on(self.directory, self.input_places()):
                 restore.require_free(path, self.run, "rerun")
         if environment:
             require_nothing(environment_beside(self.directory))
 
-    def laid_places(self) -> list[str]:
+    def input_places(self) -> list[str]:
         """Where the inputs that lay in the code will be looked for."""
         places = (new_place(text(entry.get("path")), self.moved) for entry in self.run.inputs)
         return list(filter(None, places))
@@ -362,11 +362,11 @@ class Rerun:
 
         Raises FootstepsError if the code is not to be had.
         """
-        laid, hint = self.laid_places(), hint_for(self.run)
+        laid, hint = self.input_places(), hint_for(self.run)
         with set_aside(beside(self.directory), laid, hint), set_aside(self.directory, laid, hint):
             self.restored = restore.restore(self.run, self.directory, sources=self.sources, say=say)
         os.makedirs(self.cwd, exist_ok=True)
-        self.lay_folders()
+        self.make_folders()
         entries = {entry["path"]: entry for entry in self.run.inputs if text(entry.get("path"))}
         for row in self.inputs:
             place = new_place(row["path"], self.moved)
@@ -377,7 +377,7 @@ class Rerun:
                 row["here"] = place if row["state"] == "unchanged" else ""
         return self.restored
 
-    def lay_folders(self) -> None:
+    def make_folders(self) -> None:
         """Make the folders that it wrote files to outside of its directory: git keeps no empty ones."""
         listed = self.run.outcome.get("written_elsewhere")
         inside = os.path.join(os.path.realpath(self.directory), "")
