@@ -76,7 +76,7 @@ def test_where_there_is_no_run_nothing_is_written_and_it_is_said(tmp_path, words
     [
         (["--embed", "much"], "cannot read 'much' as a size"),
         (["lr=<3"], "cannot read 'lr=<3'"),
-        (["-o", "no/such/folder/page.html"], "No such file or directory"),
+        (["-o", "no/such/folder/page.html"], "there is no folder 'no/such/folder'"),
     ],
 )
 def test_wrong_use_is_answered_with_a_sentence(tmp_path, words, sentence):
