@@ -113,6 +113,7 @@ def serve(args: argparse.Namespace, server: PageServer) -> int:
 
 def viewed_runs(words: Sequence[str], roots: Sequence[str], problems: list[Problem]) -> list[Run]:
     """The runs that words name, or all; of them those for which the expressions among the words hold."""
+    from footsteps.cli.listing import split_at_or
     from footsteps.reader import search
 
     known = list(search.known(roots, problems, render.progress))
@@ -124,7 +125,8 @@ def viewed_runs(words: Sequence[str], roots: Sequence[str], problems: list[Probl
     listed = runs.newest_first(dict.fromkeys(named)) if named else known
     if not expressions:
         return listed
-    fitting = {run.directory for run in search.search(roots, expressions, problems=problems)}
+    alternatives = split_at_or(expressions)
+    fitting = {run.directory for wanted in alternatives for run in search.search(roots, wanted, problems=problems)}
     return [run for run in listed if run.directory in fitting]
 
 

@@ -51,6 +51,7 @@ def test_the_path_of_the_page_is_printed_and_it_lies_in_the_cache(tmp_path):
         (["@"], [2]),
         (["lr>=0.1"], [2, 1]),
         (["knee", "lr<0.2", "lr>0"], [1]),
+        (["lr<0.1", "OR", "lr>0.1"], [2, 0]),
         (["run-2"], [2]),
     ],
 )
