@@ -998,6 +998,14 @@ def test_the_record_holds_all_four_factors(project, hash_of):
     assert stored.read_bytes() == project.read("picture.png")
 
 
+def test_a_password_can_not_be_guessed_from_the_id(project, run_script):
+    """It enters as ***: whoever has the record could try all others, as the hash is quick and has no salt."""
+    program = "from footsteps import LTParser\np = LTParser()\np.add_argument('--password')\n"
+    program += "print(p.parse_args().hash_code)\n"
+    one, two = (run_script(program, "--password", word, cwd=project).stdout for word in ("hunter1", "hunter2"))
+    assert one == two != ""
+
+
 def test_secrets_are_in_no_copy(project, hash_of, run_script):
     """Neither a secret file, changed or untracked, nor the value of --token is written anywhere."""
     secret = "hunter" + str(2)
