@@ -142,7 +142,7 @@ function fitsGlob(name, wanted) {
   const parts = wanted.match(/\[!?\]?[^\]]*\]|[^]/g).map((part) => {
     if (part === "*") return "[^]*";
     if (part === "?") return "[^]";
-    if (part.length < 3) return part.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
+    if (part.length < 3 || part === "[!]") return part.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
     return `[${part.slice(1, -1).replace(/[\\\]^]/g, "\\$&").replace(/^!/, "^")}]`;
   });
   try {

@@ -68,6 +68,13 @@ function brief(value) {
   return Math.abs(short) >= 1e7 || Math.abs(short) < 1e-4 ? short.toExponential().replace("e+", "e") : String(short);
 }
 
+/** Values as they stand side by side: numbers with five digits, where these tell them apart as all digits do. */
+function briefTogether(values) {
+  const whole = values.map((value) => said(value));
+  const short = values.map((value) => (typeof value === "number" || value?.n ? brief(value) : said(value)));
+  return new Set(short).size === new Set(whole).size ? short : whole;
+}
+
 /** Seconds as `12 s`, `3 min 4 s`, `2 h 5 min`. */
 function span(seconds) {
   if (typeof seconds !== "number") return "";

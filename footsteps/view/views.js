@@ -155,7 +155,7 @@ async function compareView() {
 function comparedGroups(runs, abouts) {
   const columns = records.parameters().map((id) => records.columns.get(id));
   const of = (kind) => columns.filter((each) => each.kind === kind)
-    .map((each) => [each.name, runs.map((run) => (each.places[run] < 0 ? "" : said(each.of[each.places[run]])))]);
+    .map((each) => [each.name, briefTogether(runs.map((run) => (each.places[run] < 0 ? "" : each.of[each.places[run]])))]);
   const facts = (names) => names.map((name) => [name, runs.map((run) => said(records.value(name, run)))]);
   const sets = runs.map((run) => records.packages(run));
   const packages = [...new Set(sets.flatMap((set) => Object.keys(set)))].sort().map((name) => [name, sets.map((set) => set[name] ?? "")]);
