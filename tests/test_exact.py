@@ -1316,7 +1316,7 @@ def recorded(repo: Repo, directory: Path) -> runs.Run:
     record.mkdir(parents=True)
     code = capture_code([str(repo.path)])
     assert code.problems == []
-    code.keep(str(record))
+    code.keep(str(record), str(directory.parent))
     rows = [r for r in code.repositories if r["role"] in ("cwd", "nested") and r["path"].startswith(str(repo.path))]
     (record / "run.json").write_text(json.dumps({"format": 1, "name": "x", "repositories": rows}))
     bundles = [b for b in code.bundles() if b["repository"] in [row["name"] for row in rows]]
