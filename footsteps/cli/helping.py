@@ -34,7 +34,8 @@ A run's directory holds what the program saved, and
     late.json            modules imported later that git ignores
     outcome.json         written at the end: status, exit_status, exception,
                          ended, duration, artifacts (path, size, sha256), cpu,
-                         peak_memory
+                         peak_memory, inputs_kept (files, bytes), replaced_by
+                         (the program that os.exec started in its place)
     inputs-*.jsonl       files that were read: path, size, mtime_ns, sha256
     recorded.jsonl       a line each: time, kind (recorded, arguments, parent),
                          pid, values

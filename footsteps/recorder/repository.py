@@ -410,11 +410,9 @@ class Repository(TreeCapture):
 
     def remotes(self, deadline: float) -> list[dict[str, str]]:
         """Name and URL of each remote: of the plain file, or of git where other lines may make another URL of it."""
-        values = [line for line in text_of(os.path.join(self.common, "config")).splitlines() if "url" in line.lower()]
-        plain = not any(set('"\\#;') & set(line) for line in values) and not self.config_says(
-            "insteadof", "worktreecon"
-        )
-        if plain:
+        asks = self.config_says("insteadof", "worktreeconfig")
+        lines = (line for line in (self.config_text or "").splitlines() if "url" in line)
+        if not asks and not any(set('"\\#;') & set(line) for line in lines):  # quotes, comments
             return remotes_of(self.common)
         try:
             return remotes_listed(self.start("remote", "-v").result(seconds_left(deadline)))

@@ -173,6 +173,7 @@ HEAVY = {
     ),
 }
 
+PNG = "import PIL.Image as i; i.new('L', (8, 8)).save('d.x', format='png')"
 TEXT, BYTES = "open('d.x', 'w').write('{}')", "open('d.x', 'wb').write(bytes(800))"
 # The same of libraries that open by Python's own open, in one way or another.
 EVERYDAY = {
@@ -223,17 +224,17 @@ EVERYDAY = {
     ),
     "PIL": (
         "PIL",
-        "import PIL.Image as i; i.new('L', (8, 8)).save('d.x', format='png')",
+        PNG,
         "import PIL.Image as i; i.open('d.x').load()",
     ),
     "matplotlib": (
         "matplotlib",
-        "import PIL.Image as i; i.new('L', (8, 8)).save('d.x', format='png')",
+        PNG,
         "import matplotlib.pyplot as p; p.imread('d.x', format='png')",
     ),
     "imageio": (
         "imageio",
-        "import PIL.Image as i; i.new('L', (8, 8)).save('d.x', format='png')",
+        PNG,
         "import imageio.v3 as i; i.imread('d.x', plugin='pillow')",
     ),
     "joblib": ("joblib", "import joblib; joblib.dump(1, 'd.x')", "import joblib; joblib.load('d.x')"),
