@@ -78,6 +78,7 @@ class Restored:
         cwd: the directory that the command ran in, at its new place; "" if it is in no tree.
         command: the shell line that runs it again.
         proven: False for formats that hold nothing to compare with.
+        ended: False where no end of the run is recorded: what it executed after its beginning is not known.
         needs_clone: the clone without which it can't be brought back (of `verify`), else "".
     """
 
@@ -91,7 +92,7 @@ class Restored:
         self.notes: list[str] = []
         self.unkept: list[str] = []
         self.cwd = self.command = self.needs_clone = ""
-        self.proven = True
+        self.proven = self.ended = True
 
     @property
     def complete(self) -> bool:
@@ -101,7 +102,7 @@ class Restored:
     @property
     def exact(self) -> bool:
         """Whether it is proven to be what ran, byte for byte, nothing more and nothing less."""
-        return self.proven and self.complete
+        return self.proven and self.complete and self.ended
 
     def as_dict(self) -> dict[str, Any]:
         """All of it as one JSON-able object."""
@@ -369,6 +370,9 @@ class Plan(Repositories):
             done.notes += OLDER.get(self.run.kind, [])
         self.doubt_the_record(done)
         done.proven = self.run.kind not in OLDER
+        done.ended = bool(self.run.outcome) or self.run.facts.get("outcome_expected") is not True
+        if not done.ended:
+            done.notes.append("no end of it is recorded: what it imported or edited after its beginning is not known")
         self.repeat_problems(done)
         folders = {text(tree.row.get("path")): tree.folder for tree in trees}
         moved = {path: moved_to(folder, own, place) for path, folder in folders.items() if path}
