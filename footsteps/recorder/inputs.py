@@ -515,7 +515,7 @@ class InputTracker:
 
     def close(self) -> None:
         """Look at all that is left, and write the counts: at the end of the run or the process."""
-        opened = self.names or self.pending or self.inputs
+        opened = self.names or self.pending or self.inputs or executed
         if self.closed or not (self.run or (opened and self.join())):
             return
         self.closed = True
@@ -528,6 +528,11 @@ class InputTracker:
         self.counts = {folder: n for folder, n in self.counts.items() if self.is_input(folder)}
         self.append({"directory": folder, "count": n} for folder, n in self.counts.items())
         elsewhere = getattr(self.run, "maker", None) != os.getpid()  # the maker tells it with the outcome
+        if elsewhere:
+            with own_errors_dropped:
+                from footsteps.recorder.executed import note_all
+
+                note_all(self.run)
         apart = not_followed() if self.noting and elsewhere else []
         self.append([{"not_followed": apart}] if apart or (elsewhere and self.unnamed) else [])
 
@@ -668,12 +673,12 @@ def stdin_facts() -> dict[str, Any]:
     return {"kind": "pipe" if stat_kind(status) in PIPES else "other"}
 
 
-def inputs_file(run: Any) -> str:
-    """The file in which this process, and no other, notes its inputs."""
+def inputs_file(run: Any, beginning: str = "inputs-") -> str:
+    """The file in which this process, and no other, notes its inputs (or what else has a file for each process)."""
     from footsteps.recorder.machine import host_name
 
     host = "".join(c if c.isalnum() or c in "-." else "_" for c in host_name())
-    return os.path.join(run.record, f"inputs-{host}-{os.getpid()}.jsonl")
+    return os.path.join(run.record, f"{beginning}{host}-{os.getpid()}.jsonl")
 
 
 def facts_on_disk(directory: str) -> dict[str, Any]:

@@ -357,3 +357,32 @@ def test_a_patched_standard_library_loses_nothing(project, run_script, remote, c
     assert "data.csv" in "".join(path.read_text() for path in (RUN / ".footsteps").glob("inputs-*.jsonl"))
     status, said = verified(capsys)
     assert status == 0, said
+
+
+# --- code of other processes ---
+
+WORKER = """
+import multiprocessing, footsteps
+def work(_):
+    import ignored_part, model
+    return ignored_part.W + model.W
+if __name__ == "__main__":
+    footsteps.initialize("r")
+    open("model.py", "w").write("W = 2")
+    with multiprocessing.get_context({method!r}).Pool(1) as pool:
+        assert pool.map(work, [0]) == [12]
+        pool.close(); pool.join()
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
+def test_code_that_only_a_worker_executed_is_kept_and_its_edits_are_told(project, run_script, capsys, method):
+    """A module that git ignores; one that was edited before the worker imported it."""
+    project.write("model.py", "W = 1\n")
+    project.write("ignored_part.py", "W = 10\n")
+    run(project, run_script, WORKER.format(method=method))
+    assert "ignored_part.py" in kept()
+    status, said = verified(capsys)
+    assert (status, "exactly" in said) == (1, False)
+    assert "model.py\tedited during the run, and executed" in said
+    assert (RUN / ".footsteps/edited/main/model.py").read_text() == "W = 2"
