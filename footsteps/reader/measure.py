@@ -292,7 +292,7 @@ def last_digits(relative: float, finite: bool) -> str:
     return f": last digits ({relative:.0e})" if finite and relative <= LAST_DIGITS else ""
 
 
-def beside(values: Sequence[tuple[str, Any]], at: int, step: int) -> str:
+def neighbour(values: Sequence[tuple[str, Any]], at: int, step: int) -> str:
     """The word before (-1) or behind (1) another one in its line, "" without one."""
     other = at + step
     same = 0 <= other < len(values) and values[other][0] == values[at][0]
@@ -303,7 +303,7 @@ def differ_by_address(a: Sequence[tuple[str, Any]], b: Sequence[tuple[str, Any]]
     """Whether two values are the same but for where an object lay in memory: `<Model object at 0x7f0c2a>`."""
     import re
 
-    said = [f"{beside(v, at, -1) if of_words else ''} {v[at][1]}" for v in (a, b) if isinstance(v[at][1], str)]
+    said = [f"{neighbour(v, at, -1) if of_words else ''} {v[at][1]}" for v in (a, b) if isinstance(v[at][1], str)]
     found = [re.sub(r"\bat 0x[\da-f]{6,16}(?![\da-z])", "at", words) for words in said]
     return len(found) == 2 and found[0] == found[1]
 
@@ -314,8 +314,8 @@ def is_time(values: Sequence[tuple[str, Any]], at: int, *, of_words: bool) -> bo
 
     where, value = values[at]
     column = where.partition(", ")[2]
-    name = (column or beside(values, at, -1)) if of_words else re.sub(r"\[\d+\]", "", where).rpartition(".")[2]
-    unit = beside(values, at, 1) if of_words and not column else ""
+    name = (column or neighbour(values, at, -1)) if of_words else re.sub(r"\[\d+\]", "", where).rpartition(".")[2]
+    unit = neighbour(values, at, 1) if of_words and not column else ""
     label, _, rest = str(value).rpartition("=")
     return bool(
         named_as_time(label or name)

@@ -71,7 +71,7 @@ def take_from_others(record: str, code: Code) -> None:
 
 def noted(record: str) -> Iterator[dict[str, Any]]:
     """The lines of all such files of a record, those cut off aside."""
-    for name in sorted(os.listdir(record)):
+    for name in sorted(os.listdir(record)) if os.path.isdir(record) else ():
         if name.startswith(BEGINNING) and name.endswith(".jsonl"):
             for line in content_of(os.path.join(record, name)).splitlines():
                 try:

@@ -26,6 +26,8 @@ from footsteps.recorder.format import RECORD, RUN_JSON, append, append_line, con
 from footsteps.recorder.libraries import (
     CHANGED,
     READ,
+    STARTED,
+    argument,
     class_standing_for,
     follow_all,
     not_followed,
@@ -206,6 +208,12 @@ def wrap_chdir(original: Any) -> Any:
     return around(original, lambda *_, **__: tracker.before_chdir())
 
 
+def wrap_system(original: Any) -> Any:
+    """What stands for `os.system`."""
+    row = (0, "command", STARTED)
+    return around(original, lambda *given, **named: tracker.opened_by_library(row, given, named))
+
+
 def wrap_exit(original: Any) -> Any:
     """What stands for `sys.exit`."""
 
@@ -252,6 +260,7 @@ class InputTracker:
         self.counts: dict[str, int] = {}  # directory -> opens of files that are not listed
         self.wrote: set[str] = set()  # absolute paths
         self.wrote_more = False  # than are kept there
+        self.started: set[str] = set()  # other programs
         self.given: dict[str, str] = {}  # path -> the relative name that the program gave
         self.held: list[str] = []  # what is said where somebody has kept the open() of before our import
         self.unnamed = 0  # files that were opened and could not be named
@@ -315,7 +324,10 @@ class InputTracker:
 
     @silent
     def opened_by_library(self, row: Any, given: Any, named: Any) -> None:
-        """Note the files that a library is about to open for itself."""
+        """Note the files that a library is about to open for itself, or another program that is started."""
+        if row[2] == STARTED:
+            self.starts(argument(row, given, named))
+            return
         files, how = opened_by(row, given, named)
         if how in (READ, CHANGED):
             self.names.extend(files)
@@ -326,6 +338,15 @@ class InputTracker:
                 self.written(os.path.abspath(file))
         elif files:
             self.flush()
+
+    def starts(self, command: Any) -> None:
+        """Note another program that is started: the files in its words, and that it may open more."""
+        from footsteps.recorder.children import started
+
+        name, files = started(command)
+        self.started.update(filter(None, [name]))
+        self.names.extend(files)
+        self.flush()
 
     def written(self, path: str) -> None:
         """Note a file that the program wrote outside the run's directory."""
@@ -478,7 +499,7 @@ class InputTracker:
         if self.noting and not self.held:  # at the end, as it takes 0.1 s where a million objects are there
             with own_errors_dropped:
                 self.held = [HELD] if is_held_elsewhere() else []
-        apart = [*not_followed(), *self.held] if self.noting else []
+        apart = [*not_followed(), *self.started, *self.held] if self.noting else []
         told = {
             "written_elsewhere": self.written_elsewhere(),
             "written_complete": self.noting and not self.wrote_more,
@@ -493,6 +514,7 @@ class InputTracker:
         self.writing, self.unnamed = [], 0
         for memory in (self.unsaved, self.inputs, self.counts, self.wrote, self.known, self.parents, self.named):
             memory.clear()
+        self.started.clear()
         self.given.clear()
 
     def forked(self) -> None:
@@ -500,6 +522,7 @@ class InputTracker:
         for memory in (self.names, self.remaining, self.inputs, self.counts, self.wrote, self.pending, self.unsaved):
             memory.clear()
         self.writing, self.unnamed = [], 0  # what the parent has written and not flushed is the parent's
+        self.started.clear()
         self.child, self.closed, self.at_once = True, False, AT_ONCE
 
     def in_pool(self) -> None:
@@ -533,7 +556,7 @@ class InputTracker:
                 from footsteps.recorder.executed import note_all
 
                 note_all(self.run)
-        apart = not_followed() if self.noting and elsewhere else []
+        apart = [*not_followed(), *self.started] if self.noting and elsewhere else []
         self.append([{"not_followed": apart}] if apart or (elsewhere and self.unnamed) else [])
 
     def join(self) -> Any | None:
@@ -778,6 +801,7 @@ def uninstall() -> None:
 def followed_functions() -> list[tuple[Any, str, Any]]:
     """The functions whose calls are followed: what makes the call of the wrapper, their module, they themselves."""
     of_os = {"rename": wrap_rename, "replace": wrap_rename, "chdir": wrap_chdir, "fchdir": wrap_chdir}
+    of_os["system"] = wrap_system
     others = [(calling, "os", original_of(getattr(os, name, None))) for name, calling in of_os.items()]
     others += [(wrap_open_code, "io", original_of(io.open_code))]
     return [(wrap_open, "io", _open), (wrap_os_open, "os", _os_open), *(row for row in others if row[2])]
@@ -785,7 +809,7 @@ def followed_functions() -> list[tuple[Any, str, Any]]:
 
 def followed_names() -> list[tuple[Any, str]]:
     """Where they belong."""
-    return [(io, "open"), *((os, name) for name in ("open", "rename", "replace", "chdir", "fchdir"))]
+    return [(io, "open"), *((os, name) for name in ("open", "rename", "replace", "chdir", "fchdir", "system"))]
 
 
 def holders() -> list[tuple[Any, str]]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     Note = Callable[[Row, tuple[Any, ...], Mapping[str, Any]], object]
 
 READ, WRITTEN, CHANGED, MODE = "read", "written", "changed", "mode"  # MODE: as the argument `mode` says
+STARTED = "started"  # the argument is the command of another program, whose files nobody sees
 _SOURCE = (0, "source", READ)
 _SCANS = ("csv", "parquet", "ipc", "ndjson", "delta")
 _READS = (*_SCANS, "avro", "csv_batched", "database_uri", "excel", "ipc_schema", "ipc_stream", "json", "ods")
@@ -86,6 +87,7 @@ READERS_OF_FILES: dict[str, dict[str, Row]] = {
         "ReadTransform": (0, "filename", READ),
     },
     "soundfile": {"SoundFile.__init__": (1, "file", MODE)},
+    "subprocess": {"Popen.__init__": (1, "args", STARTED)},
     "sqlite3.dbapi2": {"connect": (0, "database", CHANGED)},
     "tables.file": {"File.__init__": (1, "filename", MODE)},
     "tokenizers": {"Tokenizer.from_file": (0, "path", READ)},
@@ -258,14 +260,20 @@ def replace_in_modules(stands: Mapping[int, Any]) -> None:
 
 def opened_by(row: Row, given: tuple[Any, ...], named: Mapping[str, Any]) -> tuple[list[str], str]:
     """The files that a call names, and how it opens them."""
-    at, word, how = row
-    value = given[at] if len(given) > at else named.get(word)
+    at, _, how = row
+    value = argument(row, given, named)
     if how == MODE:
         mode = given[at + 1] if len(given) > at + 1 else named.get("mode", named.get("flag"))
         how = how_by_mode(mode if isinstance(mode, str) else "r")
     elif how == CHANGED and (named.get("readonly") or named.get("read_only")):
         how = READ
     return list(files_named(value)), how
+
+
+def argument(row: Row, given: tuple[Any, ...], named: Mapping[str, Any]) -> Any:
+    """What a call gives in the place of a row."""
+    at, word, _ = row
+    return given[at] if len(given) > at else named.get(word)
 
 
 def how_by_mode(mode: str) -> str:
