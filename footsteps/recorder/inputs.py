@@ -758,9 +758,8 @@ def put_wrappers(stands: dict[int, Any]) -> None:
         stand = stands.get(id(getattr(holder, name, None)))
         if stand is not None:
             setattr(holder, name, stand)
-    openers = getattr(sys.modules.get("numpy.lib._datasource"), "_file_openers", None)
-    kept: dict[Any, Any] = getattr(openers, "_file_openers", {})
-    kept.update({key: stands[id(value)] for key, value in kept.items() if id(value) in stands})
+    for kept in tables():
+        kept.update({key: stands[id(value)] for key, value in kept.items() if id(value) in stands})
 
 
 HELD = "an open() that was captured before footsteps was imported"
@@ -813,9 +812,22 @@ def followed_names() -> list[tuple[Any, str]]:
 
 
 def holders() -> list[tuple[Any, str]]:
-    """Where else than in a module's names they stand: import reads code by _io's; pathlib of Python 3.10."""
+    """Where else than in a module's names they stand: import reads code by _io's; pathlib of Python 3.10; joblib."""
+    store = getattr(sys.modules.get("joblib._store_backends"), "FileSystemStoreBackend", None)
     accessor = getattr(sys.modules.get("pathlib"), "_NormalAccessor", None)
-    return [(sys.modules.get("_io"), "open_code"), *((accessor, name) for name in ("open", "rename", "replace"))]
+    return [
+        (sys.modules.get("_io"), "open_code"),
+        (store, "_open_item"),
+        *((accessor, name) for name in ("open", "rename", "replace")),
+    ]
+
+
+def tables() -> list[dict[Any, Any]]:
+    """The tables in which libraries that are loaded keep them: numpy's openers; all builtins, of torch."""
+    openers = getattr(sys.modules.get("numpy.lib._datasource"), "_file_openers", None)
+    builtin_names = getattr(sys.modules.get("torch.fx.graph"), "_illegal_names", None)
+    found = (getattr(openers, "_file_openers", None), builtin_names)
+    return [table for table in found if type(table) is dict]
 
 
 def end_process() -> None:
