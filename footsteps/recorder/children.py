@@ -6,11 +6,12 @@ Imported late, when the first one is started.
 from __future__ import annotations
 
 import os
+import re
 import sys
 
-from footsteps.recorder.format import imported_at
+from footsteps.recorder.format import bytes_of, imported_at
 from footsteps.recorder.places import temporary_folders
-from footsteps.recorder.wrappers import PACKAGE_FOLDER
+from footsteps.recorder.wrappers import PACKAGE_FOLDER, own_errors_dropped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,6 +50,24 @@ def started(command: Any) -> tuple[str, list[str]]:
         return "", files
     scripts = [os.path.basename(file) for file in files[:1] if name.startswith("python") and file.endswith(".py")]
     return " ".join([name, *scripts]), files
+
+
+STRANGERS = "worker processes without footsteps"
+IMPORTS_US = re.compile(r"^(?:import|from)\b[^#\n]*\bfootsteps\b", re.MULTILINE)
+
+
+def strangers() -> str:
+    """What is said of worker processes that are started anew, "" where they import footsteps.
+
+    multiprocessing's execute the main module's source again, as far as it is not in `if __name__ == "__main__"`;
+    joblib's do not.
+    """
+    main = getattr(sys.modules.get("__main__"), "__file__", None)
+    if "loky" in caller_of_subprocess() or not isinstance(main, str):
+        return STRANGERS
+    with own_errors_dropped:
+        return "" if IMPORTS_US.search(bytes_of(main).decode("utf-8", "replace")) else STRANGERS
+    return STRANGERS
 
 
 def words_of(command: Any) -> list[str]:

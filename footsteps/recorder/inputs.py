@@ -27,6 +27,7 @@ from footsteps.recorder.libraries import (
     CHANGED,
     READ,
     STARTED,
+    WORKERS,
     argument,
     class_standing_for,
     follow_all,
@@ -325,8 +326,8 @@ class InputTracker:
     @silent
     def opened_by_library(self, row: Any, given: Any, named: Any) -> None:
         """Note the files that a library is about to open for itself, or another program that is started."""
-        if row[2] == STARTED:
-            self.starts(argument(row, given, named))
+        if row[2] in (STARTED, WORKERS):
+            self.starts(argument(row, given, named) if row[2] == STARTED else None)
             return
         files, how = opened_by(row, given, named)
         if how in (READ, CHANGED):
@@ -340,10 +341,10 @@ class InputTracker:
             self.flush()
 
     def starts(self, command: Any) -> None:
-        """Note another program that is started: the files in its words, and that it may open more."""
-        from footsteps.recorder.children import started
+        """Note another program that is started (None: a worker): the files in its words, and that it may open more."""
+        from footsteps.recorder.children import started, strangers
 
-        name, files = started(command)
+        name, files = started(command) if command is not None else (strangers(), [])
         self.started.update(filter(None, [name]))
         self.names.extend(files)
         self.flush()

@@ -78,7 +78,7 @@ class Restored:
         cwd: the directory that the command ran in, at its new place; "" if it is in no tree.
         command: the shell line that runs it again.
         proven: False for formats that hold nothing to compare with.
-        ended: False where no end of the run is recorded: what it executed after its beginning is not known.
+        ended: False where no end of the run is recorded, or none of its workers: what else it executed is not known.
         needs_clone: the clone without which it can't be brought back (of `verify`), else "".
     """
 
@@ -370,9 +370,13 @@ class Plan(Repositories):
             done.notes += OLDER.get(self.run.kind, [])
         self.doubt_the_record(done)
         done.proven = self.run.kind not in OLDER
-        done.ended = bool(self.run.outcome) or self.run.facts.get("outcome_expected") is not True
-        if not done.ended:
+        apart = self.run.outcome.get("inputs_not_followed")
+        strangers = [name for name in map(str, apart if isinstance(apart, list) else ()) if "without footsteps" in name]
+        expected = not self.run.outcome and self.run.facts.get("outcome_expected") is True
+        done.ended = not expected and not strangers
+        if expected:
             done.notes.append("no end of it is recorded: what it imported or edited after its beginning is not known")
+        done.notes += [f"it had {name}: what these alone imported is not known" for name in strangers]
         self.repeat_problems(done)
         folders = {text(tree.row.get("path")): tree.folder for tree in trees}
         moved = {path: moved_to(folder, own, place) for path, folder in folders.items() if path}

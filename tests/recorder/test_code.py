@@ -361,6 +361,26 @@ def test_a_patched_standard_library_loses_nothing(project, run_script, remote, c
 
 # --- code of other processes ---
 
+
+@pytest.mark.parametrize("guarded", [False, True])
+def test_exactly_is_not_said_where_workers_know_nothing_of_footsteps(project, run_script, capsys, guarded):
+    """They are started anew, and import it only where the main module does so outside of its guard."""
+    program = WORKER.format(method="spawn")
+    if guarded:
+        program = program.replace(", footsteps", "").replace(
+            "    footsteps.init", "    import footsteps\n    footsteps.init"
+        )
+    program = program.replace('    open("model.py", "w").write("W = 2")\n', "").replace("[12]", "[11]")
+    project.write("model.py", "W = 1\n")
+    project.write("ignored_part.py", "W = 10\n")
+    run(project, run_script, program)
+    outcome = json.loads((RUN / ".footsteps/outcome.json").read_bytes())
+    assert outcome["inputs_not_followed"] == ["worker processes without footsteps"] * guarded
+    said = verified(capsys)[1]
+    assert ("as it was when the run began" in said) is guarded
+    assert ("what these alone imported is not known" in said) is guarded
+
+
 WORKER = """
 import multiprocessing, footsteps
 def work(_):
