@@ -25,9 +25,16 @@ CLAIMS = {
     "exactly": (
         "test_claims.py::test_exactly_is_not_said_of_a_run_that_was_cut_off",
         "recorder/test_code.py::test_code_that_was_edited_and_then_executed_is_told",
+        "recorder/test_code.py::test_code_that_autoreload_executed_is_told",
+        "recorder/test_code.py::test_code_that_only_a_worker_executed_is_kept_and_its_edits_are_told",
+        "recorder/test_code.py::test_exactly_is_not_said_where_workers_know_nothing_of_footsteps",
+        "recorder/test_code.py::test_a_repository_that_shows_no_untracked_files_is_asked_for_none",
         "reproduce/test_strangers.py::test_a_record_that_lacks_a_file_is_not_exact",
     ),
     "as it was when the run began": ("test_claims.py::test_exactly_is_not_said_of_a_run_that_was_cut_off",),
+    "but for untracked files that were not imported": (
+        "recorder/test_code.py::test_code_that_was_edited_and_then_executed_is_told",
+    ),
     "as recorded, with nothing to check it by": (
         "reproduce/test_restore.py::test_a_patch_that_does_not_apply_is_named",
     ),
@@ -92,6 +99,7 @@ CLAIMS = {
     ),
     "inputs_complete": (
         "recorder/test_inputs.py::test_an_open_that_is_out_of_our_reach_is_told",
+        "recorder/test_inputs.py::test_another_program_that_is_started_may_have_read_more",
         "recorder/test_inputs.py::test_beyond_a_number_of_files_opens_are_counted_per_directory",
         "recorder/test_libraries.py::test_a_library_that_can_not_be_followed_is_named",
         "recorder/test_outcome.py::test_what_other_processes_read_is_only_complete_if_there_was_time_to_look",

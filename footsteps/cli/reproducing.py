@@ -153,6 +153,8 @@ def how(done: Restored) -> str:
     if done.complete:
         if not done.ended:
             return "as it was when the run began"
+        if not done.all_shown:
+            return "but for untracked files that were not imported"
         return "exactly" if done.exact else "as recorded, with nothing to check it by"
     return "only from this machine's clone" if done.needs_clone else "incompletely"
 

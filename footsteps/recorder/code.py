@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+# What executes an edited source by itself, piece by piece and not as import does.
+RELOADERS = frozenset(("IPython.extensions.autoreload", "jurigged", "limeade", "reloadium", "reloading"))
 SHARED_FROM = 256 << 10  # bytes of a kept file from which one copy on disk serves several runs
 
 
@@ -161,6 +163,9 @@ class Code:
         """
         modules, rows = project_modules(), []
         edited = {path: bytes_of(path) for path in modules if path not in self.read_again and self.is_touched(path)}
+        if RELOADERS & sys.modules.keys():
+            self.read_again.update(edited)
+            edited = {}
         for tree in self._trees:
             known = {row["path"]: row for row in tree.files + tree.left_out}
             files, left_out = len(tree.files), len(tree.left_out)

@@ -79,6 +79,7 @@ class Restored:
         command: the shell line that runs it again.
         proven: False for formats that hold nothing to compare with.
         ended: False where no end of the run is recorded, or none of its workers: what else it executed is not known.
+        all_shown: False where git was told to show no untracked files: only those that were imported are there.
         needs_clone: the clone without which it can't be brought back (of `verify`), else "".
     """
 
@@ -92,7 +93,7 @@ class Restored:
         self.notes: list[str] = []
         self.unkept: list[str] = []
         self.cwd = self.command = self.needs_clone = ""
-        self.proven = self.ended = True
+        self.proven = self.ended = self.all_shown = True
 
     @property
     def complete(self) -> bool:
@@ -102,7 +103,7 @@ class Restored:
     @property
     def exact(self) -> bool:
         """Whether it is proven to be what ran, byte for byte, nothing more and nothing less."""
-        return self.proven and self.complete and self.ended
+        return self.proven and self.complete and self.ended and self.all_shown
 
     def as_dict(self) -> dict[str, Any]:
         """All of it as one JSON-able object."""
@@ -478,6 +479,7 @@ class NewTree(CommitFetcher):
             done.left_out.append({"repository": self.name, **row, "reason": text(row.get("reason")) + stands})
         self.note_edits(done)
         if self.row.get("untracked_shown") is False:
+            done.all_shown = False
             words = "untracked files that were not imported were not kept: status.showUntrackedFiles was no"
             done.notes.append(f"{self.name}: {words}")
         problems = self.row.get("problems")

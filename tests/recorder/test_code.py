@@ -224,7 +224,9 @@ def test_a_repository_that_shows_no_untracked_files_is_asked_for_none(project, r
     assert run_script("t.py", cwd=project).returncode == 0
     assert kept() == ["helper.py"]
     assert "status.showUntrackedFiles is no" in (RUN / "info.txt").read_text()
-    assert "showUntrackedFiles" in verified(capsys)[1]
+    status, said = verified(capsys)
+    assert (status, "showUntrackedFiles" in said, "exactly" in said) == (0, True, False)
+    assert "comes back but for untracked files that were not imported: r\n" in said
 
 
 @pytest.mark.parametrize("tracked", [False, True], ids=["untracked", "tracked"])
@@ -357,6 +359,24 @@ def test_a_patched_standard_library_loses_nothing(project, run_script, remote, c
     assert "data.csv" in "".join(path.read_text() for path in (RUN / ".footsteps").glob("inputs-*.jsonl"))
     status, said = verified(capsys)
     assert status == 0, said
+
+
+@pytest.mark.kernel
+def test_code_that_autoreload_executed_is_told(project, run_script, capsys):
+    """IPython reads an edited module as text, and takes over what has changed."""
+    pytest.importorskip("IPython")
+    program = """
+from IPython.core.interactiveshell import InteractiveShell
+cells = "%load_ext autoreload", "%autoreload 2", "import model, footsteps; footsteps.initialize('r')"
+edit = "import os; open('model.py', 'w').write('W = 22'); os.utime('model.py', (9e9, 9e9))"
+for cell in (*cells, edit, "assert model.W == 22"):
+    InteractiveShell.instance().run_cell(cell).raise_error()
+"""
+    project.write("model.py", "W = 1\n")
+    run(project, run_script, program)
+    status, said = verified(capsys)
+    assert (status, "exactly" in said) == (1, False)
+    assert "model.py\tedited during the run, and executed" in said
 
 
 # --- code of other processes ---
