@@ -264,7 +264,7 @@ def impossible(asked: Expression, statuses: Sequence[str]) -> str:
     if asked.name in WORDED and comparing:
         return f"{asked.name} is text, which is not compared with {asked.operator}; use {asked.name}:{value}"
     if comparing and asked.number is None and not asked.name.startswith(PACKAGE_PREFIX):
-        return f"{value!r} is no number that {asked.name} could be compared with ({asked.operator})"
+        return f"{value!r} is no number; use one, as in {asked.name}{asked.operator}0.1"
     return ""
 
 

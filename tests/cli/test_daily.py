@@ -270,7 +270,8 @@ def test_searches_that_people_guess_find_what_they_mean(results, footsteps, word
     ("word", "said"),
     [
         ("status:done", "no run has the status 'done'; there are: finished, failed"),
-        ("lr<abc", "'abc' is no number"),
+        ("lr<abc", "'abc' is no number; use one, as in lr<0.1"),
+        ("zz<abc", "has 'zz'; 'abc' is no number; use one, as in zz<0.1"),
         ("started>sometime", "'sometime' is no time; use one such as 2026-11-22"),
         ("duration>long", "'long' is no duration; use one such as 90, 90s, 5m"),
     ],
@@ -352,6 +353,14 @@ def test_options_may_stand_anywhere(results, footsteps):
     """Before, between and after the names."""
     assert footsteps("compare", "knee/a", "--json", "knee/b")[0] == 0
     assert footsteps("compare", "knee/a", "-r", "results", "knee/b", "--jsonl")[0] == 0
+
+
+def test_a_watched_run_that_did_not_finish_is_told_by_the_exit_status_in_a_pipe_too(tmp_path, run_script, footsteps):
+    """As at a terminal."""
+    run_script("import footsteps\nfootsteps.initialize('good')\n")
+    run_script("import footsteps\nfootsteps.initialize('bad')\n1 / 0\n")
+    words = (["good"], ["bad"], ["bad", "--json"], ["good", "bad"], [])
+    assert [footsteps("watch", *each)[0] for each in words] == [0, 1, 1, 1, 1]
 
 
 def test_a_pattern_stands_for_one_run_where_one_is_asked_for(results, footsteps):
