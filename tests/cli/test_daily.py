@@ -399,3 +399,11 @@ def test_a_watched_run_keeps_the_name_that_lists_give_it(results, footsteps):
     """Also below a group, and where the record does not say its name."""
     _, out, _ = footsteps("watch", "knee/a", "unet")
     assert column(out) == ["knee/a", "unet"]
+
+
+def test_a_name_stands_for_the_runs_numbered_after_it_unless_one_of_them_is_named_too(results, footsteps):
+    """Who names two runs means two."""
+    make_run(results / "unet-2", started=at(9))
+    assert column(footsteps("list", "unet")[1]) == ["unet-2", "unet-1", "unet"]
+    assert sorted(column(footsteps("list", "unet", "unet-1")[1])) == ["unet", "unet-1"]
+    assert sorted(column(footsteps("list", "unet-1")[1])) == ["unet-1"]
