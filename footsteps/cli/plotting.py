@@ -93,7 +93,7 @@ def curves_of(asked: str, found: Sequence[Run]) -> tuple[str, list[Curve]]:
 
 def runs_said(found: Sequence[Run]) -> str:
     """One run by its name, several by their number."""
-    return f"the run {found[0].name!r} has" if len(found) == 1 else f"none of these {len(found)} runs has"
+    return f"the run {found[0].name!r} has" if len(found) == 1 else f"these {len(found)} runs have"
 
 
 def print_curves(name: str, curves: Sequence[Curve], log: bool) -> None:

@@ -242,7 +242,7 @@ def problem_of(name: str, operator: str, value: str) -> str:
     if name.endswith("!"):
         return f"`!{operator}` is no comparison; --exclude {name[:-1]}:{value.lstrip('=')} is"
     if operator == "=":
-        return f"`=` is no comparison; {comparison_for(name, value)} is"
+        return f"`={value[:1] if value[:1] in '<>' else ''}` is no comparison; {comparison_for(name, value)} is"
     return "no value after the operator" if not value.strip() else f"`{operator}{value[0]}` is none"
 
 
