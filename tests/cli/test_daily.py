@@ -190,8 +190,8 @@ def test_a_curve_is_drawn_in_the_terminal_and_into_a_file(results, terminal, foo
     assert any("\u2801" <= c <= "\u28ff" for c in child.before)
     assert "knee/a  0.5 (3 steps, least 0.3, greatest 0.9)" in child.before
     assert footsteps("plot", "loss", "knee/a")[1].splitlines()[2] == "knee/a\t10\t0.3"
-    code, _, err = footsteps("plot", "lss")
-    assert (code, "did you mean 'loss'" in err) == (2, True)
+    code, _, err = footsteps("plot", "lss", "knee")
+    assert (code, "these 2 runs have no series 'lss' (did you mean 'loss'?)" in err) == (2, True), err
     pytest.importorskip("matplotlib")
     assert footsteps("plot", "loss", "knee", "-o", tmp_path / "loss.png")[0] == 0
     assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
