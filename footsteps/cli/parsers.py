@@ -73,7 +73,7 @@ exit status:
   1    no: they differ, none was found, it is not the same
   2    wrong usage, or something that you can mend as the message says
   3    a mistake in footsteps itself
-  130  interrupted    141  whoever read the pipe has ended
+  130  interrupted    141  the program that read the pipe has ended
 
 Tables are for terminals; in a pipe the same rows are values between tabs.
 PAGER (default: less) shows what is longer than the terminal.

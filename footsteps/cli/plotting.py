@@ -37,7 +37,7 @@ def add_plot(commands: Commands) -> None:
 In the terminal; with -o in a file of any format that matplotlib writes. Values
 that were recorded with a step, epoch or iteration stand at it.""",
     )
-    parser.add_argument("name", metavar="NAME", help="of a value that was recorded again and again")
+    parser.add_argument("name", metavar="NAME", help="of a value that was recorded several times")
     parser.add_argument(
         "names", nargs="*", default=[], metavar="RUN", help="names, groups, patterns (default: the newest that has it)"
     )

@@ -102,7 +102,7 @@ def add_restore(commands: Commands) -> None:
   footsteps restore unet-3 /tmp/again --from ~/backup/project.git""",
         more="""\
 The commit comes from the recorded clone, else from the record's bundle, else from a remote; the
-recorded files are laid over it, and all of it is compared with the commit's id and the recorded
+recorded files are written over it, and all of it is compared with the commit's id and the recorded
 hashes. DEST is new or empty (default: again/RUN-restored, or in the folder FOOTSTEPS_AGAIN); repositories that
 lay elsewhere, as those of editable installs, come to DEST.beside/. Nothing recorded is run. Exits
 with 1 if anything is left out or not as it was.""",
@@ -185,8 +185,8 @@ def add_rerun(commands: Commands) -> None:
   footsteps rerun --chain paper/fig3.pdf again/""",
         more="""\
 Restores the code to a new place, names what can't be had, shows the command, asks, and runs it.
-DEST is new or empty, but for inputs that were put where it says (default: again/RUN-rerun, or in the folder
-FOOTSTEPS_AGAIN). What formats note about the making of a file is no difference.
+DEST is new or empty, except for inputs that you put there as a message said (default: again/RUN-rerun, or in
+the folder FOOTSTEPS_AGAIN). Files that differ only in the date or program that their format notes are the same.
 Exits with 0 if the same was made, 1 if not or if the program failed.""",
     )
     add_run(parser)

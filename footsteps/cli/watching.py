@@ -111,7 +111,7 @@ def picture(found: Sequence[Run], drawn: int, alone: bool) -> str:
     terminal = sys.stdout
     room = lines_of(terminal) - 2
     sys.stdout = kept = Kept(terminal)  # type: ignore[arg-type]
-    render.held_lines.append([])  # what there is no room for is no news each second
+    render.held_lines.append([])  # not said again each second what there is no room for
     try:
         if found:
             print_state(found[: room - 1])

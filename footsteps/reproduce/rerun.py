@@ -8,7 +8,7 @@
     >>> again.bring(), again.execute(), again.result().same
     (<Restored ...>, 0, True)
 
-A record is a stranger's: nothing that it names is run before `execute` (and `make_environment`) is
+A record may come from anybody: nothing that it names is run before `execute` (and `make_environment`) is
 called, which is for a caller who has shown `command` (and `preparations`) to somebody who agreed. Of
 the recorded environment only the variables in REPEATED are set, and they are part of `command`.
 """

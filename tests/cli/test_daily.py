@@ -380,6 +380,7 @@ def test_a_pattern_stands_for_one_run_where_one_is_asked_for(results, footsteps)
         (["view", "unett", "--no-open"], "(did you mean 'unet'?)"),
         (["tag", "knee/a", ""], "footsteps tag RUN paper"),
         (["--nosuch", "list"], "no option '--nosuch' can stand before the command"),
+        (["--root", "results", "list"], "hint: footsteps list --root results"),
         (["rm", "knee/a"], "the same command with --yes"),
         (["restore", "knee/a", "--session", "two"], "'two' is no session; use a number such as 2"),
         (["restore", "knee/a", "--session", "2"], "'knee/a' has no session 2: it was never resumed"),
