@@ -44,7 +44,7 @@ took, the commit (with a + where the code differed from it).""",
         "names",
         nargs="*",
         metavar="RUN",
-        help=f"names, groups, patterns, or a directory of runs (default: {OUTPUT_ROOT})",
+        help=f"names (and those numbered after them), groups, patterns, a directory of runs (default: {OUTPUT_ROOT})",
     )
     add_roots(parser)
     parser.add_argument("-n", type=count, metavar="N", help="only the first N: the newest, or by --sort")

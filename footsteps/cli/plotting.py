@@ -39,7 +39,11 @@ that were recorded with a step, epoch or iteration stand at it.""",
     )
     parser.add_argument("name", metavar="NAME", help="of a value that was recorded several times")
     parser.add_argument(
-        "names", nargs="*", default=[], metavar="RUN", help="names, groups, patterns (default: the newest that has it)"
+        "names",
+        nargs="*",
+        default=[],
+        metavar="RUN",
+        help="names (and those numbered after them), groups, patterns (default: the newest that has it)",
     )
     parser.add_argument("-o", "--output", metavar="FILE", help="draw with matplotlib into this file")
     parser.add_argument("--log", action="store_true", help="logarithmic values")

@@ -94,10 +94,11 @@ def parameters(run: Run) -> dict[str, Any]:
 
 
 def varying(runs: Sequence[Run]) -> list[str]:
-    """The names of arguments and recorded values that are not the same in all of the runs."""
+    """The names of arguments and recorded values that are not the same in all runs; last those that only some have."""
     each = [parameters(run) for run in runs]
     names = dict.fromkeys(name for values in each for name in values)
-    return [name for name in names if len({repr(v.get(name, Ellipsis)) for v in each}) > 1]
+    found = [name for name in names if len({repr(v.get(name, Ellipsis)) for v in each}) > 1]
+    return sorted(found, key=lambda name: len({repr(v[name]) for v in each if name in v}) < 2)
 
 
 # ---------------------------------------------------------------------------------------------

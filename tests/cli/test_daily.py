@@ -408,3 +408,12 @@ def test_a_name_stands_for_the_runs_numbered_after_it_unless_one_of_them_is_name
     assert column(footsteps("list", "unet")[1]) == ["unet-2", "unet-1", "unet"]
     assert sorted(column(footsteps("list", "unet", "unet-1")[1])) == ["unet", "unet-1"]
     assert sorted(column(footsteps("list", "unet-1")[1])) == ["unet-1"]
+
+
+def test_what_differs_between_runs_comes_before_what_only_some_have(results, footsteps):
+    """A figure's run among the others has no arguments, and hides none of theirs."""
+    make_run(results / "figure", started=at(9))
+    for number in (7, 8):
+        make_run(results / f"sgd-{number}", started=at(number), arguments={"optimizer": "sgd", "epochs": number})
+    title = footsteps("list", "sgd-7", "sgd-8", "figure")[1].splitlines()[0].split("\t")
+    assert title.index("epochs") < title.index("optimizer")
