@@ -12,6 +12,7 @@ import zipfile
 import pytest
 
 from footsteps.reader import runs
+from footsteps.recorder.machine import ENVIRONMENT
 from footsteps.reproduce import environment, rerun
 from footsteps.reproduce.inputs import input_state
 
@@ -313,13 +314,14 @@ def test_recorded_variables_that_matter_are_set_and_no_others(project, run, tmp_
         "env.py",
         "import json, os, footsteps\njson.dump(dict(os.environ), open(footsteps.output_dir + 'env', 'w'))\n",
     )
-    old = run("one", script="env.py", env={"PYTHONHASHSEED": "7", "OMP_NUM_THREADS": "3"})
+    old = run("one", script="env.py", env={"PYTHONHASHSEED": "7", "OMP_NUM_THREADS": "3", "KERAS_BACKEND": "jax"})
     facts = json.loads((project / "results/one/.footsteps/run.json").read_text())
     facts["environment"].update(LD_PRELOAD="/evil.so", EVIL="1")
     (project / "results/one/.footsteps/run.json").write_text(json.dumps(facts))
     command(project.path, "one", tmp_path / "again", "--yes", env={"PYTHONHASHSEED": "8", "RANK": "1"})
     seen = json.loads((tmp_path / "again" / "results" / "one" / "env").read_text())
-    assert (seen["PYTHONHASHSEED"], seen["OMP_NUM_THREADS"]) == ("7", "3")
+    assert (seen["PYTHONHASHSEED"], seen["OMP_NUM_THREADS"], seen["KERAS_BACKEND"]) == ("7", "3", "jax")
+    assert set(rerun.REPEATED) <= set(ENVIRONMENT)  # what was not recorded can't be set again
     assert not {"LD_PRELOAD", "EVIL", "RANK"} & set(seen)
     shown = rerun.Rerun(runs.load(old.directory), os.fspath(tmp_path / "shown")).command
     assert "PYTHONHASHSEED=7" in shown
