@@ -14,7 +14,7 @@ from footsteps.reader.making import is_noise, without_making
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
     Frame = tuple[tuple[int, int], Any]  # width and height, pixels
@@ -195,8 +195,9 @@ def why_texts_differ(a: Sequence[tuple[str, Any]], b: Sequence[tuple[str, Any]],
     """A reason that the values themselves tell; "" without one."""
     if [where for where, _ in a] == [where for where, _ in b]:
         apart = [(where, x, y) for (where, x), (_, y) in zip(a, b, strict=True) if not same_leaf(x, y)]
-        if only_times(apart, lines):
-            return "only elapsed times differ"
+        said = {lines.get(where, where) for where, _, _ in apart}
+        if only_times(said):
+            return "only dates and times differ" if are_of_clock(said) else "only elapsed times differ"
         if all(is_address(x) and is_address(y) for _, x, y in apart):
             return "only addresses in memory differ"
     if len(a) == len(b) and sorted(repr(value) for _, value in a) == sorted(repr(value) for _, value in b):
@@ -288,13 +289,22 @@ def is_address(value: Any) -> bool:
     return isinstance(value, str) and bool(re.search(r"(?<![\da-z])0x[\da-f]{6,16}(?![\da-z])", value))
 
 
-def only_times(apart: Sequence[tuple[str, Any, Any]], lines: Mapping[str, str]) -> bool:
+def only_times(said: Iterable[str]) -> bool:
     """Whether all that differs is how long something took, or when: by the name of the value, or its line."""
     import re
 
-    return all(re.search(TIME_FORMS, lines.get(where, where), re.IGNORECASE) for where, _, _ in apart)
+    return all(re.search(TIME_FORMS, words, re.IGNORECASE) for words in said)
 
 
+def are_of_clock(said: Iterable[str]) -> bool:
+    """Whether lines tell a date or a time of day, and none how long something took."""
+    import re
+
+    return all(re.search(CLOCK, words) and not re.search(ELAPSED, words, re.IGNORECASE) for words in said)
+
+
+CLOCK = r"\d{4}-\d\d-\d\d|\b(Mon|Tue|Wed|Thu|Fri|Sat|Sun),? |\bTime: +\d\d:\d\d:\d\d|\b(date|timestamp)\b"
+ELAPSED = r"elapsed|duration|took|eta\b|wall"
 TIME_FORMS = (
     r"(?<![a-z])(elapsed|duration|took|eta|wall(_?time)?|time(stamp)?s?|date|secs?|seconds?|ms|runtime|throughput|speed)"
     r"(?![a-z])|\d\s?(s|ms|us|min|h)(?![a-z\d])|\b(it|samples|img|images|steps|tokens)/s|s/it\b|\d\d:\d\d"

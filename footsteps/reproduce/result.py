@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import os
+import re
 
 from footsteps.reader import compare, measure, runs
 from footsteps.reader.formats import mapping, seconds, text
@@ -108,8 +109,14 @@ def new_run(again: Rerun) -> Run | None:
         if os.path.isdir(place) and not is_above_all(place):
             made = [run for run in runs.find([place]) if is_child(run, old, again.began)]
             if made:
-                return min(made, key=lambda run: (run.name != old.name, run.hash_code != old.hash_code, run.start))
+                return min(made, key=lambda run: (unlike_name(run, old), run.hash_code != old.hash_code, run.start))
     return None
+
+
+def unlike_name(run: Run, old: Run) -> int:
+    """How far a run's name is from another one's: 1 if only by the number that a second run of a name gets."""
+    plain = [re.sub(r"-\d+$", "", name) for name in (run.name, old.name)]
+    return 0 if run.name == old.name else 1 if plain[0] == plain[1] else 2
 
 
 def is_above_all(place: str) -> bool:

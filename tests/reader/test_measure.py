@@ -98,6 +98,8 @@ def test_times_and_owners_in_a_tar_file_are_no_difference(compared, tmp_path):
         ('{"loss": 1, "elapsed": 2.5}', '{"loss": 1, "elapsed": 3.5}', "only elapsed times differ: 1 of 2"),
         ("epoch 1 loss 0.5 took 3.1 s\n", "epoch 1 loss 0.5 took 3.2 s\n", "only elapsed times differ: 1 of 7"),
         ('{"loss": 1, "elapsed": 2.5}', '{"loss": 2, "elapsed": 3.5}', "2 of 2 numbers differ"),
+        ("Date: Fri, 27 Nov\nR2: 0.5\n", "Date: Sat, 28 Nov\nR2: 0.5\n", "only dates and times differ: 2 of 6"),
+        ("Time:  17:44:40  R2: 1\n", "Time:  17:45:01  R2: 1\n", "only dates and times differ: 1 of 4"),
         ("epoch,loss,time\n1,0.5,3.1\n", "epoch,loss,time\n1,0.5,3.2\n", "only elapsed times differ: 1 of 6"),
         ("epoch,loss,time\n1,0.5,3.1\n", "epoch,loss,time\n1,0.6,3.1\n", "by 0.1 at most at line 2, loss"),
         ("<Model at 0x7f0c2a11>\n", "<Model at 0x7f0c2b22>\n", "only addresses in memory differ: 1 of 3"),
