@@ -103,7 +103,15 @@ def needed(name: str, things: str) -> Any:
         return import_module(name)
     except ImportError:
         package = {"PIL": "Pillow"}.get(name, name)
-        raise PackageMissing(f"{package} is needed to compare the {things}: pip install {package}") from None
+        raise PackageMissing(f"{package}{IS_NEEDED}the {things}: pip install {package}") from None
+
+
+IS_NEEDED = " is needed to compare "
+
+
+def lacks_package(found: Mapping[str, Any]) -> bool:
+    """Whether what `measure` returned would tell more with a package that is not installed here."""
+    return IS_NEEDED in found["note"]
 
 
 def verdict(said: str, note: str, largest: float | None = None) -> dict[str, Any]:

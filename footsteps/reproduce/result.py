@@ -15,7 +15,9 @@ import re
 from footsteps.reader import compare, measure, runs
 from footsteps.reader.formats import mapping, seconds, text
 from footsteps.reader.making import name_without_host
+from footsteps.recorder.format import from_json
 from footsteps.reproduce import explain
+from footsteps.reproduce.environment import ran
 from footsteps.reproduce.restored_paths import new_place
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
@@ -40,7 +42,7 @@ class Result:
 
     def __init__(self, again: Rerun, new: Run | None) -> None:
         self.again, self.new = again, new
-        self.artifacts = [] if new is None else [*compared(again.run, new), *compared_elsewhere(again)]
+        self.artifacts = [] if new is None else [*compared(again, new), *compared_elsewhere(again)]
 
     @property
     def same(self) -> bool:
@@ -154,12 +156,13 @@ def run_that_names(record: Run, among: list[str] | None = None) -> Run:
 # ---------------------------------------------------------------------------------------------
 
 
-def compared(old: Run, new: Run) -> Iterator[dict[str, Any]]:
+def compared(again: Rerun, new: Run) -> Iterator[dict[str, Any]]:
     """A row for each artifact of either run."""
+    old = again.run
     left, right = compare.recorded_artifacts(old), compare.recorded_artifacts(new)
     renamed = dict(pairs_by_plain_name(left, right))
     for path in dict.fromkeys([*left, *(path for path in right if path not in renamed.values())]):
-        yield {"path": path, **artifact_verdict(old, new, left.get(path), right.get(renamed.get(path, path)))}
+        yield {"path": path, **artifact_verdict(again, new, left.get(path), right.get(renamed.get(path, path)))}
 
 
 def pairs_by_plain_name(left: Iterable[str], right: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -175,23 +178,47 @@ def pairs_by_plain_name(left: Iterable[str], right: Iterable[str]) -> Iterator[t
 
 
 def artifact_verdict(
-    old: Run, new: Run, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
+    again: Rerun, new: Run, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
 ) -> dict[str, Any]:
     """How one artifact came out the second time."""
     if before is None or after is None:
         word = "new" if before is None else "missing"
         return measure.verdict(word, "it was not made then" if before is None else "it was not made now")
-    places = [compare.present(run, entry) for run, entry in ((old, before), (new, after))]
+    places = [compare.present(run, entry) for run, entry in ((again.run, before), (new, after))]
     if all(places) and compare.same_file(before, after) and before.get("target") is None:
         return measure.verdict("identical", "identical", 0)  # also if the old one was changed since
     if all(places):
-        return measure.measure(*places)
+        return measured(again, *places)
     same = compare.same_file(before, after)
     if any(entry.get("target") is not None for entry in (before, after)):
         return measure.verdict("identical" if same else "different", "by where the link leads; it was not followed")
     if same is None:
         return measure.verdict("different", "the recorded one is gone, and has no hash")
     return measure.verdict("identical" if same else "different", "by its recorded hash; the file is gone")
+
+
+def measured(again: Rerun, old: str, new: str) -> dict[str, Any]:
+    """How much two files differ, as far as our packages tell, or those that the program was run with."""
+    found = measure.measure(old, new)
+    if not measure.lacks_package(found):
+        return found
+    words = [again.python, "-I", "-c", MEASURED, PACKAGES, os.path.abspath(old), os.path.abspath(new)]
+    status, said = ran(words, SLOWEST_MEASURE, errors=False)
+    try:
+        return found if status else {**found, **mapping(from_json(said))}
+    except ValueError:
+        return found
+
+
+# The packages of the program come first, and footsteps from where we have it if it is not among them.
+PACKAGES = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+SLOWEST_MEASURE = 600.0  # seconds
+MEASURED = """\
+import json, sys
+sys.path.append(sys.argv[1])
+from footsteps.reader.measure import measure
+print(json.dumps(measure(*sys.argv[2:])))
+"""
 
 
 def compared_elsewhere(again: Rerun) -> Iterator[dict[str, Any]]:
@@ -204,7 +231,7 @@ def compared_elsewhere(again: Rerun) -> Iterator[dict[str, Any]]:
         if not os.path.isfile(new):
             yield {"path": old, **measure.verdict("missing", "it was not made now")}
         elif os.path.realpath(new) != os.path.realpath(old):
-            yield {"path": old, **measure.measure(old, new)}
+            yield {"path": old, **measured(again, old, new)}
 
 
 def was_last_written_by(run: Run, path: str) -> bool:
