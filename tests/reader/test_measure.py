@@ -10,6 +10,7 @@ import zipfile
 import pytest
 
 from footsteps.reader import measure
+from footsteps.reader.making import name_without_host
 
 
 @pytest.fixture
@@ -53,6 +54,41 @@ def test_the_id_of_a_checkpoint_is_no_difference(compared, tmp_path):
             archive.writestr("model/.data/serialization_id", str(number))
         contents.append((tmp_path / "model.pt").read_bytes())
     assert [compared(contents[0], other)["verdict"] for other in contents[1:]] == ["same", "different"]
+
+
+KERAS = '{"date_saved": "2026-01-0%s@17:44:13", "dtype": {"name": "float32", "shared_object_id": 1403367%s}, "n": %s}'
+
+
+def test_the_date_and_the_addresses_in_a_keras_model_are_no_difference(compared, tmp_path):
+    """Its settings count."""
+    contents = []
+    for values in ((1, 1, 5), (2, 2, 5), (2, 2, 6)):
+        with zipfile.ZipFile(tmp_path / "m.keras", "w") as archive:
+            archive.writestr("config.json", KERAS % values)
+        contents.append((tmp_path / "m.keras").read_bytes())
+    assert [compared(contents[0], other)["verdict"] for other in contents[1:]] == ["same", "different"]
+
+
+PAGE = '<html><div id="{0}"></div><script>draw("{0}", {1})</script></html>'
+
+
+def test_ids_of_a_page_are_no_difference(compared):
+    """plotly and bokeh draw them by lot; in a text that is no page, they may be a result."""
+    ids = ("7b3b6c68-352b-40b0-be93-de7de0d21539", "943d1217-7e56-4ce4-a8f3-2386a8b91705")
+    pages = [PAGE.format(ids[0], 1), PAGE.format(ids[1], 1), PAGE.format(ids[1], 2)]
+    assert [compared(pages[0], other)["verdict"] for other in pages[1:]] == ["same", "different"]
+    assert compared(*ids)["verdict"] == "different"
+
+
+def test_times_in_names_of_tensorboard_are_no_difference():
+    """Those of its files, and of the folders that it makes by itself; other names are what they are."""
+    for a, b in (
+        ("events.out.tfevents.1795801434.lab-7.42.0", "events.out.tfevents.1795801469.lab-9.43.0"),
+        ("tb/1795801434.87/events.out.tfevents.17958.h.4.1", "tb/1795801469.73/events.out.tfevents.17959.h.4.1"),
+        ("runs/Nov27_17-43-54_lab-7/events.out.tfevents.17958.h", "runs/Nov28_18-00-00_a/events.out.tfevents.17959.h"),
+    ):
+        assert name_without_host(a) == name_without_host(b) != a
+    assert name_without_host("1795801434.87/weights.npy") == "1795801434.87/weights.npy"
 
 
 def event(time, data):
