@@ -56,6 +56,8 @@ IMPORT = re.compile(
 def reasons(result: Result) -> Iterator[str]:
     """What may be why, most likely first, one sentence each."""
     again, new = result.again, result.new
+    if not result.ended_alike:
+        yield from packages_not_had(again)
     apart = [row for row in result.artifacts if row["verdict"] not in ("identical", "same")]
     if new is None or not apart:
         return
@@ -73,6 +75,11 @@ def reasons(result: Result) -> Iterator[str]:
     if again.gone:
         yield f"inputs that are not as they were: {', '.join(again.gone[:3])}"
     yield from other_packages(again.run, new)
+
+
+def packages_not_had(again: Rerun) -> Iterator[str]:
+    """The packages that it has not had, or others in their place: a program that ends otherwise may lack one."""
+    yield from islice(again.environment.missing if again.environment else again.unlike, 5)
 
 
 def is_of_hashes(files: Sequence[str], apart: Iterable[Mapping[str, Any]]) -> bool:

@@ -88,7 +88,7 @@ class Result:
     @property
     def reasons(self) -> list[str]:
         """What may be why something else was made, one sentence each; [] where the same was."""
-        return [] if self.same or self.new is None else list(explain.reasons(self))
+        return [] if self.same else list(explain.reasons(self))
 
     def row(self) -> dict[str, Any]:
         """The same as an object for JSON."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -572,6 +573,35 @@ def test_what_can_not_be_installed_is_told_also_in_a_pipe(run, offered, project,
     listed = (tmp_path / "again.env/requirements.txt").read_text()
     assert ["mine" in line or "tool" in line for line in listed.splitlines()] == [True, True]
     assert sorted(path.name for path in (tmp_path / "again.env").glob("*.one")) == []
+
+
+def test_a_wheel_that_lies_where_it_lay_is_installed_again(run, offered, tmp_path):
+    """As a package of a local build was installed; by its hash, where that was recorded, the same one."""
+    (path,) = offered.glob("tool-1.0-*.whl")
+    old, url = run("one"), f"file://{path}"
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    for archive, same in (({}, True), ({"hashes": {"sha256": digest}}, True), ({"hash": "sha256=12"}, False)):
+        old.facts["packages"] = [
+            {"name": "tool", "version": "1.0", "direct_url": {"url": url, "archive_info": archive}}
+        ]
+        made = rerun.Rerun(old, os.fspath(tmp_path / "again"), environment=True).environment
+        assert made.requirements == [f"tool @ {url}" if same else "tool==1.0"]
+        assert any("takes its place" in sentence for sentence in made.missing) == (not same)
+
+
+@pytest.mark.slow
+def test_a_program_that_lacks_a_package_is_told_so(run, offered, project, tmp_path):
+    """At the end too, where it is looked for: it has made no run, and can't tell more."""
+    project.write("use.py", "import tool3\nimport footsteps\nfootsteps.output_dir\n")
+    project.write("tool3.py", "")
+    old = run("one", script="use.py")
+    (project / "results/one/.footsteps/code/main/tool3.py").unlink()
+    with_packages(old, {"name": "tool3", "version": "3.0"})
+    done = command(project.path, "one", tmp_path / "again", "--env", "--yes")
+    assert done.returncode == 1
+    said = done.stderr[done.stderr.index("ModuleNotFoundError") :]
+    assert "the program made no run" in said
+    assert "it may be why: tool3==3.0: the index offers no wheel" in said
 
 
 def test_a_person_may_say_which_python_the_environment_is_made_from(run, offered, tmp_path):
