@@ -211,8 +211,10 @@ def print_chain_result(args: argparse.Namespace, again: ChainRerun) -> int:
     else:
         render.print_table(columns, [step.row() for step in again.steps])
     sys.stdout.flush()  # in a pipe, the verdict comes after its table
-    if again.first_difference:
+    if again.first_unlike:
         render.message(render.terminal_text(f"footsteps: the first difference arose in {again.first_difference}"))
+        reasons = (f"footsteps: it may be why: {reason}" for reason in again.first_unlike.reasons)
+        render.message(*map(render.terminal_text, reasons))
     render.message("footsteps: the same" if again.same else "footsteps: not the same")
     return DONE if again.same else NO
 
