@@ -493,7 +493,7 @@ def measure_values(left: Any, right: Any) -> dict[str, Any]:
 
 
 def datasets(data: bytes) -> dict[str, Any]:
-    """The arrays and attributes of an HDF5 file by name, in order. Raises ValueError for what leads out of it."""
+    """The arrays, attributes and groups of an HDF5 file by name, in order; what leads out of it as what it says."""
     import io
 
     h5py, np = needed("h5py", "datasets"), needed("numpy", "datasets")
@@ -501,17 +501,36 @@ def datasets(data: bytes) -> dict[str, Any]:
     with h5py.File(io.BytesIO(data), "r") as file:
 
         def take(name: str, item: Any) -> None:
-            if isinstance(item, h5py.Dataset):
-                if item.external or item.is_virtual:
-                    raise ValueError(f"{name} lies in another file")
-                if item.nbytes > LARGEST_COMPARED:
-                    raise ValueError(f"{name} is too large when unpacked")
-                found[name] = np.asarray(item[()])
+            if isinstance(item, h5py.Group):
+                found[f"{name}/"] = np.asarray([link_said(key, item.get(key, getlink=True)) for key in item], object)
+            elif isinstance(item, h5py.Dataset):
+                found[name] = led_out(item) if item.external or item.is_virtual else array_in(name, item)
             found.update({f"{name}@{key}": np.asarray(value) for key, value in item.attrs.items()})
 
         take("", file)
         file.visititems(take)
     return dict(sorted(found.items()))
+
+
+def link_said(name: str, link: Any) -> str:
+    """A name in a group of an HDF5 file, and where it leads unless that is something of its own."""
+    where = [getattr(link, about, "") for about in ("filename", "path")]
+    return " ".join([name, *filter(None, where)])
+
+
+def array_in(name: str, item: Any) -> Any:
+    """The values of a dataset. Raises ValueError if they are too many."""
+    if item.nbytes > LARGEST_COMPARED:
+        raise ValueError(f"{name} is too large when unpacked")
+    return needed("numpy", "datasets").asarray(item[()])
+
+
+def led_out(item: Any) -> Any:
+    """Which parts of which other files a dataset is made of: none of them is opened, a stranger's may be any."""
+    sources = item.virtual_sources() if item.is_virtual else []
+    parts = [(part.file_name, part.dset_name, part.vspace.encode(), part.src_space.encode()) for part in sources]
+    said = repr((item.shape, item.dtype, item.fillvalue, item.external, parts))
+    return needed("numpy", "datasets").asarray(said)
 
 
 # figures

@@ -115,6 +115,37 @@ def test_times_of_hdf5_are_no_difference(compared, tmp_path):
     assert "x: 1 of 2 numbers differ, by 1 at most" in compared(contents[0], contents[2])["note"]
 
 
+HDF5 = {
+    "virtual": lambda h5py, file, name: file.create_virtual_dataset("v", virtual(h5py, name)),
+    "external": lambda _, file, name: file.create_dataset("v", (2,), "f8", external=[(name, 0, 16)]),
+    "link to a file": lambda h5py, file, name: file.update(v=h5py.ExternalLink(name, "/x")),
+    "link within": lambda h5py, file, name: file.update(v=h5py.SoftLink("/" + name)),
+    "empty group": lambda _, file, name: file.create_group(name),
+    "second name": lambda _, file, name: file.update({name: file["x"]}),
+}
+
+
+def virtual(h5py, name):
+    """A layout of the two numbers of another file."""
+    layout = h5py.VirtualLayout((2,), "f8")
+    layout[:] = h5py.VirtualSource(name, "x", (2,))
+    return layout
+
+
+@pytest.mark.parametrize("what", HDF5)
+def test_what_leads_out_of_an_hdf5_file_is_compared_by_where_it_leads(compared, tmp_path, what):
+    """Its parts are in other files, which are artifacts of their own, or a stranger's: none is opened."""
+    h5py = pytest.importorskip("h5py")
+    contents = []
+    for number, name in enumerate(("one.h5", "one.h5", "other.h5")):
+        with h5py.File(tmp_path / "x.h5", "w", libver="latest") as file:
+            file.create_dataset("x", data=[1.0, 2.0], track_times=True)
+            HDF5[what](h5py, file, name)
+        contents.append((tmp_path / "x.h5").read_bytes() + b"\0" * number)
+    assert compared(contents[0], contents[1])["verdict"] == "same"
+    assert compared(contents[0], contents[2])["verdict"] == "different"
+
+
 def test_times_and_owners_in_a_tar_file_are_no_difference(compared, tmp_path):
     """Packed with gzip too; what its members hold is measured."""
     contents = []
