@@ -109,7 +109,11 @@ def unpacked_for_now(run: Run, place: str | None) -> Iterator[Run]:
         near = os.path.dirname(near)
     folder = os.path.join(near, f".footsteps-archive-{os.getpid()}")
     with closing(Unpacked(run, folder)) as there:
-        yield there.run
+        try:
+            yield there.run
+        except FootstepsError as error:  # whose advice would name a folder that is gone then
+            error.hint = error.hint.replace(there.run.directory, run.directory)
+            raise
 
 
 def add_chain_rerun(parser: argparse.ArgumentParser) -> None:
