@@ -150,7 +150,7 @@ def _is_hex(value: State, bits: int) -> bool:
         return False
 
 
-def _forked() -> None:
+def _forget_in_child() -> None:
     """In a forked child: all children would begin with the same values, and note them as the program's."""
     for which in (FOOTSTEPS_SEED, NUMPY_ENTROPY):
         _states_to_restore.pop(which, None)
@@ -158,7 +158,7 @@ def _forked() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forked)
+    os.register_at_fork(after_in_child=_forget_in_child)
 
 
 # --- the moments ---

@@ -188,7 +188,7 @@ def artifact_verdict(
     if all(places) and compare.same_file(before, after) and before.get("target") is None:
         return measure.verdict("identical", "identical", 0)  # also if the old one was changed since
     if all(places):
-        return measured(again, *places)
+        return how_unlike(again, *places)
     same = compare.same_file(before, after)
     if any(entry.get("target") is not None for entry in (before, after)):
         return measure.verdict("identical" if same else "different", "by where the link leads; it was not followed")
@@ -197,12 +197,12 @@ def artifact_verdict(
     return measure.verdict("identical" if same else "different", "by its recorded hash; the file is gone")
 
 
-def measured(again: Rerun, old: str, new: str) -> dict[str, Any]:
+def how_unlike(again: Rerun, old: str, new: str) -> dict[str, Any]:
     """How much two files differ, as far as our packages tell, or those that the program was run with."""
     found = measure.measure(old, new)
     if not measure.lacks_package(found):
         return found
-    words = [again.python, "-I", "-c", MEASURED, PACKAGES, os.path.abspath(old), os.path.abspath(new)]
+    words = [again.python, "-I", "-c", MEASURED, OUR_SITE, os.path.abspath(old), os.path.abspath(new)]
     status, said = ran(words, SLOWEST_MEASURE, errors=False)
     try:
         return found if status else {**found, **mapping(from_json(said))}
@@ -211,7 +211,7 @@ def measured(again: Rerun, old: str, new: str) -> dict[str, Any]:
 
 
 # The packages of the program come first, and footsteps from where we have it if it is not among them.
-PACKAGES = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+OUR_SITE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SLOWEST_MEASURE = 600.0  # seconds
 MEASURED = """\
 import json, sys
@@ -231,7 +231,7 @@ def compared_elsewhere(again: Rerun) -> Iterator[dict[str, Any]]:
         if not os.path.isfile(new):
             yield {"path": old, **measure.verdict("missing", "it was not made now")}
         elif os.path.realpath(new) != os.path.realpath(old):
-            yield {"path": old, **measured(again, old, new)}
+            yield {"path": old, **how_unlike(again, old, new)}
 
 
 def was_last_written_by(run: Run, path: str) -> bool:
