@@ -109,7 +109,11 @@ def unpacked_for_now(run: Run, place: str | None) -> Iterator[Run]:
         near = os.path.dirname(near)
     folder = os.path.join(near, f".footsteps-archive-{os.getpid()}")
     with closing(Unpacked(run, folder)) as there:
-        yield there.run
+        try:
+            yield there.run
+        except FootstepsError as error:  # whose advice would name a folder that is gone then
+            error.hint = error.hint.replace(there.run.directory, run.directory)
+            raise
 
 
 def add_chain_rerun(parser: argparse.ArgumentParser) -> None:
@@ -211,8 +215,10 @@ def print_chain_result(args: argparse.Namespace, again: ChainRerun) -> int:
     else:
         render.print_table(columns, [step.row() for step in again.steps])
     sys.stdout.flush()  # in a pipe, the verdict comes after its table
-    if again.first_difference:
+    if again.first_unlike:
         render.message(render.terminal_text(f"footsteps: the first difference arose in {again.first_difference}"))
+        reasons = (f"footsteps: it may be why: {reason}" for reason in again.first_unlike.reasons)
+        render.message(*map(render.terminal_text, reasons))
     render.message("footsteps: the same" if again.same else "footsteps: not the same")
     return DONE if again.same else NO
 

@@ -333,7 +333,7 @@ def print_result(args: argparse.Namespace, result: rerunning.Result) -> int:
     else:
         render.message(hint=render.terminal_text(f"the new run: {result.new.directory}"))
         render.message(*map(render.terminal_text, said_of_nothing(result)))
-        render.message(*(render.terminal_text(f"footsteps: it may be why: {reason}") for reason in result.reasons))
+    render.message(*(render.terminal_text(f"footsteps: it may be why: {reason}") for reason in result.reasons))
     if result.same or not result.nothing_compared:
         render.message("footsteps: the same" if result.same else "footsteps: not the same")
     return DONE if result.same else NO

@@ -68,7 +68,20 @@ def event_parts(data: bytes) -> Iterator[bytes]:
         yield b"?"
 
 
-MAKINGS: dict[str, Callable[[bytes], bytes]] = {"svg": svg, "pdf": pdf, "events": events}
+KERAS = re.compile(rb'"date_saved"\s{0,4}:\s{0,4}"[^"]{0,40}"|"shared_object_id"\s{0,4}:\s{0,4}\d{1,20}')
+UUID = re.compile(rb"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
+
+
+def plain_text(data: bytes) -> bytes:
+    """A text without the date of a Keras model and where its objects lay, and a page's ids numbered as they come."""
+    data = KERAS.sub(b'""', data)
+    if b"<html" not in data[:4096].lower():
+        return data
+    numbers: dict[bytes, bytes] = {}
+    return UUID.sub(lambda found: numbers.setdefault(found[0], b"id%d" % len(numbers)), data)
+
+
+MAKINGS: dict[str, Callable[[bytes], bytes]] = {"svg": svg, "pdf": pdf, "events": events, "text": plain_text}
 
 NOISE = (".data/serialization_id", "docProps/core.xml")
 
@@ -78,9 +91,11 @@ def is_noise(member: str) -> bool:
     return member.endswith(NOISE)
 
 
-NAMED_BY_TIME = re.compile(r"events\.out\.tfevents\.\d{5,12}\.[^/]{0,300}$")
+EVENTS_BY_TIME = re.compile(r"events\.out\.tfevents\.\d{5,12}\.[^/]{0,300}$")
+FOLDER_BY_TIME = re.compile(r"(?:^|(?<=/))(?:\d{10}\.\d{1,9}|[A-Z][a-z]{2}\d\d_\d\d-\d\d-\d\d_[^/]{1,99})(?=/)")
 
 
 def name_without_host(path: str) -> str:
-    """An artifact's name without the time, host and process in it, by which TensorBoard names its files."""
-    return NAMED_BY_TIME.sub("events.out.tfevents", path)
+    """An artifact's name without the time, host and process in it, by which TensorBoard names its files and folders."""
+    name = EVENTS_BY_TIME.sub("events.out.tfevents", path)
+    return name if name == path else FOLDER_BY_TIME.sub("time", name)

@@ -103,7 +103,15 @@ def needed(name: str, things: str) -> Any:
         return import_module(name)
     except ImportError:
         package = {"PIL": "Pillow"}.get(name, name)
-        raise PackageMissing(f"{package} is needed to compare the {things}: pip install {package}") from None
+        raise PackageMissing(f"{package}{IS_NEEDED}the {things}: pip install {package}") from None
+
+
+IS_NEEDED = " is needed to compare "
+
+
+def lacks_package(found: Mapping[str, Any]) -> bool:
+    """Whether what `measure` returned would tell more with a package that is not installed here."""
+    return IS_NEEDED in found["note"]
 
 
 def verdict(said: str, note: str, largest: float | None = None) -> dict[str, Any]:
@@ -332,7 +340,8 @@ def named_as_time(name: str) -> bool:
 
 
 TIME_NAME = (
-    r"(?:^|[^a-z])(?:elapsed|duration|took|eta|wall(?:_?time)?|time(?:stamp)?s?|date|secs?|seconds|ms|runtime|throughput)"
+    r"(?:^|[^a-z])(?:elapsed|duration|took|eta|wall(?:_?time)?|time(?:stamp)?s?|date|secs?|seconds|ms|runtime|throughput"
+    r"|mon|tue|wed|thu|fri|sat|sun)"
     r"(?:_(?:s|ms|us|ns|min|secs?|seconds|total|per_[a-z]{1,20}))?[^a-z0-9]*$"
 )
 TIME_UNIT = r"(?:s|ms|us|ns|secs?|seconds?|minutes?|hours?|(?:it|samples|img|images|steps|tokens)/s|s/it)\W*$"
@@ -517,7 +526,7 @@ def measure_values(left: Any, right: Any) -> dict[str, Any]:
 
 
 def datasets(data: bytes) -> dict[str, Any]:
-    """The arrays and attributes of an HDF5 file by name, in order. Raises ValueError for what leads out of it."""
+    """The arrays, attributes and groups of an HDF5 file by name, in order; what leads out of it as what it says."""
     import io
 
     h5py, np = needed("h5py", "datasets"), needed("numpy", "datasets")
@@ -526,11 +535,7 @@ def datasets(data: bytes) -> dict[str, Any]:
 
         def take(name: str, item: Any) -> None:
             if isinstance(item, h5py.Dataset):
-                if item.external or item.is_virtual:
-                    raise ValueError(f"{name} lies in another file")
-                if item.nbytes > LARGEST_COMPARED:
-                    raise ValueError(f"{name} is too large when unpacked")
-                found[name] = np.asarray(item[()])
+                found[name] = led_out(item) if item.external or item.is_virtual else array_in(name, item)
             else:  # a folder, or a type
                 found[f"{name}/"] = np.asarray(str(getattr(item, "dtype", "")))
             found.update({f"{name}@{key}": np.asarray(value) for key, value in item.attrs.items()})
@@ -556,6 +561,21 @@ def links_in(group: Any, visited: Mapping[int, str]) -> Iterator[tuple[str, str]
             yield name, f"{getattr(link, 'filename', '')}:{link.path}"
         else:
             yield name, visited.get(h5py.h5o.get_info(group[name].id).addr, "")
+
+
+def array_in(name: str, item: Any) -> Any:
+    """The values of a dataset. Raises ValueError if they are too many."""
+    if item.nbytes > LARGEST_COMPARED:
+        raise ValueError(f"{name} is too large when unpacked")
+    return needed("numpy", "datasets").asarray(item[()])
+
+
+def led_out(item: Any) -> Any:
+    """Which parts of which other files a dataset is made of: none of them is opened, a stranger's may be any."""
+    sources = item.virtual_sources() if item.is_virtual else []
+    parts = [(part.file_name, part.dset_name, part.vspace.encode(), part.src_space.encode()) for part in sources]
+    said = repr((item.shape, item.dtype, item.fillvalue, item.external, parts))
+    return needed("numpy", "datasets").asarray(said)
 
 
 # figures

@@ -2,6 +2,8 @@
 
 Kept are the states of `random` and of numpy's global generator, and torch's seed: as footsteps is imported (or as they
 are, later), and as the run begins. In a rerun, which RANDOM_VARIABLE tells, each is put back at the same moment.
+What numpy's other generators ask the system for when they have no seed is kept, and given again: a library may make one
+unseen. Processes that the program forks have their own.
 """
 
 from __future__ import annotations
@@ -23,7 +25,12 @@ __all__ = ["seed"]
 
 RANDOM = "random.jsonl"
 RANDOM_VARIABLE = "FOOTSTEPS_RANDOM"  # such a file of the run that is repeated
-LOADED, BEGUN, SEED = "loaded", "begun", "seed"
+LOADED, BEGUN, SEED, DRAWN = "loaded", "begun", "seed", "drawn"
+FOOTSTEPS_SEED, NUMPY_ENTROPY = (
+    (SEED, "footsteps"),
+    (DRAWN, "numpy"),
+)  # values in the order in which they were asked for
+MOST_DRAWN = 1000  # values of entropy that are kept
 
 _seen: list[tuple[str, str, Any]] = []  # moment, generator, state as it was read; not yet in a record
 _states_to_restore: dict[
@@ -31,6 +38,7 @@ _states_to_restore: dict[
 ] = {}  # of the run that is repeated: (moment, generator) -> states in order
 _record_folder: list[str] = []  # where a begun run keeps them
 _seeds: list[int] = []  # that this run has had
+_drawn: list[int] = []  # entropy that this process was given, as far as it is kept
 
 
 def seed() -> int:
@@ -40,13 +48,18 @@ def seed() -> int:
     """
     from footsteps.recorder.values import record
 
-    known = _states_to_restore.get((SEED, "footsteps"))
-    value = known.pop(0) if known else None
+    value = _next_value(FOOTSTEPS_SEED)
     number = value if isinstance(value, int) else int.from_bytes(os.urandom(4), "little")
     _seeds.append(number)
     record(**{"seed" if len(_seeds) == 1 else f"seed_{len(_seeds)}": number})
-    _note(SEED, "footsteps", number)
+    _note(*FOOTSTEPS_SEED, number)
     return number
+
+
+def _next_value(which: tuple[str, str]) -> State:
+    """The next of the values that the run that is repeated was given; None if there is none."""
+    known = _states_to_restore.get(which)
+    return known.pop(0) if known else None
 
 
 # --- the generators: how a state is read, said in JSON, and put back ---
@@ -108,6 +121,46 @@ def _state_words(text: str) -> list[int]:
     return [int.from_bytes(data[at : at + 4], "little") for at in range(0, len(data), 4)]
 
 
+# --- entropy, which a generator without a seed asks for ---
+
+
+def _follow_entropy(module: Any) -> None:
+    """Have numpy's generators begin with the recorded entropy, and keep what they begin with."""
+    original = getattr(module, "randbits", None)
+    if original is None or hasattr(original, "asks_the_system"):
+        return
+
+    def randbits(bits: int) -> int:
+        value = _next_value(NUMPY_ENTROPY)
+        number = int(value, 16) if _is_hex(value, bits) else int(original(bits))
+        if len(_drawn) < MOST_DRAWN:
+            _drawn.append(number)
+            _note(*NUMPY_ENTROPY, f"{number:x}")
+        return number
+
+    randbits.asks_the_system = original  # type: ignore[attr-defined]
+    module.randbits = randbits
+
+
+def _is_hex(value: State, bits: int) -> bool:
+    """Whether it is a number of so many bits: a record is a stranger's."""
+    try:
+        return isinstance(value, str) and len(value) <= bits // 4 and int(value, 16) >= 0
+    except ValueError:
+        return False
+
+
+def _forget_in_child() -> None:
+    """In a forked child: all children would begin with the same values, and note them as the program's."""
+    for which in (FOOTSTEPS_SEED, NUMPY_ENTROPY):
+        _states_to_restore.pop(which, None)
+    _record_folder.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_in_child)
+
+
 # --- the moments ---
 
 
@@ -118,6 +171,7 @@ def keep_states() -> None:
         _read(path)
     for row in GENERATORS:
         when_imported(row[1], lambda module, row=row: _at(LOADED, row, module))  # type: ignore[misc]
+    when_imported("numpy.random.bit_generator", _follow_entropy)
 
 
 def keep_begin(record: str) -> None:
@@ -128,9 +182,9 @@ def keep_begin(record: str) -> None:
             _at(BEGUN, row, module)
     _record_folder[:] = [record]
     kept, _seen[:] = list(_seen), []
-    early = [each for each in kept if each[0] == LOADED]
+    early = [each for each in kept if each[0] != BEGUN]
     _write(kept)
-    _seen[:] = early  # those of before the first run are each run's
+    _seen[:] = early  # those of before a run are that run's too: the program is repeated from its start
 
 
 def keep_end() -> None:
@@ -155,9 +209,10 @@ def _at(moment: str, row: Any, module: Any) -> None:
 
 
 def _note(moment: str, name: str, state: Any) -> None:
+    in_order = moment in (SEED, DRAWN)
     if _record_folder:
         _write([(moment, name, state)])
-    elif not any(each[:2] == (moment, name) for each in _seen) or moment == SEED:
+    if in_order or not (_record_folder or any(each[:2] == (moment, name) for each in _seen)):
         _seen.append((moment, name, state))
 
 
@@ -166,12 +221,13 @@ def _write(kept: list[tuple[str, str, Any]]) -> None:
     said = {row[0]: row[3] for row in GENERATORS}
     lines = []
     for moment, name, state in kept:
-        value = state if state is None or name not in said else said[name](state)
+        value = said[name](state) if moment in (LOADED, BEGUN) and state is not None else state
         if value is not None:
             lines.append(json_text({"at": moment, "generator": name, "state": value}) + "\n")
     try:
         append(os.path.join(_record_folder[0], RANDOM), "".join(lines).encode("ascii"))
     except OSError as error:
+        _record_folder.clear()  # said once
         say(f"the random state could not be recorded: {error}")
 
 

@@ -18,7 +18,7 @@ import sys
 from functools import cache
 
 from footsteps.reader import repositories
-from footsteps.reader.formats import mapping, objects, text
+from footsteps.reader.formats import mapping, objects, sha256_of, text
 from footsteps.recorder.format import FootstepsError, quote
 from footsteps.reproduce.restored_paths import new_place
 
@@ -95,7 +95,7 @@ class Environment:
         origin = mapping(package.get("direct_url"))
         if package.get("editable") or mapping(origin.get("dir_info")).get("editable"):
             return self.editable(package)
-        address = address_of(origin, name)
+        address = address_of(origin, name) or wheel_here(origin, name, version)
         if address:
             return [address]
         place = new_place(path_of_url(text(origin.get("url"))), self.moved)
@@ -373,6 +373,20 @@ def address_of(origin: Mapping[str, Any], name: str) -> str:
     if url.startswith("file:"):  # pip before 24.1 wants a host in what stands behind `name @`
         return address + "#" + "&".join([f"egg={name}", *within])
     return f"{name} @ " + "#".join([address, *within])
+
+
+def wheel_here(origin: Mapping[str, Any], name: str, version: str) -> str:
+    """What pip and uv take for the wheel on this disk that a package was installed from, "" where it is not as it was.
+
+    To install a wheel runs nothing of it.
+    """
+    path = path_of_url(text(origin.get("url")))
+    said = mapping(origin.get("archive_info"))
+    wanted = text(mapping(said.get("hashes")).get("sha256")) or text(said.get("hash")).removeprefix("sha256=")
+    named = os.path.basename(path).split("-")[1:2] == [version]
+    if not (os.path.isabs(path) and path.endswith(".whl") and named and "\n" not in path and os.path.isfile(path)):
+        return ""
+    return f"{name} @ file://{percent(path)}" if not wanted or sha256_of(path) == wanted else ""
 
 
 def path_of_url(url: str) -> str:

@@ -6,7 +6,8 @@ import os
 import re
 from itertools import islice
 
-from footsteps.reader.formats import content_in, mapping, objects, open_plain_file, text
+from footsteps.reader.formats import content_in, mapping, objects, open_plain_file, read_lines, text
+from footsteps.recorder.randomness import MOST_DRAWN, NUMPY_ENTROPY, RANDOM
 from footsteps.reproduce.restored_paths import real_place
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
@@ -22,21 +23,30 @@ __all__ = ["reasons"]
 
 MOST_FILES, LARGEST_CODE = 500, 1 << 20  # files of the code that are looked at, bytes of one
 HASHES = "PYTHONHASHSEED was not set, so that sets and hash() were others"
-BY_LOT = (
+OF_NUMPY = (
     (re.compile(rb"\bdefault_rng\(\s{0,9}\)"), "unseeded default_rng"),
     (re.compile(rb"\bRandomState\(\s{0,9}\)"), "unseeded RandomState"),
+)
+BY_LOT = (
     (re.compile(rb"\bRandom\(\s{0,9}\)"), "unseeded random.Random"),
     (re.compile(rb"\bseed\(\s{0,9}(?:None)?\s{0,9}\)"), "a seed drawn by lot"),
     (re.compile(rb"\b(?:os\.urandom|SystemRandom|uuid4|uuid1|secrets\.token_\w{1,9})\("), "randomness of the system"),
     (re.compile(rb"\bseed\(\s{0,9}(?:int\(\s{0,9})?time\b"), "a seed that is the time"),
     (
-        re.compile(rb"\b(?:Process|Pool|ProcessPoolExecutor|os\.fork)\("),
+        re.compile(rb"\b(?:Process|Pool|ProcessPoolExecutor|Parallel|os\.fork)\("),
         "processes, each with random numbers of its own",
     ),
     (re.compile(rb"\b(?:Thread|ThreadPool|ThreadPoolExecutor)\("), "threads, which end in any order"),
-    (re.compile(rb"\b(?:time\.time|perf_counter|datetime\.now|strftime|monotonic)\("), "the time"),
+    (
+        re.compile(rb"\b(?:time\.time|perf_counter|datetime\.now|strftime|monotonic|process_time|timeit)(?:_ns)?\("),
+        "the time",
+    ),
+    (
+        re.compile(rb"\b(?:return_times\s{0,9}=\s{0,9}True|(?:fit|score)_times?\b|profiler?\.profile\()"),
+        "how long something took",
+    ),
 )
-OF_WORKERS = re.compile(rb"\b(?:Thread|Process|\w{0,20}Pool|\w{0,20}PoolExecutor)\(")
+OF_WORKERS = re.compile(rb"\b(?:Thread|Process|Parallel|\w{0,20}Pool|\w{0,20}PoolExecutor)\(")
 OF_SETS = re.compile(rb"\b(?:set|frozenset|hash)\(")
 IMPORT = re.compile(
     rb"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import[ \t]+(\([^)]{0,9999}\)|[^#\n]*)|import[ \t]+([^#\n]+))", re.MULTILINE
@@ -46,6 +56,8 @@ IMPORT = re.compile(
 def reasons(result: Result) -> Iterator[str]:
     """What may be why, most likely first, one sentence each."""
     again, new = result.again, result.new
+    if not result.ended_alike:
+        yield from packages_not_had(again)
     apart = [row for row in result.artifacts if row["verdict"] not in ("identical", "same")]
     if new is None or not apart:
         return
@@ -53,7 +65,8 @@ def reasons(result: Result) -> Iterator[str]:
     files = program_files(again)
     if hash_was_random(again.run) and is_of_hashes(files, apart):
         yield HASHES
-    yield from drawn_by_lot(files, again.directory)
+    yield from drawn_by_lot(files, again.directory, (*(() if entropy_came_back(again.run, new) else OF_NUMPY), *BY_LOT))
+    yield from entropy_not_kept(again.run)
     then, now = threads_of(again.run), threads_of(new)
     if then and now and then != now:
         yield f"another number of threads: {then} then, {now} now"
@@ -62,6 +75,11 @@ def reasons(result: Result) -> Iterator[str]:
     if again.gone:
         yield f"inputs that are not as they were: {', '.join(again.gone[:3])}"
     yield from other_packages(again.run, new)
+
+
+def packages_not_had(again: Rerun) -> Iterator[str]:
+    """The packages that it has not had, or others in their place: a program that ends otherwise may lack one."""
+    yield from islice(again.environment.missing if again.environment else again.unlike, 5)
 
 
 def is_of_hashes(files: Sequence[str], apart: Iterable[Mapping[str, Any]]) -> bool:
@@ -89,9 +107,26 @@ def hash_was_random(run: Run) -> bool:
     return seed in ("", "random") and mapping(mapping(run.facts.get("python")).get("flags")).get("hash") != 0
 
 
-def drawn_by_lot(files: Iterable[str], directory: str) -> Iterator[str]:
+def entropy_of(run: Run) -> list[object]:
+    """What numpy's generators without a seed were given in the program's own process, in order."""
+    rows = read_lines(os.path.join(run.record, RANDOM), [])
+    return [row.get("state") for row in rows if (row.get("at"), row.get("generator")) == NUMPY_ENTROPY]
+
+
+def entropy_came_back(old: Run, new: Run) -> bool:
+    """Whether numpy's generators without a seed began as they did then, all of them."""
+    return bool(then := entropy_of(old)) and len(then) < MOST_DRAWN and entropy_of(new) == then
+
+
+def entropy_not_kept(old: Run) -> Iterator[str]:
+    """That more generators were made without a seed than are kept."""
+    if len(entropy_of(old)) >= MOST_DRAWN:
+        yield f"numpy made more than {MOST_DRAWN} generators without a seed: how the later ones began is not kept"
+
+
+def drawn_by_lot(files: Iterable[str], directory: str, kinds: Iterable[tuple[re.Pattern[bytes], str]]) -> Iterator[str]:
     """Where a program's files draw what no recorded state brings back: the first place of each kind."""
-    for pattern, what in BY_LOT:
+    for pattern, what in kinds:
         path, line = first_of(files, pattern) or ("", 0)
         if path:
             yield f"{what} in {os.path.relpath(path, directory)}, line {line}"

@@ -10,11 +10,14 @@
 from __future__ import annotations
 
 import os
+import re
 
 from footsteps.reader import compare, measure, runs
 from footsteps.reader.formats import flat, mapping, seconds, text
 from footsteps.reader.making import name_without_host
+from footsteps.recorder.format import from_json
 from footsteps.reproduce import explain
+from footsteps.reproduce.environment import ran
 from footsteps.reproduce.restored_paths import new_place
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
@@ -40,11 +43,9 @@ class Result:
 
     def __init__(self, again: Rerun, new: Run | None) -> None:
         self.again, self.new = again, new
-        self.artifacts = (
-            []
-            if new is None
-            else [*compared(again.run, new), *compared_elsewhere(again), *compared_values(again.run, new)]
-        )
+        self.artifacts = []
+        if new is not None:
+            self.artifacts = [*compared(again, new), *compared_elsewhere(again), *compared_values(again.run, new)]
 
     @property
     def same(self) -> bool:
@@ -90,7 +91,7 @@ class Result:
     @property
     def reasons(self) -> list[str]:
         """What may be why something else was made, one sentence each; [] where the same was."""
-        return [] if self.same or self.new is None else list(explain.reasons(self))
+        return [] if self.same else list(explain.reasons(self))
 
     def row(self) -> dict[str, Any]:
         """The same as an object for JSON."""
@@ -113,8 +114,14 @@ def new_run(again: Rerun) -> Run | None:
         if os.path.isdir(place) and not is_above_all(place):
             made = [run for run in runs.find([place]) if is_child(run, old, again.began)]
             if made:
-                return min(made, key=lambda run: (run.name != old.name, run.hash_code != old.hash_code, run.start))
+                return min(made, key=lambda run: (unlike_name(run, old), run.hash_code != old.hash_code, run.start))
     return None
+
+
+def unlike_name(run: Run, old: Run) -> int:
+    """How far a run's name is from another one's: 1 if only by the number that a second run of a name gets."""
+    plain = [re.sub(r"-\d+$", "", name) for name in (run.name, old.name)]
+    return 0 if run.name == old.name else 1 if plain[0] == plain[1] else 2
 
 
 def is_above_all(place: str) -> bool:
@@ -152,12 +159,13 @@ def run_that_names(record: Run, among: list[str] | None = None) -> Run:
 # ---------------------------------------------------------------------------------------------
 
 
-def compared(old: Run, new: Run) -> Iterator[dict[str, Any]]:
+def compared(again: Rerun, new: Run) -> Iterator[dict[str, Any]]:
     """A row for each artifact of either run."""
+    old = again.run
     left, right = compare.recorded_artifacts(old), compare.recorded_artifacts(new)
     renamed = dict(pairs_by_plain_name(left, right))
     for path in dict.fromkeys([*left, *(path for path in right if path not in renamed.values())]):
-        yield {"path": path, **artifact_verdict(old, new, left.get(path), right.get(renamed.get(path, path)))}
+        yield {"path": path, **artifact_verdict(again, new, left.get(path), right.get(renamed.get(path, path)))}
 
 
 def pairs_by_plain_name(left: Iterable[str], right: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -173,23 +181,47 @@ def pairs_by_plain_name(left: Iterable[str], right: Iterable[str]) -> Iterator[t
 
 
 def artifact_verdict(
-    old: Run, new: Run, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
+    again: Rerun, new: Run, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
 ) -> dict[str, Any]:
     """How one artifact came out the second time."""
     if before is None or after is None:
         word = "new" if before is None else "missing"
         return measure.verdict(word, "it was not made then" if before is None else "it was not made now")
-    places = [compare.present(run, entry) for run, entry in ((old, before), (new, after))]
+    places = [compare.present(run, entry) for run, entry in ((again.run, before), (new, after))]
     if all(places) and compare.same_file(before, after) and before.get("target") is None:
         return measure.verdict("identical", "identical", 0)  # also if the old one was changed since
     if all(places):
-        return measure.measure(*places)
+        return how_unlike(again, *places)
     same = compare.same_file(before, after)
     if any(entry.get("target") is not None for entry in (before, after)):
         return measure.verdict("identical" if same else "different", "by where the link leads; it was not followed")
     if same is None:
         return measure.verdict("different", "the recorded one is gone, and has no hash")
     return measure.verdict("identical" if same else "different", "by its recorded hash; the file is gone")
+
+
+def how_unlike(again: Rerun, old: str, new: str) -> dict[str, Any]:
+    """How much two files differ, as far as our packages tell, or those that the program was run with."""
+    found = measure.measure(old, new)
+    if not measure.lacks_package(found):
+        return found
+    words = [again.python, "-I", "-c", MEASURED, OUR_SITE, os.path.abspath(old), os.path.abspath(new)]
+    status, said = ran(words, SLOWEST_MEASURE, errors=False)
+    try:
+        return found if status else {**found, **mapping(from_json(said))}
+    except ValueError:
+        return found
+
+
+# The packages of the program come first, and footsteps from where we have it if it is not among them.
+OUR_SITE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+SLOWEST_MEASURE = 600.0  # seconds
+MEASURED = """\
+import json, sys
+sys.path.append(sys.argv[1])
+from footsteps.reader.measure import measure
+print(json.dumps(measure(*sys.argv[2:])))
+"""
 
 
 def compared_elsewhere(again: Rerun) -> Iterator[dict[str, Any]]:
@@ -202,7 +234,7 @@ def compared_elsewhere(again: Rerun) -> Iterator[dict[str, Any]]:
         if not os.path.isfile(new):
             yield {"path": old, **measure.verdict("missing", "it was not made now")}
         elif os.path.realpath(new) != os.path.realpath(old):
-            yield {"path": old, **measure.measure(old, new)}
+            yield {"path": old, **how_unlike(again, old, new)}
 
 
 def compared_values(old: Run, new: Run) -> Iterator[dict[str, Any]]:

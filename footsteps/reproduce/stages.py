@@ -64,8 +64,13 @@ class Step:
             "run": self.name, "verdict": self.verdict, "note": self.note, "directory": self.directory,
             "command": self.again.command if self.again else None, "rerun": new.directory if new else None,
             "exit_status": self.again.status if self.again else None,
-            "artifacts": self.result.artifacts if self.result else [],
+            "artifacts": self.result.artifacts if self.result else [], "reasons": self.reasons,
         }  # fmt: skip
+
+    @property
+    def reasons(self) -> list[str]:
+        """What may be why something else was made, one sentence each; [] where the same was, or nothing was run."""
+        return self.result.reasons if self.result and self.verdict in ("different", "failed") else []
 
 
 class ChainRerun:
@@ -271,12 +276,15 @@ class ChainRerun:
         return all(step.verdict in ("same", "reused", "not needed") for step in self.steps)
 
     @property
+    def first_unlike(self) -> Step | None:
+        """The first stage that did not make the same, None without one."""
+        return next((step for step in self.steps if step.verdict in ("different", "failed", "not run")), None)
+
+    @property
     def first_difference(self) -> str:
         """Where the first difference arose, in words; "" without one."""
-        for step in self.steps:
-            if step.verdict in ("different", "failed", "not run"):
-                return f"{step.name}: {step.note or step.verdict}"
-        return ""
+        step = self.first_unlike
+        return f"{step.name}: {step.note or step.verdict}" if step else ""
 
     def row(self) -> dict[str, Any]:
         """The same as an object for JSON."""

@@ -10,6 +10,7 @@ import zipfile
 import pytest
 
 from footsteps.reader import measure
+from footsteps.reader.making import name_without_host
 
 
 @pytest.fixture
@@ -55,6 +56,41 @@ def test_the_id_of_a_checkpoint_is_no_difference(compared, tmp_path):
     assert [compared(contents[0], other)["verdict"] for other in contents[1:]] == ["same", "different"]
 
 
+KERAS = '{"date_saved": "2026-01-0%s@17:44:13", "dtype": {"name": "float32", "shared_object_id": 1403367%s}, "n": %s}'
+
+
+def test_the_date_and_the_addresses_in_a_keras_model_are_no_difference(compared, tmp_path):
+    """Its settings count."""
+    contents = []
+    for values in ((1, 1, 5), (2, 2, 5), (2, 2, 6)):
+        with zipfile.ZipFile(tmp_path / "m.keras", "w") as archive:
+            archive.writestr("config.json", KERAS % values)
+        contents.append((tmp_path / "m.keras").read_bytes())
+    assert [compared(contents[0], other)["verdict"] for other in contents[1:]] == ["same", "different"]
+
+
+PAGE = '<html><div id="{0}"></div><script>draw("{0}", {1})</script></html>'
+
+
+def test_ids_of_a_page_are_no_difference(compared):
+    """plotly and bokeh draw them by lot; in a text that is no page, they may be a result."""
+    ids = ("7b3b6c68-352b-40b0-be93-de7de0d21539", "943d1217-7e56-4ce4-a8f3-2386a8b91705")
+    pages = [PAGE.format(ids[0], 1), PAGE.format(ids[1], 1), PAGE.format(ids[1], 2)]
+    assert [compared(pages[0], other)["verdict"] for other in pages[1:]] == ["same", "different"]
+    assert compared(*ids)["verdict"] == "different"
+
+
+def test_times_in_names_of_tensorboard_are_no_difference():
+    """Those of its files, and of the folders that it makes by itself; other names are what they are."""
+    for a, b in (
+        ("events.out.tfevents.1795801434.lab-7.42.0", "events.out.tfevents.1795801469.lab-9.43.0"),
+        ("tb/1795801434.87/events.out.tfevents.17958.h.4.1", "tb/1795801469.73/events.out.tfevents.17959.h.4.1"),
+        ("runs/Nov27_17-43-54_lab-7/events.out.tfevents.17958.h", "runs/Nov28_18-00-00_a/events.out.tfevents.17959.h"),
+    ):
+        assert name_without_host(a) == name_without_host(b) != a
+    assert name_without_host("1795801434.87/weights.npy") == "1795801434.87/weights.npy"
+
+
 def event(time, data):
     """One event as TensorBoard's files have it."""
     body = b"\x09" + struct.pack("<d", time) + data
@@ -79,6 +115,37 @@ def test_times_of_hdf5_are_no_difference(compared, tmp_path):
     assert "x: 1 of 2 numbers differ, by 1 at most" in compared(contents[0], contents[2])["note"]
 
 
+HDF5 = {
+    "virtual": lambda h5py, file, name: file.create_virtual_dataset("v", virtual(h5py, name)),
+    "external": lambda _, file, name: file.create_dataset("v", (2,), "f8", external=[(name, 0, 16)]),
+    "link to a file": lambda h5py, file, name: file.update(v=h5py.ExternalLink(name, "/x")),
+    "link within": lambda h5py, file, name: file.update(v=h5py.SoftLink("/" + name)),
+    "empty group": lambda _, file, name: file.create_group(name),
+    "second name": lambda _, file, name: file.update({name: file["x"]}),
+}
+
+
+def virtual(h5py, name):
+    """A layout of the two numbers of another file."""
+    layout = h5py.VirtualLayout((2,), "f8")
+    layout[:] = h5py.VirtualSource(name, "x", (2,))
+    return layout
+
+
+@pytest.mark.parametrize("what", HDF5)
+def test_what_leads_out_of_an_hdf5_file_is_compared_by_where_it_leads(compared, tmp_path, what):
+    """Its parts are in other files, which are artifacts of their own, or a stranger's: none is opened."""
+    h5py = pytest.importorskip("h5py")
+    contents = []
+    for number, name in enumerate(("one.h5", "one.h5", "other.h5")):
+        with h5py.File(tmp_path / "x.h5", "w", libver="latest") as file:
+            file.create_dataset("x", data=[1.0, 2.0], track_times=True)
+            HDF5[what](h5py, file, name)
+        contents.append((tmp_path / "x.h5").read_bytes() + b"\0" * number)
+    assert compared(contents[0], contents[1])["verdict"] == "same"
+    assert compared(contents[0], contents[2])["verdict"] == "different"
+
+
 def test_times_and_owners_in_a_tar_file_are_no_difference(compared, tmp_path):
     """Packed with gzip too; what its members hold is measured."""
     contents = []
@@ -99,6 +166,8 @@ def test_times_and_owners_in_a_tar_file_are_no_difference(compared, tmp_path):
         ("epoch 1 loss 0.5 took 3.1 s\n", "epoch 1 loss 0.5 took 3.2 s\n", "only times differ: 1 of 7"),
         ('{"loss": 1, "elapsed": 2.5}', '{"loss": 2, "elapsed": 3.5}', "2 of 2 numbers differ"),
         ("epoch,loss,time\n1,0.5,3.1\n", "epoch,loss,time\n1,0.5,3.2\n", "only times differ: 1 of 6"),
+        ("Date: Fri, 27 Nov\nR2: 0.5\n", "Date: Sat, 28 Nov\nR2: 0.5\n", "only times differ: 2 of 6"),
+        ("Time:  17:44:40  R2: 1\n", "Time:  17:45:01  R2: 1\n", "only times differ: 1 of 4"),
         ("epoch,loss,time\n1,0.5,3.1\n", "epoch,loss,time\n1,0.6,3.1\n", "by 0.1 at most at line 2, loss"),
         ("<Model at 0x7f0c2a11>\n", "<Model at 0x7f0c2b22>\n", "only addresses in memory differ: 1 of 3"),
         ("0.1\n0.3\n", "0.1\n0.30000000000000004\n", ": last digits (2e-16)"),

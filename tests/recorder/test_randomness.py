@@ -27,6 +27,23 @@ DRAWS = {
     "drawn before the run begins": ("random", FIRST + "import random\nX = random.random()\n", "X"),
     "loaded once the run has begun": ("random", FIRST + "footsteps.output_dir\nimport random\n", "random.random()"),
     "seeded by the time": ("random", FIRST + "import random, time\nrandom.seed(time.time())\n", "random.random()"),
+    "numpy's generators without a seed": (
+        "numpy",
+        FIRST + "import numpy as n\nX = n.random.default_rng().random()\n",
+        "X, n.random.default_rng().random(), n.random.RandomState().rand(), n.random.SeedSequence().entropy",
+    ),
+    "numpy's generators without a seed, loaded before us": (
+        "numpy",
+        "import numpy as n\nn.random.default_rng()\n" + FIRST,
+        "n.random.default_rng().random()",
+    ),
+    "another run in the same program before": (
+        "numpy",
+        FIRST
+        + "import numpy as n\nfootsteps.initialize('first')\nX = n.random.default_rng(footsteps.seed()).random()\n"
+        + "n.random.default_rng()\nfootsteps.finish()\nfootsteps.initialize('r')\n",
+        "X, footsteps.seed(), n.random.default_rng().random()",
+    ),
     "a seed of ours": (
         "numpy",
         FIRST + "import numpy as n\n",
@@ -82,6 +99,45 @@ if __name__ == "__main__":
     again = rerun.Rerun(runs.load(str(RUN)), "again")
     again.bring()
     assert again.execute() == 0
+
+
+@pytest.mark.slow
+def test_forked_workers_of_a_rerun_do_not_all_draw_the_same(project, run_script):
+    """Seeds of ours and of numpy are given again to the program itself: each child would get the first."""
+    pytest.importorskip("numpy")
+    program = """
+import footsteps, os, numpy
+footsteps.output_dir
+def draw(): return footsteps.seed(), numpy.random.default_rng().random()
+drawn = [draw()]
+for _ in "abc":
+    read, write = os.pipe()
+    if os.fork() == 0:
+        os.write(write, repr(draw()).encode())
+        os._exit(0)
+    drawn.append(eval(os.read(read, 999)))
+    os.wait()
+assert len({n for pair in drawn for n in pair}) == 8, drawn
+with open(footsteps.output_dir + "o", "w") as f: print(drawn[0], draw(), file=f)
+"""
+    project.write("t.py", program)
+    project.commit()
+    assert run_script("t.py", cwd=project).returncode == 0
+    again = rerun.Rerun(runs.load(str(RUN)), "again")
+    again.bring()
+    assert again.execute() == 0
+    assert again.result().same
+
+
+def test_entropy_that_is_none_is_not_taken(project, run_script):
+    """A record is a stranger's: numpy gets the system's then, and a line is all that can come of it."""
+    pytest.importorskip("numpy")
+    project.write("t.py", "import footsteps, numpy\nfootsteps.output_dir\nprint(numpy.random.SeedSequence().entropy)\n")
+    bad = [{"at": "drawn", "generator": "numpy", "state": s} for s in (5, None, "zz", "-1", "f" * 33, {"a": 1})]
+    project.write("bad", "".join(json.dumps(row) + "\n" for row in bad))
+    done = run_script("t.py", cwd=project, env={"FOOTSTEPS_RANDOM": "bad"})
+    assert done.returncode == 0, done.stderr
+    assert 0 < int(done.stdout.split()[-1]) < 1 << 128
 
 
 def test_the_state_is_not_touched(project, run_script):

@@ -267,4 +267,8 @@ def test_code_that_can_not_be_had_is_listed_and_the_rest_comes_along(project, ru
     if done.returncode == 1:
         assert any("is not to be had" in row["reason"] for row in facts["missing"])
         assert facts["runs"][0]["code"] is None
+        refused = command(tmp_path, "restore", "study.zip", "code")
+        assert refused.returncode == 2
+        assert "study.zip/runs/generate --from <a clone" in refused.stderr  # not what was unpacked, and is gone
+        assert ".footsteps-archive" not in refused.stderr
     assert command(tmp_path, "show", "study.zip").returncode == 0

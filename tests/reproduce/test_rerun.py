@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ import zipfile
 import pytest
 
 from footsteps.reader import runs
+from footsteps.recorder.machine import ENVIRONMENT
 from footsteps.reproduce import environment, rerun
 from footsteps.reproduce.inputs import input_state
 
@@ -313,13 +315,14 @@ def test_recorded_variables_that_matter_are_set_and_no_others(project, run, tmp_
         "env.py",
         "import json, os, footsteps\njson.dump(dict(os.environ), open(footsteps.output_dir + 'env', 'w'))\n",
     )
-    old = run("one", script="env.py", env={"PYTHONHASHSEED": "7", "OMP_NUM_THREADS": "3"})
+    old = run("one", script="env.py", env={"PYTHONHASHSEED": "7", "OMP_NUM_THREADS": "3", "KERAS_BACKEND": "jax"})
     facts = json.loads((project / "results/one/.footsteps/run.json").read_text())
     facts["environment"].update(LD_PRELOAD="/evil.so", EVIL="1")
     (project / "results/one/.footsteps/run.json").write_text(json.dumps(facts))
     command(project.path, "one", tmp_path / "again", "--yes", env={"PYTHONHASHSEED": "8", "RANK": "1"})
     seen = json.loads((tmp_path / "again" / "results" / "one" / "env").read_text())
-    assert (seen["PYTHONHASHSEED"], seen["OMP_NUM_THREADS"]) == ("7", "3")
+    assert (seen["PYTHONHASHSEED"], seen["OMP_NUM_THREADS"], seen["KERAS_BACKEND"]) == ("7", "3", "jax")
+    assert set(rerun.REPEATED) <= set(ENVIRONMENT)  # what was not recorded can't be set again
     assert not {"LD_PRELOAD", "EVIL", "RANK"} & set(seen)
     shown = rerun.Rerun(runs.load(old.directory), os.fspath(tmp_path / "shown")).command
     assert "PYTHONHASHSEED=7" in shown
@@ -570,6 +573,35 @@ def test_what_can_not_be_installed_is_told_also_in_a_pipe(run, offered, project,
     listed = (tmp_path / "again.env/requirements.txt").read_text()
     assert ["mine" in line or "tool" in line for line in listed.splitlines()] == [True, True]
     assert sorted(path.name for path in (tmp_path / "again.env").glob("*.one")) == []
+
+
+def test_a_wheel_that_lies_where_it_lay_is_installed_again(run, offered, tmp_path):
+    """As a package of a local build was installed; by its hash, where that was recorded, the same one."""
+    (path,) = offered.glob("tool-1.0-*.whl")
+    old, url = run("one"), f"file://{path}"
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    for archive, same in (({}, True), ({"hashes": {"sha256": digest}}, True), ({"hash": "sha256=12"}, False)):
+        old.facts["packages"] = [
+            {"name": "tool", "version": "1.0", "direct_url": {"url": url, "archive_info": archive}}
+        ]
+        made = rerun.Rerun(old, os.fspath(tmp_path / "again"), environment=True).environment
+        assert made.requirements == [f"tool @ {url}" if same else "tool==1.0"]
+        assert any("takes its place" in sentence for sentence in made.missing) == (not same)
+
+
+@pytest.mark.slow
+def test_a_program_that_lacks_a_package_is_told_so(run, offered, project, tmp_path):
+    """At the end too, where it is looked for: it has made no run, and can't tell more."""
+    project.write("use.py", "import tool3\nimport footsteps\nfootsteps.output_dir\n")
+    project.write("tool3.py", "")
+    old = run("one", script="use.py")
+    (project / "results/one/.footsteps/code/main/tool3.py").unlink()
+    with_packages(old, {"name": "tool3", "version": "3.0"})
+    done = command(project.path, "one", tmp_path / "again", "--env", "--yes")
+    assert done.returncode == 1
+    said = done.stderr[done.stderr.index("ModuleNotFoundError") :]
+    assert "the program made no run" in said
+    assert "it may be why: tool3==3.0: the index offers no wheel" in said
 
 
 def test_a_person_may_say_which_python_the_environment_is_made_from(run, offered, tmp_path):

@@ -261,6 +261,52 @@ def test_only_what_the_program_imports_is_suspected(project, run, tmp_path):
     assert "default_rng" not in said
 
 
+@pytest.mark.slow
+def test_what_is_not_installed_here_is_measured_with_the_packages_of_the_program(project, run, tmp_path, monkeypatch):
+    """Its environment has what its files were made with; ours may lack it."""
+    pytest.importorskip("numpy")
+    project.write(
+        "save.py",
+        "import footsteps, os, numpy\nnumpy.save(footsteps.output_dir + 'a.npy', [1.5, float(os.environ['NUMBER'])])\n",
+    )
+    old = run("one", script="save.py", env={"NUMBER": "2"})
+    monkeypatch.setenv("NUMBER", "2.5")
+    again = rerun.Rerun(old, os.fspath(tmp_path / "again"))
+    again.bring()
+    assert again.execute() == 0
+    monkeypatch.setitem(sys.modules, "numpy", None)  # as where it can't be imported
+    assert "1 of 2 numbers differ, by 0.5 at most" in again.result().artifacts[0]["note"]
+    again.python = "/no/python"
+    assert "numpy is needed to compare the numbers" in again.result().artifacts[0]["note"]
+
+
+def test_processes_of_their_own_random_numbers_are_told(project, run, tmp_path):
+    """Also those of joblib; and a time that a library measures."""
+    project.write("joblib.py", "def Parallel(n_jobs):\n    import os\n    return os.environ.get('NUMBER', '1')\n")
+    project.write(
+        "fit.py",
+        "import footsteps, joblib\nopen(footsteps.output_dir + 'o', 'w').write(joblib.Parallel(2))\nfit_times = 1\n",
+    )
+    run("one", script="fit.py")
+    done = command(project.path, "one", tmp_path / "more", "--yes", env={"NUMBER": "2"})
+    assert "it may be why: processes, each with random numbers of its own in fit.py, line 2" in done.stderr
+    assert "it may be why: how long something took in fit.py, line 3" in done.stderr
+
+
+@pytest.mark.slow
+def test_generators_of_numpy_that_began_alike_are_not_called_the_reason(project, run, tmp_path):
+    """What has come back can't be why."""
+    pytest.importorskip("numpy")
+    project.write(
+        "draw.py",
+        "import footsteps, os, numpy\nx = numpy.random.default_rng().random()\n"
+        "open(footsteps.output_dir + 'o', 'w').write(f'{x} {os.environ.get(\"NUMBER\")}')\n",
+    )
+    run("one", script="draw.py")
+    done = command(project.path, "one", tmp_path / "more", "--yes", env={"NUMBER": "2"})
+    assert (done.returncode, "default_rng" in done.stderr) == (1, False)
+
+
 def test_an_order_of_sets_is_told(project, run, tmp_path):
     """Where the code makes sets, or takes hashes, and no PYTHONHASHSEED was recorded."""
     project.write("sets.py", "import footsteps\nopen(footsteps.output_dir + 'o', 'w').write(str(hash('a')))\n")

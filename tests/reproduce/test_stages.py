@@ -87,6 +87,20 @@ def test_each_stage_is_fed_with_what_was_made_now_and_the_first_difference_is_na
     assert "the first difference arose in b: out.txt: 1 of 1 numbers differ, by 4 at most" in done.stderr
 
 
+@pytest.mark.slow
+def test_why_a_stage_may_have_made_something_else_is_told(project, run_script, tmp_path):
+    """By what its code shows, of the first that did."""
+    project.write("a.py", "import footsteps, uuid\nopen(footsteps.output_dir + 'o', 'w').write(str(uuid.uuid4()))\n")
+    project.write("b.py", "import footsteps\nopen(footsteps.output_dir + 'o', 'w').write(open('results/a/o').read())\n")
+    for name in "ab":
+        assert run_script(project / f"{name}.py", cwd=project.path, env={"FOOTSTEPS_NAME": name}).returncode == 0
+    done = command(project.path, project / "results/b/o", tmp_path / "again", "--yes", "--json")
+    assert done.returncode == 1
+    (reason,) = json.loads(done.stdout)["stages"][0]["reasons"]
+    assert reason == "randomness of the system in a.py, line 2"
+    assert f"it may be why: {reason}" in done.stderr
+
+
 def test_what_follows_a_stage_that_failed_is_not_run(project, noisy, tmp_path):
     """It would read a file that is not there; it is never given the old one."""
     done = command(project.path, noisy, tmp_path / "again", "--yes", "--json", env={"FAIL": "b.py"})
