@@ -26,7 +26,7 @@ __all__ = ["seed"]
 RANDOM = "random.jsonl"
 RANDOM_VARIABLE = "FOOTSTEPS_RANDOM"  # such a file of the run that is repeated
 LOADED, BEGUN, SEED, DRAWN = "loaded", "begun", "seed", "drawn"
-FOOTSTEPS_SEED, NUMPY_ENTROPY = (
+GIVEN_SEED, NUMPY_ENTROPY = (
     (SEED, "footsteps"),
     (DRAWN, "numpy"),
 )  # values in the order in which they were asked for
@@ -48,11 +48,11 @@ def seed() -> int:
     """
     from footsteps.recorder.values import record
 
-    value = _next_value(FOOTSTEPS_SEED)
+    value = _next_value(GIVEN_SEED)
     number = value if isinstance(value, int) else int.from_bytes(os.urandom(4), "little")
     _seeds.append(number)
     record(**{"seed" if len(_seeds) == 1 else f"seed_{len(_seeds)}": number})
-    _note(*FOOTSTEPS_SEED, number)
+    _note(*GIVEN_SEED, number)
     return number
 
 
@@ -152,7 +152,7 @@ def _is_hex(value: State, bits: int) -> bool:
 
 def _forget_in_child() -> None:
     """In a forked child: all children would begin with the same values, and note them as the program's."""
-    for which in (FOOTSTEPS_SEED, NUMPY_ENTROPY):
+    for which in (GIVEN_SEED, NUMPY_ENTROPY):
         _states_to_restore.pop(which, None)
     _record_folder.clear()
 
