@@ -120,6 +120,9 @@ def test_what_unittest_tests_is_the_program(repo, sh):
     row = facts(repo, "test_net")
     assert row["main"]["path"] == os.fspath(repo / "test_net.py")
     assert roots(row) == {os.fspath(repo)}
+    assert row["command"] == f"{sys.executable} -m unittest test_net"  # unittest has changed sys.argv[0]
+    sh(row["command"])
+    assert facts(repo, "test_net-1")["command"] == row["command"]
 
 
 @pytest.mark.parametrize("start", ["env/bin/tool", "env/bin/python -m tool"])

@@ -420,6 +420,21 @@ def start_argv() -> list[str]:
     return early if is_the_first() and early[:1] == now[:1] else now
 
 
+def start_command() -> list[str]:
+    """The command by which it was started; of a script without the word `python`, as sys.argv has it.
+
+    A tool may have put how it is used in the place of sys.argv[0], as unittest does: "python -m unittest".
+    """
+    argv = start_argv()
+    said = argv and not os.path.exists(_absolute(argv[0])) and argv[0].endswith(f" -m {_main_package()}")
+    return list(sys.orig_argv) if said else argv
+
+
+def _main_package() -> str:
+    """The name behind `python -m`, "" where there is none."""
+    return (getattr(_main_module()[1], "name", None) or "").removesuffix(".__main__")
+
+
 def is_unattended() -> bool:
     """Whether stdin is not for this program: a terminal nobody looks at, or what the shell above reads itself.
 

@@ -65,6 +65,7 @@ from footsteps.recorder.program import (
     program_name,
     show_link,
     start_argv,
+    start_command,
     start_directory,
 )
 from footsteps.recorder.repository import MAX_FILE, UncommittedFiles
@@ -91,7 +92,7 @@ COLLECTORS: list[tuple[str, Callable[[], Any]]] = [
     ("argv", lambda: mask_arguments(start_argv())),
     ("orig_argv", lambda: mask_arguments(sys.orig_argv)),
     ("masked", lambda: mask_arguments(sys.orig_argv) != list(sys.orig_argv)),
-    ("command", lambda: quote(mask_arguments(start_argv()))),
+    ("command", lambda: quote(mask_arguments(start_command()))),
     ("main", _main),
     ("cwd", start_directory),
     ("stdin", inputs.stdin_facts),
