@@ -204,6 +204,35 @@ def test_a_frozen_program_is_its_executable(repo, sh, monkeypatch):
     assert row["main"]["kind"] == "frozen"
     assert (repo / "results/app/app").read_text() == "an executable"
     assert not [file for part in row["repositories"] for file in part["files"] if file["path"].startswith("unpacked")]
+    (repo / "app").unlink()
+    assert f"&& {repo.path}/again/app-restored/app " in sh("footsteps restore app")
+    assert (repo / "again/app-restored/app").read_text() == "an executable"
+
+
+ARCHIVED = "import footsteps\nopen(footsteps.output_dir + 'o.txt', 'w').write('1')\n"
+
+
+@pytest.mark.parametrize("place", ["app.pyz", "../app.pyz"])
+def test_a_program_that_git_does_not_know_comes_back_from_its_copy(repo, sh, place):
+    """A zipapp that is ignored, or lies beside the project, is laid where the command of a rerun looks for it."""
+    repo.write(".gitignore", "*.pyz\nresults/\nboot/\nagain/\n")
+    repo.commit()
+    repo.write("boot/__main__.py", ARCHIVED)
+    sh(f"python -m zipapp boot -o {place} && rm -r boot && python {place} --lr 1 && rm {place}")
+    assert "footsteps: the same" in sh("footsteps rerun --yes app")
+    (repo / "results/app/app.pyz").unlink()
+    told = sh("footsteps restore app", status=1)
+    assert "exactly" not in told
+    assert "it is the program, git does not know it, and no copy of it is here" in told
+
+
+def test_an_archive_outside_git_is_code_enough(repo, sh):
+    """All code that such a run has lies in the archive, of which a copy is kept."""
+    repo.write("boot/__main__.py", ARCHIVED)
+    folder = repo.path.parent / "plain"
+    folder.mkdir()
+    sh(f"python -m zipapp boot -o {folder}/app.pyz && cd {folder} && python app.pyz && rm app.pyz")
+    assert "footsteps: the same" in sh(f"cd {folder} && footsteps rerun --yes app")
 
 
 @pytest.mark.launcher
@@ -239,6 +268,9 @@ def test_a_program_that_pyinstaller_froze_is_its_executable(repo, sh):
     assert row["command"] == "dist/train --lr 1"
     assert roots(row) == {os.fspath(repo)}
     assert not [file for part in row["repositories"] for file in part["files"]]
+    sh("rm -r dist")
+    assert "run it again: cd again/train-restored && " in (told := sh("footsteps restore train"))
+    sh(f"cd {repo.path}/again/train-restored && {told.strip().rpartition(' && ')[2]}")
 
 
 def test_an_archive_that_unpacks_itself_is_the_program(repo, sh):

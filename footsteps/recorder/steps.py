@@ -324,7 +324,8 @@ def _copied_script(run: Any, main: Mapping[str, Any]) -> dict[str, Any] | None:
         return {"path": path, "real": os.path.realpath(path), "stored": None, "sha256": None, "reason": reason}
     stored = f"script-{name}" if name.lower() in (INFO, PACKAGES, RECORD) else name
     write(os.path.join(run.place, stored), data)
-    return {"path": path, "real": os.path.realpath(path), "stored": stored, "sha256": sha256(data)}
+    facts = {"path": path, "real": os.path.realpath(path), "stored": stored, "sha256": sha256(data)}
+    return {**facts, "executable": bool(os.stat(path).st_mode & 0o100)}
 
 
 def _say_what_is_missing(facts: Mapping[str, Any]) -> None:
