@@ -318,7 +318,8 @@ def _copied_script(run: Any, main: Mapping[str, Any]) -> dict[str, Any] | None:
             raise FileNotFoundError(f"{path} is not there any more")
         return None
     if os.path.getsize(path) > MAX_FILE:
-        return {"path": path, "real": os.path.realpath(path), "stored": None, "sha256": None}
+        reason = f"it is larger than {MAX_FILE >> 20} MiB"
+        return {"path": path, "real": os.path.realpath(path), "stored": None, "sha256": None, "reason": reason}
     data, name = bytes_of(path), os.path.basename(path)
     if reason := why_secret(path, data):
         return {"path": path, "real": os.path.realpath(path), "stored": None, "sha256": None, "reason": reason}
