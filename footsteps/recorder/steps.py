@@ -57,7 +57,7 @@ from footsteps.recorder.machine import (
 )
 from footsteps.recorder.modules import watchers
 from footsteps.recorder.names import earlier_names, oddity
-from footsteps.recorder.processes import handle_lines, head_has_footsteps, process_row, started_by
+from footsteps.recorder.processes import handle_lines, head_has_footsteps, process_row, ray_driver, started_by
 from footsteps.recorder.program import (
     announced,
     is_unattended,
@@ -247,7 +247,7 @@ def _run_facts(run: Any, problems: list[str]) -> dict[str, Any]:
     heard = collected("arguments", arguments.told, problems) if arguments.heard else None
     facts["arguments"] = None if heard is None and noted is None else {**(heard or {}), **(noted or {})}
     facts["parent"] = collected("parent", lambda: started_by(run.above), problems)
-    facts["outcome_expected"] = not run.of_head or head_has_footsteps
+    facts["outcome_expected"] = head_has_footsteps or not (run.of_head or ray_driver() is not None)  # which kills it
     if run.of_head:
         facts.update(collected("main process", lambda: ranks.facts_of_head(run), problems) or {})
     if run.hydra is not None:
