@@ -12,10 +12,9 @@ footsteps in programs that never ask for a directory.
 from __future__ import annotations
 
 import sys
-from importlib import import_module
 from types import ModuleType
 
-from footsteps.recorder import OFFERED
+from footsteps.recorder import OFFERED, loaded
 from footsteps.recorder.format import FootstepsError
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
@@ -56,10 +55,12 @@ class _Package(ModuleType):
 
     def __setattr__(self, name: str, value: object) -> None:
         if name == "output_dir":  # assigned by mistake: the core module says so
-            import_module("footsteps.footsteps")
+            loaded("footsteps.footsteps")
         ModuleType.__setattr__(self, name, value)  # by its class of now
 
     def __reduce__(self) -> tuple[Any, ...]:  # cloudpickle sends by name only modules of the class ModuleType
+        from importlib import import_module
+
         return import_module, (self.__name__,)
 
 
@@ -78,9 +79,9 @@ def __getattr__(name: str) -> object:
     if name.startswith("__") and name != "__version__":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name in OFFERED:
-        return getattr(import_module(OFFERED[name]), name)
+        return getattr(loaded(OFFERED[name]), name)
     early = {each: vars(_here).pop(each) for each in ("output_dir_impl", "initialized") if each in vars(_here)}
-    core = import_module("footsteps.footsteps")
+    core = loaded("footsteps.footsteps")
     for each, value in early.items():  # what the program has assigned before
         setattr(_here, each, value)
     if name in __all__:

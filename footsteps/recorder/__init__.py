@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib import import_module
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import ModuleType
     from typing import Any
 
 # Names that programs find in footsteps, or in a copy of footsteps.py, beyond those of that file.
@@ -37,15 +37,32 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"footsteps has no {name!r}; did you mean output_dir?")
     if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(module), name)
+    return getattr(loaded(module), name)
+
+
+def loaded(name: str) -> ModuleType:
+    """A module, imported while the garbage collector waits: there is none to collect, and it would take a fifth more.
+
+    importlib.import_module, imported with what it needs for this alone, takes as long as three of our modules.
+    """
+    import gc
+
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        __import__(name)
+        return sys.modules[name]
+    finally:
+        if collects:
+            gc.enable()
 
 
 def follow_program() -> None:
     """See from now on what the program reads and parses, and the state of its random generators."""
-    from footsteps.recorder import arguments, inputs, processes, randomness  # noqa: F401 - inputs see all by it
-
-    arguments.listen()
-    randomness.keep_states()
+    loaded("footsteps.recorder.inputs")  # which follows by being imported, as does processes
+    loaded("footsteps.recorder.processes")
+    loaded("footsteps.recorder.arguments").listen()
+    loaded("footsteps.recorder.randomness").keep_states()
 
 
 if os.path.basename((getattr(sys, "argv", None) or [""])[0]) not in ("footsteps", "footsteps.exe"):

@@ -470,7 +470,7 @@ def changed_since_loaded() -> list[str]:
     born = _process_start()
     changed = []
     for name, file, cached in source_files():
-        if is_installed(file):
+        if _is_pythons(file):
             continue
         if cached is not None and _was_touched_after(file, born) and not _is_compiled_from(cached, file):
             changed.append(file)

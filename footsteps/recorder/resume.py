@@ -31,14 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-VARIABLE = "FOOTSTEPS_RESUME"
 SESSION = "session-"
-
-
-def is_wanted(options: dict[str, Any]) -> bool:
-    """Whether the program, or the variable where it says nothing, wants to go on in an earlier run."""
-    asked = options.get("resume")
-    return bool(asked) if asked is not None else os.environ.get(VARIABLE, "").lower() not in ("", "0", "no", "false")
 
 
 def resume_or(make: Callable[[], None], run: Any) -> None:

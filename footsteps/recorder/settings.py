@@ -1,4 +1,4 @@
-"""What a project says of its runs: FOOTSTEPS_ROOT, or a line under `[tool.footsteps]` in pyproject.toml or setup.cfg.
+"""What a project says of its runs: variables, or a line under `[tool.footsteps]` in pyproject.toml or setup.cfg.
 
     [tool.footsteps]
     root = "results"        # where the runs are, from this file's folder
@@ -15,9 +15,11 @@ from footsteps.recorder.format import OUTPUT_ROOT, text_of, working_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+    from typing import Any
 
 ROOT_VARIABLE = "FOOTSTEPS_ROOT"
+RESUME_VARIABLE = "FOOTSTEPS_RESUME"
 FILES = ("pyproject.toml", "setup.cfg")
 TITLES = ("[tool.footsteps]", "[tool:footsteps]", "[footsteps]")
 
@@ -84,3 +86,11 @@ def root_or_configured(root: str) -> str:
 def wants_gitignore() -> bool:
     """Whether a new root inside a repository may have a .gitignore of ours."""
     return setting("gitignore")[0].lower() not in ("false", "no", "off", "0")
+
+
+def wants_to_resume(options: Mapping[str, Any]) -> bool:
+    """Whether the program, or the variable where it says nothing, wants to go on in an earlier run."""
+    asked = options.get("resume")
+    if asked is not None:
+        return bool(asked)
+    return os.environ.get(RESUME_VARIABLE, "").lower() not in ("", "0", "no", "false")

@@ -69,9 +69,8 @@ from footsteps.recorder.program import (
     start_directory,
 )
 from footsteps.recorder.repository import MAX_FILE, UncommittedFiles
-from footsteps.recorder.resume import is_wanted, resume_or
 from footsteps.recorder.secrets import mask_arguments, masked, why_secret
-from footsteps.recorder.settings import in_repository, root_or_configured, wants_gitignore
+from footsteps.recorder.settings import in_repository, root_or_configured, wants_gitignore, wants_to_resume
 from footsteps.recorder.summary import DIFF, is_long, short_form
 from footsteps.recorder.values import given_arguments
 
@@ -167,7 +166,9 @@ def _read_options(run: Any) -> None:
     if unknown:
         raise TypeError(f"initialize() got an unexpected keyword argument {unknown[0]!r}")
     run.root, run.session = root_or_configured(run.root), ""
-    if is_wanted(run.options):
+    if wants_to_resume(run.options):
+        from footsteps.recorder.resume import resume_or
+
         make = run.make
         run.make = lambda: resume_or(make, run)
 

@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import _thread
 import atexit
-import importlib
 import os
 import sys
 import time
@@ -273,7 +272,8 @@ def _extensions(step: str = "") -> Iterator[Any]:
     """The extensions that are there, their functions for this step imported."""
     for extension in EXTENSIONS:
         try:
-            getattr(module := importlib.import_module(extension) if isinstance(extension, str) else extension, step, 0)
+            module = (__import__(extension), sys.modules[extension])[1] if isinstance(extension, str) else extension
+            getattr(module, step, 0)
             yield module
         except Exception as error:
             if extension != "footsteps.recorder" or getattr(error, "name", "") not in ("footsteps", extension):
@@ -669,7 +669,7 @@ class _Module(ModuleType):
         del self.output_dir_impl, self.initialized
 
     def __reduce__(self) -> Any:  # cloudpickle sends modules by name, but only those of the class ModuleType
-        return importlib.import_module, (self.__name__,)
+        return __import__("importlib").import_module, (self.__name__,)
 
     def __getattr__(self, name: str) -> Any:
         """What the installed package offers beyond this file: LTParser, record, path and the like."""
@@ -691,7 +691,7 @@ if __name__ == "footsteps":  # a copy called footsteps.py: let the installed pac
     __path__ = _installed_package()
 if __name__ == "__main__":  # `python -m footsteps` beside a copy
     try:
-        commands = importlib.import_module("footsteps.cli")
+        commands = __import__("footsteps.cli", fromlist=["main"])
     except ImportError as error:
         sys.exit(f"footsteps: {__file__} is a copy; its commands come with the installed package ({error})")
     sys.exit(commands.main())
