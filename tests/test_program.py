@@ -567,6 +567,19 @@ def test_a_notebook_of_a_server_is_known_by_its_session(repo, sh):
 
 
 @pytest.mark.kernel
+def test_a_notebook_of_vs_code_is_known_by_the_name_in_its_kernel(repo, sh):
+    """VS Code puts the notebook's path into the names of the cells."""
+    pytest.importorskip("ipykernel")
+    repo.write("kernel.py", KERNEL)
+    path = os.fspath(repo / "explore.ipynb")
+    notebook(repo, "explore.ipynb", SAVE)
+    cell = f"__vsc_ipynb_file__ = {path!r}"
+    sh(f'python kernel.py ipykernel_launcher "{cell}" "import footsteps; footsteps.output_dir"')
+    row = facts(repo, "explore")
+    assert (row["main"]["kind"], row["main"]["path"], row["command"]) == ("notebook", path, path)
+
+
+@pytest.mark.kernel
 def test_what_spyders_runfile_runs_is_the_program(repo, sh):
     """Each time a run of its own, of the script with its copy and arguments, not of a notebook."""
     pytest.importorskip("spyder_kernels")
