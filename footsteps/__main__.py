@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-# `-m` has put the working directory first, which may be a stranger's: nothing is imported from there.
+# `-m` has put the working directory first, which may be somebody else's: nothing is imported from there.
 if not sys.flags.isolated and not getattr(sys.flags, "safe_path", False):
     del sys.path[0]
 

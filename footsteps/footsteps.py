@@ -126,7 +126,7 @@ def plot(name: str = "", figure: Any = None, **options: Any) -> str:
     number = max([0, *(int(start) + 1 for start in starts if start.isascii() and start.isdigit())])
     safe = "".join(c if c.isalnum() or c in "-_.+=, " else "_" for c in str(name).removesuffix(f".{kind}")).strip()[:50]
     path = os.path.join(folder, f"{number:03d}{'_' * bool(safe)}{safe}.{kind}")
-    figure.savefig(path, metadata=run.figure_metadata(kind) if run else {}, **options)
+    figure.savefig(path, metadata=(run.figure_metadata(kind) or None) if run else None, **options)
     if not _in_notebook():
         figure.clear()
     return path

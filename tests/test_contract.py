@@ -411,7 +411,7 @@ def test_a_fork_while_another_thread_begins(said, runs):
 
 
 def test_random_state_signals_and_umask_stay_as_they_were(said):
-    """Law 1: nothing of the program's is touched."""
+    """Rule 1: nothing of the program's is touched."""
     program = (
         "import random, signal, os, sys, locale\n"
         "import numpy\n"

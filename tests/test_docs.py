@@ -131,6 +131,14 @@ def test_every_console_block_of_the_readme_gives_what_it_shows(tmp_path):
     assert plain(at_home(executed(text, folder), folder)) == plain(text)
 
 
+def test_the_screen_at_the_top_of_the_readme_is_an_excerpt_of_what_is_executed_below():
+    """Its lines stand in the console blocks, in that order."""
+    (screen,) = blocks("text")
+    rest = iter(plain("".join(blocks("console"))).splitlines())
+    for line in plain(screen).splitlines():
+        assert line in rest, f"{line!r} is not below, or not there"
+
+
 @pytest.mark.parametrize("source", blocks("python"))
 def test_every_python_block_of_the_readme_runs(run_script, tmp_path, source):
     """A reader who pastes one of the README's Python blocks into a script can run it."""
@@ -174,7 +182,8 @@ def test_a_source_distribution_holds_all_of_the_tests(tmp_path):
 
 def test_every_block_of_the_readme_is_of_a_kind_that_is_run():
     """A new kind needs a test of its own; ci takes the line with pytest from the sh blocks."""
-    assert {kind for kind, _ in BLOCK.findall(README.read_text(encoding="utf-8"))} <= {"sh", "console", "python"}
+    kinds = {kind for kind, _ in BLOCK.findall(README.read_text(encoding="utf-8"))}
+    assert kinds <= {"sh", "console", "python", "text"}
     assert "".join(blocks("sh")).splitlines()[1].endswith("pytest")
 
 

@@ -18,6 +18,8 @@ figure, axes = plt.subplots()
 axes.plot([3, 4])
 plt.figure()
 print(footsteps.plot("loss.pdf", figure), footsteps.plot("v1.5", figure, dpi=10), footsteps.plot("b", format="svg"))
+plt.plot([1])
+print(footsteps.plot("photo.jpg"))
 """
 
 
@@ -31,6 +33,7 @@ def test_a_figure_is_saved_as_was_asked_for(tmp_path, run_script):
         "results/unet/000_loss.png",
         "[]",
         "results/unet/001_loss.pdf results/unet/001_v1.5.png results/unet/002_b.svg",
+        "results/unet/002_photo.jpg",
     ]
     assert "no figure" in done.stderr
     assert (tmp_path / "results/unet/001_loss.pdf").read_bytes().startswith(b"%PDF")

@@ -10,8 +10,8 @@ from __future__ import annotations
 import sys
 
 from footsteps.cli import render
-from footsteps.cli.parsers import BUG, DONE, INTERRUPTED, PIPE_CLOSED, TROUBLE, make_parser
-from footsteps.recorder.format import VERSION, FootstepsError
+from footsteps.cli.parsers import BUG, COMMANDS, DONE, INTERRUPTED, PIPE_CLOSED, TROUBLE, make_parser
+from footsteps.recorder.format import VERSION, FootstepsError, quote
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def run_command(argv: Sequence[str] | None) -> int:
     words = sys.argv[1:] if argv is None else argv
     parser = make_parser(words[0] if words else "")
     if words and words[0].startswith("-") and words[0] not in ("-h", "--help", "--version"):
-        raise FootstepsError(f"no option {words[0]!r} can stand before the command", hint="footsteps list --help")
+        raise FootstepsError(f"no option {words[0]!r} can stand before the command", hint=command_first(words))
     if not words:
         parser.print_help(sys.stdout)
         return DONE
@@ -84,6 +84,14 @@ def run_command(argv: Sequence[str] | None) -> int:
     except SystemExit as done:  # --help and --version
         return int(done.code or 0)
     return int(args.func(args))
+
+
+def command_first(words: Sequence[str]) -> str:
+    """The command line that was meant by options before the command: `--no-pager list` as git has it."""
+    at = next((number for number, word in enumerate(words) if word in COMMANDS), None)
+    if at is None:
+        return "footsteps list --help"
+    return quote(["footsteps", words[at], *words[:at], *words[at + 1 :]])
 
 
 def report_bug() -> int:

@@ -117,7 +117,7 @@ def add_trace(commands: Commands) -> None:
         more="""\
 By its content, by what footsteps wrote into a figure, by a LiteTracer hash in its name, by the
 run's directory that it lies in; also which runs read it, and the whole chain: the runs whose files its
-run read, theirs, down to raw data. Where only a path speaks for a run, it says "perhaps".
+run read, theirs, down to raw data. Where only the path points to a run, it says "perhaps".
 Exits with 1 if no run is found that made it.""",
     )
     parser.add_argument("file", metavar="FILE", help="any file, renamed or copied wherever")

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from footsteps.cli import render
 from footsteps.cli.pager import add_no_pager, paged
-from footsteps.cli.parsers import COMMANDS, DONE, HIDDEN, add_command, add_json, make_parser
-from footsteps.reader import runs
-from footsteps.recorder.format import FootstepsError
+from footsteps.cli.parsers import COMMANDS, DONE, HIDDEN, add_command, add_json, make_parser, unknown_command
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
@@ -88,8 +86,7 @@ def show_help(args: argparse.Namespace) -> int:
     elif topic in COMMANDS and topic not in HIDDEN:
         text = parser_of(topic).format_help()
     else:
-        known = [*(set(COMMANDS) - HIDDEN), "format"]
-        raise FootstepsError(f"no command {topic!r}{runs.guess(topic, known)}", "footsteps help")
+        raise unknown_command(topic)
     with paged(args):
         if args.json:
             render.print_json([{"topic": topic, "text": text}])

@@ -44,7 +44,7 @@ took, the commit (with a + where the code differed from it).""",
         "names",
         nargs="*",
         metavar="RUN",
-        help=f"names, groups, patterns, or a directory of runs (default: {OUTPUT_ROOT})",
+        help=f"names (and those numbered after them), groups, patterns, a directory of runs (default: {OUTPUT_ROOT})",
     )
     add_roots(parser)
     parser.add_argument("-n", type=count, metavar="N", help="only the first N: the newest, or by --sort")
@@ -241,7 +241,7 @@ def why_none(roots: Sequence[str], asked: Sequence[Expression], found: Sequence[
     nowhere = search.unheard_of(roots, [f"{each.name}{each.operator}{each.value}" for each in asked if each.operator])
     reasons = [reason for reason in (expressions.impossible(each, runs.STATUSES) for each in asked) if reason]
     if nowhere:
-        return f"has {nowhere}"
+        return "; ".join([f"has {nowhere}", *reasons[:1]])
     return f"matches: {reasons[0]}" if reasons else "matches"
 
 

@@ -51,6 +51,15 @@ COMMANDS = {
     "complete": ("completion", ""),
 }
 HIDDEN = {"complete"}
+# What other tools call it, and the topic of help that is no command; "did you mean" proposes ours.
+ELSEWHERE = {
+    "ls": "list", "log": "list", "history": "list", "runs": "list", "status": "list", "find": "search",
+    "grep": "search", "query": "search", "info": "show", "describe": "show", "cat": "show", "tail": "watch",
+    "top": "watch", "ps": "watch", "remove": "rm", "delete": "rm", "del": "rm", "clean": "rm", "prune": "rm",
+    "size": "du", "comment": "note", "label": "tag", "graph": "plot", "checkout": "restore", "reproduce": "rerun",
+    "repeat": "rerun", "run": "rerun", "zip": "export", "pack": "export", "ui": "view", "open": "view",
+    "check": "verify", "format": "format",
+}  # fmt: skip
 EPILOG = """\
 A RUN is named by its name (`unet-3`, `exp/unet-3`), by a path, by a prefix
 that fits one run only, by its hash_code, id or code id, or by `@`: the newest;
@@ -64,7 +73,7 @@ exit status:
   1    no: they differ, none was found, it is not the same
   2    wrong usage, or something that you can mend as the message says
   3    a mistake in footsteps itself
-  130  interrupted    141  whoever read the pipe has ended
+  130  interrupted    141  the program that read the pipe has ended
 
 Tables are for terminals; in a pipe the same rows are values between tabs.
 PAGER (default: less) shows what is longer than the terminal.
@@ -101,9 +110,13 @@ class Parser(argparse.ArgumentParser):
         found, unknown = super().parse_known_args(args, namespace)
         if unknown:
             option = unknown[0].partition("=")[0]
-            guess = runs.guess(option, self._option_string_actions) if option.startswith("--") else ""
-            self.error(f"unrecognized arguments: {' '.join(unknown)}{guess}")
+            near = runs.guess(option, self._option_string_actions) if option.startswith("--") else ""
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{commands_with(option) or near}")
         return found, unknown
+
+    def has(self, option: str) -> bool:
+        """Whether it takes an option."""
+        return option in self._option_string_actions
 
     def _print_message(self, message: str, file: Any = None) -> None:
         """A help that can't be written is a trouble, which argparse would keep to itself."""
@@ -115,8 +128,26 @@ class Parser(argparse.ArgumentParser):
 
         wrong = re.search(r"argument COMMAND: invalid choice: '([^']*)'", message)
         if wrong:
-            message = f"no command {wrong[1]!r}{runs.guess(wrong[1], set(COMMANDS) - HIDDEN)}"
+            raise unknown_command(wrong[1])
         raise FootstepsError(message, hint=f"{self.prog} --help")
+
+
+def unknown_command(word: str) -> FootstepsError:
+    """The error for a word that is no command, with the one that may have been meant."""
+    names = {name: name for name in COMMANDS if name not in HIDDEN} | ELSEWHERE
+    near = names.get(next(iter(runs.close_to(word, names)), ""), "")
+    said = f" (did you mean {near!r}?)" if near else ""
+    return FootstepsError(f"no command {word!r}{said}", hint=f"footsteps help {near}".rstrip())
+
+
+def commands_with(option: str) -> str:
+    """The commands that have an option which this one has not, for the end of a sentence; "" if none, or many."""
+    parser = Parser(prog="footsteps")
+    commands = parser.add_subparsers()
+    for name in COMMANDS:
+        add_parser_of(name, commands)
+    found = [name for name, each in commands.choices.items() if each.has(option)]
+    return f" (it is an option of {', '.join(f'footsteps {name}' for name in found)})" if 0 < len(found) < 4 else ""
 
 
 def options_first(words: Sequence[str], known: Mapping[str, Any]) -> list[str]:

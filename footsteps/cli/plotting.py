@@ -37,9 +37,13 @@ def add_plot(commands: Commands) -> None:
 In the terminal; with -o in a file of any format that matplotlib writes. Values
 that were recorded with a step, epoch or iteration stand at it.""",
     )
-    parser.add_argument("name", metavar="NAME", help="of a value that was recorded again and again")
+    parser.add_argument("name", metavar="NAME", help="of a value that was recorded several times")
     parser.add_argument(
-        "names", nargs="*", default=[], metavar="RUN", help="names, groups, patterns (default: the newest that has it)"
+        "names",
+        nargs="*",
+        default=[],
+        metavar="RUN",
+        help="names (and those numbered after them), groups, patterns (default: the newest that has it)",
     )
     parser.add_argument("-o", "--output", metavar="FILE", help="draw with matplotlib into this file")
     parser.add_argument("--log", action="store_true", help="logarithmic values")
@@ -93,7 +97,7 @@ def curves_of(asked: str, found: Sequence[Run]) -> tuple[str, list[Curve]]:
 
 def runs_said(found: Sequence[Run]) -> str:
     """One run by its name, several by their number."""
-    return f"the run {found[0].name!r} has" if len(found) == 1 else f"none of these {len(found)} runs has"
+    return f"the run {found[0].name!r} has" if len(found) == 1 else f"these {len(found)} runs have"
 
 
 def print_curves(name: str, curves: Sequence[Curve], log: bool) -> None:

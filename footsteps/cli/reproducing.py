@@ -82,13 +82,11 @@ def session_argument(words: str) -> int:
     return int(words)
 
 
-def session_asked(args: argparse.Namespace, run: Run) -> Run:
+def session_asked(args: argparse.Namespace, run: Run, first: str = "this is the code of the first") -> Run:
     """The session of a run that was asked for; where none was, the first, and the others are told."""
     count = len(run.records)
     if args.session is None and count > 1:
-        said = (
-            f"footsteps: {run.name!r} has {count} sessions; this is the code of the first (--session {count}: the last)"
-        )
+        said = f"footsteps: {run.name!r} has {count} sessions; {first} (--session {count}: the last)"
         render.message(render.terminal_text(said))
     return run if args.session is None else session_numbered(run, args.session)
 
@@ -104,7 +102,7 @@ def add_restore(commands: Commands) -> None:
   footsteps restore unet-3 /tmp/again --from ~/backup/project.git""",
         more="""\
 The commit comes from the recorded clone, else from the record's bundle, else from a remote; the
-recorded files are laid over it, and all of it is compared with the commit's id and the recorded
+recorded files are written over it, and all of it is compared with the commit's id and the recorded
 hashes. DEST is new or empty (default: again/RUN-restored, or in the folder FOOTSTEPS_AGAIN); repositories that
 lay elsewhere, as those of editable installs, come to DEST.beside/. Nothing recorded is run. Exits
 with 1 if anything is left out or not as it was.""",
@@ -187,12 +185,13 @@ def add_rerun(commands: Commands) -> None:
   footsteps rerun --chain paper/fig3.pdf again/""",
         more="""\
 Restores the code to a new place, names what can't be had, shows the command, asks, and runs it.
-DEST is new or empty, but for inputs that were put where it says (default: again/RUN-rerun, or in the folder
-FOOTSTEPS_AGAIN). What formats note about the making of a file is no difference.
+DEST is new or empty, except for inputs that you put there as a message said (default: again/RUN-rerun, or in
+the folder FOOTSTEPS_AGAIN). Files that differ only in the date or program that their format notes are the same.
 Exits with 0 if the same was made, 1 if not or if the program failed.""",
     )
     add_run(parser)
     parser.add_argument("dest", nargs="?", metavar="DEST", help="a new or empty directory")
+    add_session(parser)
     parser.add_argument("--env", action="store_true", help="make its environment as well")
     parser.add_argument("--python", metavar="EXE", help="run, or make the environment, with this Python")
     parser.add_argument("--yes", "-y", action="store_true", help="do not ask before running")
@@ -213,6 +212,11 @@ def rerun(args: argparse.Namespace) -> int:
     from footsteps.reproduce.inputs import maps_of
     from footsteps.reproduce.result import run_that_names
 
+    if args.chain and args.session is not None:
+        raise FootstepsError(
+            "--session is for one run, and --chain is for several",
+            hint=f"footsteps rerun {quote([args.run])} --session {args.session}",
+        )
     if args.chain:
         return chains.rerun(args)
     if args.script or args.reuse:
@@ -221,8 +225,9 @@ def rerun(args: argparse.Namespace) -> int:
     run = run_that_names(chosen_run(args.run, args.root), roots_of(args.root))
     dest = args.dest or rerunning.free_destination(run)
     with chains.unpacked_run(run, dest) as there:
+        session = session_asked(args, there.run, "the first is repeated")
         again = rerunning.Rerun(
-            there.run, dest, sources=args.source, values=set_values(args.set), python=args.python, environment=args.env,
+            session, dest, sources=args.source, values=set_values(args.set), python=args.python, environment=args.env,
             roots=there.roots or roots_of(args.root), maps=maps_of(args.map),
         )  # fmt: skip
         again.feed(there.inputs)

@@ -1,4 +1,4 @@
-"""Runs become tables: the columns that are worth their room, the options of lists, JSON for each run."""
+"""Runs become tables: which columns there are, the options of lists, JSON for each run."""
 
 from __future__ import annotations
 
@@ -120,8 +120,8 @@ def names_worth_showing(runs: Sequence[Run], asked: Sequence[str] = ()) -> list[
         name for name in asked if name not in ("name", "status", "started", "took", "commit", "tag", "tags", "note")
     ]
     values = [*asked, *results, *(name for name in varying if name not in STEPS)]
-    spoken = [name for name in ("tags", "note") if any(getattr(run, {"note": "notes"}.get(name, name)) for run in runs)]
-    return list(dict.fromkeys(["name", *values, "status", *spoken, "started", "took", "commit", *varying]))
+    said = [name for name in ("tags", "note") if any(getattr(run, {"note": "notes"}.get(name, name)) for run in runs)]
+    return list(dict.fromkeys(["name", *values, "status", *said, "started", "took", "commit", *varying]))
 
 
 def listed_row(run: Run, names: Sequence[str], which: str) -> dict[str, Any]:

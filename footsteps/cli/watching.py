@@ -37,7 +37,8 @@ def add_watch(commands: Commands) -> None:
   footsteps watch | cat        once, as a table for programs""",
         more="""\
 How long each has run, its last step and values, and the last line that it
-printed (where its console is kept: initialize(..., console=True)).""",
+printed (where its console is kept: initialize(..., console=True)). Exits with 1
+if a RUN has ended and did not finish, in a pipe too, or if nothing runs.""",
     )
     parser.add_argument(
         "names", nargs="*", default=[], metavar="RUN", help="names, groups, patterns (default: all that run)"
@@ -54,11 +55,11 @@ def watch(args: argparse.Namespace) -> int:
     roots = roots_of(args.root)[: None if args.root else 1]
     named = chosen_several(args.names, args.root) if args.names else None
     if args.json:
-        rows = [watched_row(run) for run in watched_runs(named, roots)]
-        render.print_document(rows)
-        return DONE if rows else NO
+        found = watched_runs(named, roots)
+        render.print_document([watched_row(run) for run in found])
+        return status_of(found, named)
     if not isinstance(sys.stdout, io.TextIOWrapper) or not render.is_terminal(sys.stdout):
-        return once(watched_runs(named, roots))
+        return once(watched_runs(named, roots), named)
     try:
         return redraw(named, roots, max(0.1, args.interval))
     except KeyboardInterrupt:
@@ -74,13 +75,19 @@ def watched_runs(named: Sequence[Run] | None, roots: Sequence[str]) -> list[Run]
     return [run for run in search.runs_without_end(roots) if run.status == "running"]
 
 
-def once(found: Sequence[Run]) -> int:
-    """What a pipe gets; 1 if nothing runs."""
+def once(found: Sequence[Run], named: Sequence[Run] | None) -> int:
+    """What a pipe gets, and the exit status."""
     if found:
         print_state(found)
     else:
         render.message("footsteps: no run is running here")
-    return DONE if found else NO
+    return status_of(found, named)
+
+
+def status_of(found: Sequence[Run], named: Sequence[Run] | None) -> int:
+    """The exit status: 1 if nothing runs, or if a run that was named has ended and did not finish."""
+    bad = named is not None and any(run.status not in ("running", "finished") for run in found)
+    return NO if bad or not found else DONE
 
 
 def redraw(named: Sequence[Run] | None, roots: Sequence[str], interval: float) -> int:
@@ -95,7 +102,7 @@ def redraw(named: Sequence[Run] | None, roots: Sequence[str], interval: float) -
         sys.stdout.write(text)
         sys.stdout.flush()
         if named is not None and not any(run.status == "running" for run in found):
-            return DONE if all(run.status == "finished" for run in found) else NO
+            return status_of(found, named)
         time.sleep(interval)
 
 
@@ -104,7 +111,7 @@ def picture(found: Sequence[Run], drawn: int, alone: bool) -> str:
     terminal = sys.stdout
     room = lines_of(terminal) - 2
     sys.stdout = kept = Kept(terminal)  # type: ignore[arg-type]
-    render.held_lines.append([])  # what there is no room for is no news each second
+    render.held_lines.append([])  # not said again each second what there is no room for
     try:
         if found:
             print_state(found[: room - 1])

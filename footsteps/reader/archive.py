@@ -7,7 +7,7 @@
     ['train', 'evaluate', 'figure']
 
 The directory of such a run is `study.zip/runs/<name>`, which is no directory: `formats.open_plain_file` asks
-`member_at` for the files below it. An archive is a stranger's: all entries are checked before one is read, a
+`member_at` for the files below it. An archive may come from anybody: all entries are checked before one is read, a
 file is read up to a limit, and nothing is unpacked that leads out, links, or is more than it says.
 """
 

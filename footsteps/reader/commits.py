@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 FIRST_ANSWER = 30.0  # seconds in which a clone or remote says anything at all
 FETCHED = 3600.0  # seconds in which it has sent a history
 MAX_REMOTES = 5  # of a record's that are asked
-MOST_PRINTED = 1 << 27  # bytes of what git says of a stranger's commits
+MOST_PRINTED = 1 << 27  # bytes of what git says of commits that may come from anybody
 BUNDLE_IN_MAKING = 60.0  # seconds after a run's start in which its bundle may still be in the making
 GIT_BLOCK = 2**20  # bytes read at once
 ALL_BRANCHES = ("+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*")

@@ -94,10 +94,11 @@ def parameters(run: Run) -> dict[str, Any]:
 
 
 def varying(runs: Sequence[Run]) -> list[str]:
-    """The names of arguments and recorded values that are not the same in all of the runs."""
+    """The names of arguments and recorded values that are not the same in all runs; last those that only some have."""
     each = [parameters(run) for run in runs]
     names = dict.fromkeys(name for values in each for name in values)
-    return [name for name in names if len({repr(v.get(name, Ellipsis)) for v in each}) > 1]
+    found = [name for name in names if len({repr(v.get(name, Ellipsis)) for v in each}) > 1]
+    return sorted(found, key=lambda name: len({repr(v[name]) for v in each if name in v}) < 2)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -242,7 +243,7 @@ def problem_of(name: str, operator: str, value: str) -> str:
     if name.endswith("!"):
         return f"`!{operator}` is no comparison; --exclude {name[:-1]}:{value.lstrip('=')} is"
     if operator == "=":
-        return f"`=` is no comparison; {comparison_for(name, value)} is"
+        return f"`={value[:1] if value[:1] in '<>' else ''}` is no comparison; {comparison_for(name, value)} is"
     return "no value after the operator" if not value.strip() else f"`{operator}{value[0]}` is none"
 
 
@@ -264,7 +265,7 @@ def impossible(asked: Expression, statuses: Sequence[str]) -> str:
     if asked.name in WORDED and comparing:
         return f"{asked.name} is text, which is not compared with {asked.operator}; use {asked.name}:{value}"
     if comparing and asked.number is None and not asked.name.startswith(PACKAGE_PREFIX):
-        return f"{value!r} is no number that {asked.name} could be compared with ({asked.operator})"
+        return f"{value!r} is no number; use one, as in {asked.name}{asked.operator}0.1"
     return ""
 
 

@@ -356,7 +356,7 @@ def differs_from_commit(repository: Mapping[str, Any]) -> bool:
 def folders_below(top: str, skip: str = "") -> Iterator[tuple[str, list[str]]]:
     """Each folder at and below another one, links not followed, with the names of what lies in it and is no folder.
 
-    (os.walk recurses before Python 3.12, and a stranger's folders may be any number of times within each other.)
+    (os.walk recurses before Python 3.12, and folders may lie within each other any number of times.)
     """
     waiting = [(top, 0)]
     while waiting:

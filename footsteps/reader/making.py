@@ -1,6 +1,6 @@
 """What file formats note about their making, taken out before two files are compared: ids, dates, hosts.
 
-Each pattern is linear in the content's size: a record may be a stranger's.
+Each pattern is linear in the content's size: a record may come from anybody.
 """
 
 from __future__ import annotations

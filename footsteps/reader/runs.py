@@ -824,11 +824,16 @@ def unknown(selector: str, runs: list[Run], roots: Sequence[str]) -> FootstepsEr
 
 def guess(word: str, known: Iterable[str], *, most: int = 1, alike: float = 0.6) -> str:
     """What may have been meant by a word, of what is known, for the end of a sentence; "" without an idea."""
+    near = close_to(word, known, most=most, alike=alike)
+    return f" (did you mean {', '.join(map(repr, near))}?)" if near else ""
+
+
+def close_to(word: str, known: Iterable[str], *, most: int = 1, alike: float = 0.6) -> list[str]:
+    """Those of the known words that are most like one, whatever its case."""
     import difflib
 
     names = {name.casefold(): name for name in known}
-    near = [names[found] for found in difflib.get_close_matches(word.casefold(), names, n=most, cutoff=alike)]
-    return f" (did you mean {', '.join(map(repr, near))}?)" if near else ""
+    return [names[found] for found in difflib.get_close_matches(word.casefold(), names, n=most, cutoff=alike)]
 
 
 def roots_said(roots: Sequence[str]) -> str:

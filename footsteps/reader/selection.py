@@ -23,12 +23,14 @@ def several(words: Iterable[str], roots: Sequence[str], known: Sequence[Run], *,
     """The runs that the words name, each once, in the order of the words, those of a group newest first.
 
     known: all runs below the roots, newest first. wide: a name means the runs that were numbered after it as
-    well (`unet`: unet, unet-1, unet-2), and a prefix all that begin so. Raises FootstepsError for a word that
-    names none.
+    well (`unet`: unet, unet-1, unet-2), unless one of those is among the words, and a prefix all that begin so.
+    Raises FootstepsError for a word that names none.
     """
     found: dict[str, Run] = {}
+    words = list(words)
     for word in words:
-        for run in runs_of_word(word, roots, known, wide=wide):
+        alone = any(is_numbered(other, word) for other in words)
+        for run in runs_of_word(word, roots, known, wide=wide and not alone):
             found.setdefault(run.directory, run)
     return list(found.values())
 

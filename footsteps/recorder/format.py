@@ -3,7 +3,7 @@
 Of our modules this imports secrets.py alone, which every text passes on its way into a record, and nothing that costs
 milliseconds: it is on the way to ``output_dir``.
 
-`plain_file` opens what may be a stranger's, and `write`, `append` and `replace` are what writes into a record: none
+`plain_file` opens what may come from anybody, and `write`, `append` and `replace` are what writes into a record: none
 follows a link there, waits for a pipe, or reads a device.
 """
 

@@ -47,9 +47,12 @@ from footsteps.recorder.places import (
 from footsteps.recorder.wrappers import (
     PACKAGE_FOLDER,
     around,
+    holders_of,
+    holds,
     is_wrapper,
     original_of,
     own_errors_dropped,
+    replaced_in,
     without_ours,
     wrapper,
 )
@@ -475,9 +478,6 @@ class InputTracker:
     def end(self) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         """Look at all that is left: the inputs, without hashes, and what else the outcome tells of this process."""
         self.close()
-        if self.noting and not self.held:  # at the end, as it takes 0.1 s where a million objects are there
-            with own_errors_dropped:
-                self.held = [HELD] if is_held_elsewhere() else []
         apart = [*not_followed(), *self.held] if self.noting else []
         told = {
             "written_elsewhere": self.written_elsewhere(),
@@ -710,49 +710,36 @@ def install() -> None:
     """Begin to note, unless it was turned off or would move the place that a warning names."""
     if not FOLLOWS_INPUTS or sys.flags.warn_default_encoding:
         return
-    made = {id(original): wrapper(calling, module, original) for calling, module, original in followed_functions()}
-    if type(io.FileIO) is type:  # else one of ours stands there already
-        noted = class_standing_for(io.FileIO, lambda given, named: tracker.opened_by_library(FILE, given, named))
-        made[id(io.FileIO)] = noted
-    put_wrappers(made)
+    ours = is_wrapper(io.open)  # of an earlier import
+    kinds = [io.FileIO] if type(io.FileIO) is type else []
+    found = holders_of([*(row[2] for row in followed_functions() if not ours), *kinds])  # before ours hold them too
+    rows = () if ours else followed_functions()
+    made = {id(original): wrapper(calling, module, original) for calling, module, original in rows}
+    for kind in kinds:
+        made[id(kind)] = class_standing_for(kind, lambda given, named: tracker.opened_by_library(FILE, given, named))
+    if replace_in(found, made, _open):
+        tracker.held = [HELD]
     tracker.noting = True
     follow_all(tracker.opened_by_library)
     tracker.in_pool()
 
 
 FILE = (0, "file", "mode")  # io.FileIO, as a row of libraries.READERS_OF_FILES
-
-
-def put_wrappers(stands: dict[int, Any]) -> None:
-    """Put wrappers (or originals) where others, given by their id, stand, whoever has taken them before we came."""
-    replace_in_modules(stands)
-    for holder, name in holders():
-        stand = stands.get(id(getattr(holder, name, None)))
-        if stand is not None:
-            setattr(holder, name, stand)
-    openers = getattr(sys.modules.get("numpy.lib._datasource"), "_file_openers", None)
-    kept: dict[Any, Any] = getattr(openers, "_file_openers", {})
-    kept.update({key: stands[id(value)] for key, value in kept.items() if id(value) in stands})
-
-
 HELD = "an open() that was captured before footsteps was imported"
 
 
-def is_held_elsewhere() -> bool:
-    """Whether somebody has the open() of before our import where we can't reach it: a default argument, an object."""
-    import gc
+def replace_in(holders: list[Any] | None, stands: dict[int, Any], wanted: Any = None) -> bool:
+    """Put wrappers (or originals) in the place of others, given by their id; whether `wanted` is still held there.
 
-    own = [type(io.open).__dict__["__call__"].__func__.__closure__] if is_wrapper(io.open) else []
-    cells = [cell for closure in own for cell in closure or ()]
-    for holder in getattr(gc, "get_referrers", lambda _: ())(_open):
-        names = holder if type(holder) is dict else {}
-        ours = str(names.get("__name__", "")).partition(".")[0] in ("footsteps", "_io", "io")
-        ours = ours or names.get("original") is _open  # a wrapper's attributes, which are a dict up to Python 3.10
-        c_module = isinstance(holder, type(sys)) and holder.__name__ in sys.stdlib_module_names  # _zoneinfo
-        log = "baseFilename" in names or hasattr(type(holder), "emit")  # a handler of logging's, which only writes
-        if not (ours or c_module or log or is_wrapper(holder) or any(holder is cell for cell in cells)):
-            return True
-    return False
+    Whoever has taken them before we came is reached; where nobody can tell who has, the modules are.
+    """
+    reader = sys.modules["_io"]  # import reads code by this one's open_code
+    reader.__dict__.update(open_code=stands.get(id(reader.__dict__["open_code"]), reader.__dict__["open_code"]))
+    if holders is None:
+        replace_in_modules(stands)
+        return True
+    left = [holder for holder in holders if not replaced_in(holder, stands)]
+    return any(holds(holder, wanted) for holder in left)
 
 
 def follow_exit() -> None:
@@ -762,31 +749,23 @@ def follow_exit() -> None:
 
 def uninstall() -> None:
     """Put the originals back where our wrappers still stand, and forget what was noted."""
-    ours = [getattr(holder, name, None) for holder, name in (*followed_names(), *holders())]
-    put_wrappers({id(one): original_of(one) for one in ours if is_wrapper(one)})
+    ours: list[Any] = [one for one in (io.open, io.open_code, *map(os.__dict__.get, OF_OS)) if is_wrapper(one)]
+    replace_in(holders_of(ours), {id(one): one.original for one in ours})
     tracker.noting = False
     tracker.forget()
     for memory in (_names, tracker.pending):
         memory.clear()
 
 
+OF_OS = {"open": wrap_os_open, "rename": wrap_rename, "replace": wrap_rename, "chdir": wrap_chdir, "fchdir": wrap_chdir}
+
+
 def followed_functions() -> list[tuple[Any, str, Any]]:
     """The functions whose calls are followed: what makes the call of the wrapper, their module, they themselves."""
-    of_os = {"rename": wrap_rename, "replace": wrap_rename, "chdir": wrap_chdir, "fchdir": wrap_chdir}
-    others = [(calling, "os", original_of(getattr(os, name, None))) for name, calling in of_os.items()]
-    others += [(wrap_open_code, "io", original_of(io.open_code))]
-    return [(wrap_open, "io", _open), (wrap_os_open, "os", _os_open), *(row for row in others if row[2])]
-
-
-def followed_names() -> list[tuple[Any, str]]:
-    """Where they belong."""
-    return [(io, "open"), *((os, name) for name in ("open", "rename", "replace", "chdir", "fchdir"))]
-
-
-def holders() -> list[tuple[Any, str]]:
-    """Where else than in a module's names they stand: import reads code by _io's; pathlib of Python 3.10."""
-    accessor = getattr(sys.modules.get("pathlib"), "_NormalAccessor", None)
-    return [(sys.modules.get("_io"), "open_code"), *((accessor, name) for name in ("open", "rename", "replace"))]
+    of_io = [(wrap_open, "io", _open), (wrap_open_code, "io", original_of(io.open_code))]
+    return of_io + [
+        (calling, "os", original_of(getattr(os, name))) for name, calling in OF_OS.items() if hasattr(os, name)
+    ]
 
 
 def end_process() -> None:

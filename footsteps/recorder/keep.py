@@ -81,7 +81,7 @@ def is_kept(folder: str, hash_of_input: str) -> bool:
 def keep(run: Any, entry: Mapping[str, Any]) -> bool:
     """Keep one file, unless it is there or must not be; whether it is there now."""
     folder = os.path.join(root_of(run), FOLDER)
-    if os.path.islink(folder):  # of a stranger's results/, to anywhere
+    if os.path.islink(folder):  # in results/ that came from somebody else, it may lead anywhere
         return False
     if os.path.isdir(folder) and is_kept(folder, entry["sha256"]):
         return True

@@ -14,7 +14,7 @@ from types import FunctionType
 
 from footsteps.recorder.modules import names_of, when_imported
 from footsteps.recorder.places import files_below, is_plain, name_text
-from footsteps.recorder.wrappers import around, is_wrapper, without_ours, wrapper
+from footsteps.recorder.wrappers import OPENERS, around, is_wrapper, without_ours, wrapper
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -124,16 +124,20 @@ def not_followed() -> list[str]:
 
 def follow_module(module: ModuleType, rows: Mapping[str, Row], note: Note) -> None:
     """Follow the functions of one module."""
+    stands: dict[int, Any] = {}
     for name, row in rows.items():
         try:
-            follow_one(module, name, lambda given, named, row=row: note(row, given, named))  # type: ignore[misc]
+            follow_one(module, name, lambda given, named, row=row: note(row, given, named), stands)  # type: ignore[misc]
         except Exception:  # another version of it, which has no such function or lets nobody change it
             if row[2] != WRITTEN:
                 _failed.add(module.__name__.partition(".")[0])
+    put_everywhere(module, stands)
 
 
-def follow_one(module: ModuleType, name: str, before: Callable[[Any, Any], object]) -> None:
+def follow_one(module: ModuleType, name: str, before: Callable[[Any, Any], object], stands: dict[int, Any]) -> None:
     """Have `before(arguments, keywords)` called with each call of a function, class or method of a module.
+
+    What is to stand for it, unless it is a method, is added to `stands` by its id.
 
     Raises AttributeError or TypeError if that can't be done.
     """
@@ -149,12 +153,12 @@ def follow_one(module: ModuleType, name: str, before: Callable[[Any, Any], objec
         stand = standing_for(original, before)
         setattr(holder, last, staticmethod(stand) if static else stand)
     elif isinstance(original, FunctionType):
-        put_everywhere(module, original, standing_for(original, before))
+        stands[id(original)] = standing_for(original, before)
     elif isinstance(original, type):
-        put_everywhere(module, original, class_standing_for(original, before))
+        stands[id(original)] = class_standing_for(original, before)
     else:
         calling = lambda called: around(called, lambda *given, **named: before(given, named))  # noqa: E731
-        put_everywhere(module, original, wrapper(calling, module.__name__, original))
+        stands[id(original)] = wrapper(calling, module.__name__, original)
 
 
 def is_followed(function: Any) -> bool:
@@ -231,14 +235,11 @@ class Stand:
         return str(self.__footsteps_original__.__qualname__)
 
 
-def put_everywhere(module: ModuleType, original: Any, stand: Any) -> None:
-    """Put it wherever a loaded module holds the original, under whatever name."""
-    replace_in_modules({id(original): stand})
-    for name in [name for name, value in names_of(module).items() if value is original]:
-        setattr(module, name, stand)  # a module that is not in sys.modules
-
-
-OPENERS = ("_io", "posix", "nt", "_sqlite3")  # where Python's own machinery finds them
+def put_everywhere(module: ModuleType, stands: Mapping[int, Any]) -> None:
+    """Put them wherever a loaded module, or this one, holds the originals, under whatever name."""
+    replace_in_modules(stands)
+    for name in [name for name, value in names_of(module).items() if id(value) in stands]:
+        setattr(module, name, stands[id(getattr(module, name))])  # a module that is not in sys.modules
 
 
 def replace_in_modules(stands: Mapping[int, Any]) -> None:

@@ -176,7 +176,7 @@ def _write(kept: list[tuple[str, str, Any]]) -> None:
 
 
 def _read(path: str) -> None:
-    """The states of the run that is repeated. A record is a stranger's: what is no state can't be put back."""
+    """The states of the run that is repeated. A record may come from anybody: what is no state can't be put back."""
     for line in text_of(path).splitlines():
         try:
             said = from_json(line)

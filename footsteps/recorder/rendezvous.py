@@ -71,14 +71,14 @@ class Rendezvous:
                 append(self.here, b"")
                 if not self.job.worker_of:
                     append(os.path.join(self.folder, self.came), b"")
-                with self.door():
+                with self.locked():
                     if os.path.exists(self.here):
                         return
             except FileNotFoundError:
                 continue
         raise FileNotFoundError(2, "the folder of the meeting does not stay", self.folder)
 
-    def door(self) -> Locked:
+    def locked(self) -> Locked:
         """The lock under which one comes or goes; the other one is held while a question is asked."""
         return Locked(os.path.join(self.folder, "door"))
 
@@ -216,7 +216,7 @@ class Rendezvous:
         if self.job.is_head:
             end_of_workers(self.folder)
         try:
-            with self.door():
+            with self.locked():
                 os.unlink(self.here)
                 names = os.listdir(self.folder)
                 alone = not any(n.startswith("here-") and self.may_live(n) for n in names)

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 import sys
-from types import BuiltinFunctionType
+from types import BuiltinFunctionType, CellType, FrameType, ModuleType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
     from typing import Any
 
@@ -149,3 +149,68 @@ def around(original: Any, before: Callable[..., Any], after: Callable[..., Any] 
             raise
 
     return called
+
+
+# --- whoever holds a function -----------------------------------------------------------------------------------------
+
+
+OPENERS = ("_io", "posix", "nt", "_sqlite3")  # modules where Python's own machinery finds them
+
+
+def holders_of(things: Sequence[Any]) -> list[Any] | None:
+    """Namespaces, objects, cells and the like that hold one of these, but ours and Python's own.
+
+    None where nobody can tell: PyPy, or a program that has frozen what is there (gc.freeze).
+    """
+    import gc
+
+    if not hasattr(gc, "get_referrers") or gc.get_freeze_count():
+        return None
+    asked = list(map(id, things))  # in the tuple of arguments, too
+    own = {id(things), *(id(vars(sys.modules[name])) for name in OPENERS if name in sys.modules)}
+    found = [holder for holder in gc.get_referrers(*things) if id(holder) not in own and not _is_own_holder(holder)]
+    return [holder for holder in found if type(holder) is not tuple or list(map(id, holder)) != asked]
+
+
+def _is_own_holder(holder: Any) -> bool:
+    kind = type(holder)
+    if kind is dict:
+        return str(holder.get("__name__", "")).startswith(f"{PACKAGE_NAME}.") or type(holder.get("place")) is Place
+    of_c = kind is ModuleType and holder.__name__ in sys.stdlib_module_names  # _zoneinfo
+    return of_c or kind is FrameType or is_wrapper(holder)
+
+
+def replaced_in(holder: Any, stands: Mapping[int, Any]) -> bool:
+    """Replace objects, by their id, in what holds them; whether that could be done."""
+    try:
+        if type(holder) is CellType:
+            holder.cell_contents = stands[id(holder.cell_contents)]
+            return True
+        if type(holder) is staticmethod:
+            holder.__init__(stands[id(holder.__func__)])  # type: ignore[misc]
+            return True
+        names = holder if type(holder) is dict else object.__getattribute__(holder, "__dict__")
+        found = [name for name, value in names.items() if id(value) in stands]
+        owner = _class_of(names) if "__module__" in names and "__doc__" in names else None
+        for name in found:
+            if owner is not None:
+                setattr(owner, name, stands[id(names[name])])
+            else:
+                names[name] = stands[id(names[name])]
+        return bool(found)
+    except Exception:  # an object of whatever kind
+        return False
+
+
+def _class_of(names: Any) -> type | None:
+    """The class whose namespace this is."""
+    import gc
+
+    return next((one for one in gc.get_referrers(names) if isinstance(one, type)), None)
+
+
+def holds(holder: Any, thing: Any) -> bool:
+    """Whether an object holds another one."""
+    import gc
+
+    return any(one is thing for one in gc.get_referents(holder))

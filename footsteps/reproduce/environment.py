@@ -6,7 +6,7 @@
     >>> again.missing, again.commands()         # what can't be had, and what `make` would run
     ([], [["uv", "venv", ...], ["uv", "pip", "install", ...]])
 
-A record is a stranger's, and to build a package is to run it: before `make` is called the index is
+A record may come from anybody, and to build a package is to run it: before `make` is called the index is
 only asked, for wheels. So may be the folder that the command is given in: whatever is started here works
 in an empty folder of its own, and takes neither modules nor settings from where we are.
 """

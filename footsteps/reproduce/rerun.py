@@ -8,7 +8,7 @@
     >>> again.bring(), again.execute(), again.result().same
     (<Restored ...>, 0, True)
 
-A record is a stranger's: nothing that it names is run before `execute` (and `make_environment`) is
+A record may come from anybody: nothing that it names is run before `execute` (and `make_environment`) is
 called, which is for a caller who has shown `command` (and `preparations`) to somebody who agreed. Of
 the recorded environment only the variables in REPEATED are set, and they are part of `command`.
 """
@@ -20,6 +20,7 @@ import sys
 
 from footsteps.reader import formats
 from footsteps.reader.formats import mapping, objects, text, why_incomplete
+from footsteps.reader.runs import Session
 from footsteps.recorder.format import RUN_VARIABLE, FootstepsError, quote
 from footsteps.recorder.machine import hardware_facts
 from footsteps.recorder.processes import handle_lines
@@ -189,6 +190,7 @@ class Rerun:
         gone = [f"{row['path']}: {self.why_amiss(row)}" for row in self.inputs if row["state"] in INPUT_STATES]
         return [
             *gone,
+            *self.left_before(),
             *self.unknown_inputs(),
             *self.led_astray(),
             *self.unfed(),
@@ -197,6 +199,11 @@ class Rerun:
             *self.other_machine(),
             *(self.environment.missing if self.environment else self.unlike),
         ]
+
+    def left_before(self) -> Iterator[str]:
+        """What a later session of a resumed run found in its directory, and has changed since."""
+        if isinstance(self.run, Session):
+            yield f"{self.run.directory} as the earlier sessions left it: this one may have gone on with files there"
 
     def unknown_inputs(self) -> Iterator[str]:
         """That it may have read more than its record knows, and why."""

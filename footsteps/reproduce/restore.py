@@ -8,7 +8,7 @@
 
 A tree is a commit, which a clone, the remote or the record's bundle brings, and the record's own
 files over it. It is made in a folder beside the destination and moved there when it is whole: what
-is refused, or fails, leaves nothing behind. The record is a stranger's: every path is checked
+is refused, or fails, leaves nothing behind. The record may come from anybody: every path is checked
 before anything is written, nothing is written through a link, git gets no configuration, hook,
 filter or transport from it, and what was made is compared with the commit's id and the recorded
 hashes by reading it all again.

@@ -6,6 +6,10 @@
 Both footsteps are installed into virtual environments of their own, with the same 20 packages beside them. `--against`
 is what pip installs: a version, or the path of a checkout. `--first` imports modules first in each script. `--pushed`:
 nothing is uncommitted, and a remote has the commit, so that nothing is left to do when the program has ended.
+
+As measured with 1.1.0 on two cores: between start and `output_dir` lie some 30 ms with clean, pushed code, 50 to 60 ms
+with changes, 260 ms among 50,000 files (footsteps 0.1.9: 40, 47 to 54, 130 ms). Commits that no remote has are packed
+meanwhile; the end of the program waits for that.
 """
 
 from __future__ import annotations

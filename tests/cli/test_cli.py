@@ -280,6 +280,8 @@ def test_the_help_names_every_command_and_exit_code(footsteps):
         (["list", "-c", "lrr"], "none of these runs has a value 'lrr' (did you mean 'lr'?)"),
         (["show", "-dash"], "no run '-dash' in 'results/'"),
         (["help", "lsit"], "no command 'lsit' (did you mean 'list'?)"),
+        (["remove", "unet"], "no command 'remove' (did you mean 'rm'?)"),
+        (["list", "--exclude", "lr=1"], "unrecognized arguments: --exclude (it is an option of footsteps search)"),
         (["compl"], "no command 'compl' (did you mean 'completion'?)"),
         (["list", "--since", "2026-13"], "cannot read '2026-13' as a time"),
         (["list", "--failed", "--running"], "not allowed with"),
@@ -294,6 +296,12 @@ def test_wrong_usage_is_one_sentence_and_a_hint(results, footsteps, words, said)
     assert sentence.startswith("footsteps: ")
     assert said in sentence
     assert hint.startswith("hint: footsteps ")
+
+
+def test_the_hint_for_a_word_that_is_no_command_is_the_help_of_the_one_that_was_meant(footsteps):
+    """Of all of them where none is like it."""
+    hints = [footsteps(word)[2].splitlines()[-1] for word in ("lst", "delete", "xyzzy")]
+    assert hints == ["hint: footsteps help list", "hint: footsteps help rm", "hint: footsteps help"]
 
 
 @pytest.mark.parametrize("words", [["list", "--exclude", "x"], ["show", "@", "more"], ["search", "-n"]])

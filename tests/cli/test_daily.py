@@ -190,8 +190,8 @@ def test_a_curve_is_drawn_in_the_terminal_and_into_a_file(results, terminal, foo
     assert any("\u2801" <= c <= "\u28ff" for c in child.before)
     assert "knee/a  0.5 (3 steps, least 0.3, greatest 0.9)" in child.before
     assert footsteps("plot", "loss", "knee/a")[1].splitlines()[2] == "knee/a\t10\t0.3"
-    code, _, err = footsteps("plot", "lss")
-    assert (code, "did you mean 'loss'" in err) == (2, True)
+    code, _, err = footsteps("plot", "lss", "knee")
+    assert (code, "these 2 runs have no series 'lss' (did you mean 'loss'?)" in err) == (2, True), err
     pytest.importorskip("matplotlib")
     assert footsteps("plot", "loss", "knee", "-o", tmp_path / "loss.png")[0] == 0
     assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
@@ -270,7 +270,8 @@ def test_searches_that_people_guess_find_what_they_mean(results, footsteps, word
     ("word", "said"),
     [
         ("status:done", "no run has the status 'done'; there are: finished, failed"),
-        ("lr<abc", "'abc' is no number"),
+        ("lr<abc", "'abc' is no number; use one, as in lr<0.1"),
+        ("zz<abc", "has 'zz'; 'abc' is no number; use one, as in zz<0.1"),
         ("started>sometime", "'sometime' is no time; use one such as 2026-11-22"),
         ("duration>long", "'long' is no duration; use one such as 90, 90s, 5m"),
     ],
@@ -354,6 +355,14 @@ def test_options_may_stand_anywhere(results, footsteps):
     assert footsteps("compare", "knee/a", "-r", "results", "knee/b", "--jsonl")[0] == 0
 
 
+def test_a_watched_run_that_did_not_finish_is_told_by_the_exit_status_in_a_pipe_too(tmp_path, run_script, footsteps):
+    """As at a terminal."""
+    run_script("import footsteps\nfootsteps.initialize('good')\n")
+    run_script("import footsteps\nfootsteps.initialize('bad')\n1 / 0\n")
+    words = (["good"], ["bad"], ["bad", "--json"], ["good", "bad"], [])
+    assert [footsteps("watch", *each)[0] for each in words] == [0, 1, 1, 1, 1]
+
+
 def test_a_pattern_stands_for_one_run_where_one_is_asked_for(results, footsteps):
     """Several are named, so that one can be chosen."""
     assert footsteps("path", "knee/a*")[1] == f"{results}/knee/a\n"
@@ -371,6 +380,7 @@ def test_a_pattern_stands_for_one_run_where_one_is_asked_for(results, footsteps)
         (["view", "unett", "--no-open"], "(did you mean 'unet'?)"),
         (["tag", "knee/a", ""], "footsteps tag RUN paper"),
         (["--nosuch", "list"], "no option '--nosuch' can stand before the command"),
+        (["--root", "results", "list"], "hint: footsteps list --root results"),
         (["rm", "knee/a"], "the same command with --yes"),
         (["restore", "knee/a", "--session", "two"], "'two' is no session; use a number such as 2"),
         (["restore", "knee/a", "--session", "2"], "'knee/a' has no session 2: it was never resumed"),
@@ -390,3 +400,20 @@ def test_a_watched_run_keeps_the_name_that_lists_give_it(results, footsteps):
     """Also below a group, and where the record does not say its name."""
     _, out, _ = footsteps("watch", "knee/a", "unet")
     assert column(out) == ["knee/a", "unet"]
+
+
+def test_a_name_stands_for_the_runs_numbered_after_it_unless_one_of_them_is_named_too(results, footsteps):
+    """Who names two runs means two."""
+    make_run(results / "unet-2", started=at(9))
+    assert column(footsteps("list", "unet")[1]) == ["unet-2", "unet-1", "unet"]
+    assert sorted(column(footsteps("list", "unet", "unet-1")[1])) == ["unet", "unet-1"]
+    assert sorted(column(footsteps("list", "unet-1")[1])) == ["unet-1"]
+
+
+def test_what_differs_between_runs_comes_before_what_only_some_have(results, footsteps):
+    """A figure's run among the others has no arguments, and hides none of theirs."""
+    make_run(results / "figure", started=at(9))
+    for number in (7, 8):
+        make_run(results / f"sgd-{number}", started=at(number), arguments={"optimizer": "sgd", "epochs": number})
+    title = footsteps("list", "sgd-7", "sgd-8", "figure")[1].splitlines()[0].split("\t")
+    assert title.index("epochs") < title.index("optimizer")

@@ -143,7 +143,7 @@ def test_all_of_include_and_none_of_exclude_must_hold(roots):
         (":0.1", "no name before the operator"),
         ("lr<", "no value after the operator"),
         ("lr!=0.1", "--exclude lr:0.1 is"),
-        ("lr=<3", "lr<=3 is"),
+        ("lr=<3", "`=<` is no comparison; lr<=3 is"),
         ("lr:<3", "`:<` is none"),
         ("lr<>3", "`<>` is none"),
         ("lr===3", "`===` is none"),

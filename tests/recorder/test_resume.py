@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 
+import pytest
+
 from footsteps.reader import runs
 
 PROGRAM = """
@@ -101,3 +103,39 @@ def test_each_session_of_a_resumed_run_is_restored_with_its_own_code(repo, run_s
     none = restored("restore", "unet", "again/4", "--session", "4")
     assert (none.returncode, "has no session 4: there are 3" in none.stderr) == (2, True), none.stderr
     assert not (repo / "again/4").exists()
+
+
+RESUMED = """import sys
+import footsteps
+footsteps.initialize('unet', resume=True)
+with open(footsteps.output_dir + 'made.txt', 'w') as file:
+    print(VERSION, *sys.argv[1:], file=file)
+sys.exit(VERSION - 2)
+"""
+
+
+@pytest.mark.slow
+def test_each_session_of_a_resumed_run_is_run_again_with_its_own_code_and_arguments(repo, run_script):
+    """The first where none is named, and it is said so; of a later one also that its beginning can't be had."""
+    for version, argument in ((1, "one"), (2, "two")):
+        (repo / "script.py").write_text(RESUMED.replace("VERSION", str(version)))
+        run_script(repo / "script.py", argument, cwd=repo, env={"LANG": f"C.UTF-{version}"})
+
+    def rerun(place, *words):
+        command = [sys.executable, "-m", "footsteps", "rerun", "unet", place, "--yes", *words]
+        return subprocess.run(command, cwd=repo, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+
+    second = rerun("second", "--session", "2")
+    assert (second.returncode, "footsteps: the same\n" in second.stderr) == (0, True), second.stderr
+    assert (repo / "second/results/unet/made.txt").read_text() == "2 two\n"
+    assert " LANG=C.UTF-2 " in second.stderr
+    assert "unet as the earlier sessions left it" in second.stderr
+    first = rerun("first")
+    assert "has 2 sessions; the first is repeated (--session 2: the last)" in first.stderr
+    assert (repo / "first/results/unet/made.txt").read_text() == "1 one\n"
+    assert (first.returncode, "as the earlier sessions left it" in first.stderr) == (1, False), first.stderr
+    none = rerun("third", "--session", "3")
+    assert (none.returncode, "has no session 3: there are 2" in none.stderr) == (2, True), none.stderr
+    assert not (repo / "third").exists()
+    chain = rerun("third", "--chain", "--session", "2")
+    assert (chain.returncode, "--session is for one run" in chain.stderr) == (2, True), chain.stderr
