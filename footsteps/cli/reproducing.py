@@ -149,6 +149,10 @@ def print_restored(args: argparse.Namespace, run: Run, done: Restored, verb: str
 def how(done: Restored) -> str:
     """Whether all came back, in two words."""
     if done.complete:
+        if not done.ended:
+            return "as it was when the run began"
+        if not done.all_shown:
+            return "but for untracked files that were not imported"
         return "exactly" if done.exact else "as recorded, with nothing to check it by"
     return "only from this machine's clone" if done.needs_clone else "incompletely"
 

@@ -181,7 +181,7 @@ def code_pairs(repository: dict[str, Any]) -> Pairs:
         ("branch", repository.get("branch")),
         ("remote", repository.get("remote")),
         ("link", repository.get("commit_url")),
-        ("bundle", ", ".join(made)),
+        ("bundle", ", ".join(made) or (NO_BUNDLE if repository.get("bundle") else "")),
         ("changed", "yes" if repository.get("differs") else ""),
         ("untracked", NOT_SHOWN if repository.get("untracked_shown") is False else ""),
         *((what_of(file), file.get("path")) for file in files[:FILES_SHOWN]),
@@ -192,6 +192,7 @@ def code_pairs(repository: dict[str, Any]) -> Pairs:
     ]
 
 
+NO_BUNDLE = "none was finished: `footsteps verify` tells whether the code comes back without"
 NOT_SHOWN = "only what was imported is kept: status.showUntrackedFiles was no"
 
 

@@ -23,6 +23,7 @@ from footsteps.reader.formats import (
     shell_words,
     text,
     untracked_in,
+    what_became_of,
     why_incomplete,
 )
 from footsteps.reader.measure import LARGEST_COMPARED, measure
@@ -105,6 +106,10 @@ def not_all_known(run: Run) -> Iterator[str]:
         yield f"{run.name}: no end of it is recorded, so what it read and made may be more than is compared"
     elif run.outcome.get("inputs_complete") is False:
         yield f"{run.name}: {why_incomplete(run.outcome)}"
+    if run.kind != "run":
+        yield f"{run.name}: its format ({run.kind}) does not record what was read"
+    for file in (each for row in run.repositories for each in objects(row.get("edited")) if each.get("executed")):
+        yield f"{run.name}: {text(file.get('path'))} was {what_became_of(file)}"
 
 
 # ---------------------------------------------------------------------------------------------
@@ -223,6 +228,11 @@ def recorded(a: Run, b: Run) -> Iterator[tuple[Any, ...]]:
     """What the program recorded, and how it ended."""
     yield from unequal(ending(a), ending(b))
     yield from unequal(flat(a.recorded), flat(b.recorded))
+    series = b.all_series
+    for name, left in a.all_series.items():
+        right = series.get(name, left[-1:])
+        if left[-1:] == right[-1:] and repr(left) != repr(right):  # which the last value does not tell
+            yield name, f"{len(left)} steps", f"{len(right)} steps", "the same last value, others before it"
 
 
 def ending(run: Run) -> dict[str, Any]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any
 
-    Frame = tuple[tuple[int, int], Any]  # width and height, pixels
+    Frame = tuple[tuple[int, int], Any, object]  # width and height, pixels, milliseconds of a film's frame
     Members = dict[str, Callable[[], bytes]]  # what reads each member of an archive, by name
 
 
@@ -175,29 +175,37 @@ def measure_text(a: bytes, b: bytes) -> dict[str, Any]:
 
     if len(a) + len(b) > 2 * LARGEST_TEXT:
         return verdict("different", measure_bytes(a, b)["note"] + "; numbers not compared: too large")
-    lines: dict[str, str] = {}
+    of_words = False
     try:
-        values = [list(leaves(json.loads(data))) for data in (a, b)]
+        values = [list(leaves(json.loads(data, object_pairs_hook=each_key_once))) for data in (a, b)]
     except (ValueError, RecursionError):
         if any(sum(map(data.count, (b" ", b",", b"\t", b"\n", b";", b"|"))) > MOST_VALUES for data in (a, b)):
             raise TooLarge(f"more than {MOST_VALUES} values") from None
         header = names_of_columns(a.decode())
         values = [list(placed_words(data.decode(), header)) for data in (a, b)]
-        lines = {f"line {number}": line for number, line in enumerate(a.decode().splitlines(), 1)}
+        of_words = True
     found = measure_leaves(*values)
     if found["verdict"] == "different":
-        explained = why_texts_differ(values[0], values[1], lines)
+        explained = why_texts_differ(values[0], values[1], of_words=of_words)
         found["note"] = f"{explained}: {found['note']}" if explained else found["note"]
     return found
 
 
-def why_texts_differ(a: Sequence[tuple[str, Any]], b: Sequence[tuple[str, Any]], lines: Mapping[str, str]) -> str:
-    """A reason that the values themselves tell; "" without one."""
+def each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON. Raises ValueError where a key comes twice: then only one of its values would be compared."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key that comes twice")
+    return found
+
+
+def why_texts_differ(a: Sequence[tuple[str, Any]], b: Sequence[tuple[str, Any]], *, of_words: bool) -> str:
+    """A reason that the values themselves tell; "" without one. of_words: they stand in lines, not in JSON."""
     if [where for where, _ in a] == [where for where, _ in b]:
-        apart = [(where, x, y) for (where, x), (_, y) in zip(a, b, strict=True) if not same_leaf(x, y)]
-        if only_times(apart, lines):
-            return "only elapsed times differ"
-        if all(is_address(x) and is_address(y) for _, x, y in apart):
+        apart = [n for n, ((_, x), (_, y)) in enumerate(zip(a, b, strict=True)) if not same_leaf(x, y)]
+        if all(is_time(a, n, of_words=of_words) for n in apart):
+            return "only times differ"
+        if all(differ_by_address(a, b, n, of_words=of_words) for n in apart):
             return "only addresses in memory differ"
     if len(a) == len(b) and sorted(repr(value) for _, value in a) == sorted(repr(value) for _, value in b):
         return "the same values in another order"
@@ -241,12 +249,15 @@ def placed_words(words: str, header: Sequence[str] = ()) -> Iterator[tuple[str, 
         cells = cells_of(line)
         named = number > 1 and len(cells) == len(header)
         for column, cell in enumerate(cells):
-            for word in re.findall(r"^\s+[^\s\d.+-]\S*|\S+", cell) or [""]:  # before a name, blanks may have a meaning
+            # before a name, or a dash of YAML's, blanks may have a meaning
+            for word in re.findall(r"^\s+(?:[^\s\d.+-]\S*|-(?=\s))|\S+", cell) or [""]:
                 yield f"line {number}" + (f", {header[column]}" if named else ""), number_or_word(word)
 
 
 def number_or_word(word: str) -> int | float | str:
-    """The word as a number if it is one."""
+    """The word as a number if it is one; one that begins with zeros (`007`) is a name."""
+    if word[:1] == "0" and word[1:2].isdigit():
+        return word
     for kind in (int, float):
         try:
             return kind(word) if "_" not in word else word
@@ -281,23 +292,53 @@ def last_digits(relative: float, finite: bool) -> str:
     return f": last digits ({relative:.0e})" if finite and relative <= LAST_DIGITS else ""
 
 
-def is_address(value: Any) -> bool:
-    """Whether a word is where an object lay in memory, as in `<Model object at 0x7f0c2a>`."""
+def neighbour(values: Sequence[tuple[str, Any]], at: int, step: int) -> str:
+    """The word before (-1) or behind (1) another one in its line, "" without one."""
+    other = at + step
+    same = 0 <= other < len(values) and values[other][0] == values[at][0]
+    return str(values[other][1]).strip() if same else ""
+
+
+def differ_by_address(a: Sequence[tuple[str, Any]], b: Sequence[tuple[str, Any]], at: int, *, of_words: bool) -> bool:
+    """Whether two values are the same but for where an object lay in memory: `<Model object at 0x7f0c2a>`."""
     import re
 
-    return isinstance(value, str) and bool(re.search(r"(?<![\da-z])0x[\da-f]{6,16}(?![\da-z])", value))
+    said = [f"{neighbour(v, at, -1) if of_words else ''} {v[at][1]}" for v in (a, b) if isinstance(v[at][1], str)]
+    found = [re.sub(r"\bat 0x[\da-f]{6,16}(?![\da-z])", "at", words) for words in said]
+    return len(found) == 2 and found[0] == found[1]
 
 
-def only_times(apart: Sequence[tuple[str, Any, Any]], lines: Mapping[str, str]) -> bool:
-    """Whether all that differs is how long something took, or when: by the name of the value, or its line."""
+def is_time(values: Sequence[tuple[str, Any]], at: int, *, of_words: bool) -> bool:
+    """Whether a value is how long something took, or when: by its form, its name, or the words beside it in a line."""
     import re
 
-    return all(re.search(TIME_FORMS, lines.get(where, where), re.IGNORECASE) for where, _, _ in apart)
+    where, value = values[at]
+    column = where.partition(", ")[2]
+    name = (column or neighbour(values, at, -1)) if of_words else re.sub(r"\[\d+\]", "", where).rpartition(".")[2]
+    unit = neighbour(values, at, 1) if of_words and not column else ""
+    label, _, rest = str(value).rpartition("=")
+    return bool(
+        named_as_time(label or name)
+        or re.search(TIME_FORM, rest, re.IGNORECASE)
+        or re.match(TIME_UNIT, unit, re.IGNORECASE)
+    )
 
 
-TIME_FORMS = (
-    r"(?<![a-z])(elapsed|duration|took|eta|wall(_?time)?|time(stamp)?s?|date|secs?|seconds?|ms|runtime|throughput|speed)"
-    r"(?![a-z])|\d\s?(s|ms|us|min|h)(?![a-z\d])|\b(it|samples|img|images|steps|tokens)/s|s/it\b|\d\d:\d\d"
+def named_as_time(name: str) -> bool:
+    """Whether a value of this name is how long something took, or when: `elapsed`, `train_time_s`, `took:`."""
+    import re
+
+    return bool(re.search(TIME_NAME, name[-LONGEST_NAME:], re.IGNORECASE))
+
+
+TIME_NAME = (
+    r"(?:^|[^a-z])(?:elapsed|duration|took|eta|wall(?:_?time)?|time(?:stamp)?s?|date|secs?|seconds|ms|runtime|throughput)"
+    r"(?:_(?:s|ms|us|ns|min|secs?|seconds|total|per_[a-z]{1,20}))?[^a-z0-9]*$"
+)
+TIME_UNIT = r"(?:s|ms|us|ns|secs?|seconds?|minutes?|hours?|(?:it|samples|img|images|steps|tokens)/s|s/it)\W*$"
+TIME_FORM = (
+    r"^\W*\d[\d.]{0,30}(?:s|ms|us|ns|min|h|secs?|seconds?)\W*$"
+    r"|\d(?:it|samples|img|images|steps|tokens)/s|s/it\b|\d\d:\d\d"
 )
 
 
@@ -440,7 +481,8 @@ def members(data: bytes) -> Members:
     if sum(row.file_size for row in rows) > LARGEST_UNPACKED:
         raise TooLarge("when unpacked")
     tops = {row.filename.partition("/")[0] for row in rows}
-    cut = len(tops.pop()) + 1 if len(tops) == 1 and all("/" in row.filename for row in rows) else 0
+    own = len(tops) == 1 and f"{next(iter(tops))}/data.pkl" in archive.namelist()
+    cut = len(tops.pop()) + 1 if own and all("/" in row.filename for row in rows) else 0
     return {row.filename[cut:]: partial(zip_member, archive, row) for row in sorted(rows, key=lambda row: row.filename)}
 
 
@@ -489,11 +531,31 @@ def datasets(data: bytes) -> dict[str, Any]:
                 if item.nbytes > LARGEST_COMPARED:
                     raise ValueError(f"{name} is too large when unpacked")
                 found[name] = np.asarray(item[()])
+            else:  # a folder, or a type
+                found[f"{name}/"] = np.asarray(str(getattr(item, "dtype", "")))
             found.update({f"{name}@{key}": np.asarray(value) for key, value in item.attrs.items()})
+            visited[h5py.h5o.get_info(item.id).addr] = name
 
+        visited: dict[int, str] = {}
         take("", file)
         file.visititems(take)
+        for name in visited.values():
+            found.update({f"{name}/{key} ->": np.asarray(words) for key, words in links_in(file[name or "/"], visited)})
     return dict(sorted(found.items()))
+
+
+def links_in(group: Any, visited: Mapping[int, str]) -> Iterator[tuple[str, str]]:
+    """The names in a group of an HDF5 file, and what each leads to: of one thing with two names, h5py visits one.
+
+    visited: the names of what was visited, by address.
+    """
+    h5py = needed("h5py", "datasets")
+    for name in list(group) if isinstance(group, h5py.Group) else ():
+        link = group.get(name, getlink=True)
+        if isinstance(link, (h5py.SoftLink, h5py.ExternalLink)):
+            yield name, f"{getattr(link, 'filename', '')}:{link.path}"
+        else:
+            yield name, visited.get(h5py.h5o.get_info(group[name].id).addr, "")
 
 
 # figures
@@ -538,6 +600,8 @@ def measure_frame(left: Frame | None, right: Frame | None) -> dict[str, Any]:
         return verdict("different", "only one of them has it")
     if left[0] != right[0]:
         return verdict("different", "other sizes: {}x{} and {}x{}".format(*left[0], *right[0]))
+    if left[2] != right[2]:
+        return verdict("different", f"shown for another time: {left[2]} and {right[2]} ms")
     if not isinstance(left[1], bytes) or not isinstance(right[1], bytes):
         return measure_numbers(left[1], right[1])
     if left[1] == right[1]:
@@ -557,7 +621,7 @@ def unequal_pixels(a: bytes, b: bytes, channels: int) -> tuple[int, int]:
 
 
 def frames(data: bytes) -> Iterator[Frame]:
-    """Width and height of each frame, and its pixels: a byte for each channel, or numbers where a byte can't hold them.
+    """Each frame; its pixels are a byte for each channel, or numbers where a byte can't hold them.
 
     Raises ValueError where Pillow can't read all of it.
     """
@@ -581,7 +645,7 @@ def frames(data: bytes) -> Iterator[Frame]:
             left -= frame.size[0] * frame.size[1]
             if left < 0 or number > MOST_FRAMES or frame.size[0] * frame.size[1] > LARGEST_IMAGE:
                 raise TooLarge(f"frame {number} has {frame.size[0]}x{frame.size[1]} pixels")
-            yield frame.size, pixels(frame)
+            yield frame.size, pixels(frame), frame.info.get("duration")
 
 
 def pixels(image: Any) -> Any:

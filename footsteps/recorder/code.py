@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+# What executes an edited source by itself, piece by piece and not as import does.
+RELOADERS = frozenset(("IPython.extensions.autoreload", "jurigged", "limeade", "reloadium", "reloading"))
 SHARED_FROM = 256 << 10  # bytes of a kept file from which one copy on disk serves several runs
 
 
@@ -58,7 +60,6 @@ class Code:
         self.seconds = time.monotonic() - began if began else 0.0
         self.looked = time.time() - (time.monotonic() - began)
         self.read_again: dict[str, bytes] = {}  # sources read since they were touched after the look at them
-        self._late_problems: list[str] = []
 
     @property
     def problems(self) -> list[str]:
@@ -134,11 +135,15 @@ class Code:
         It raises nothing.
         """
         try:
-            source = "" if _is_pythons(path) else _real(source_of(path))
+            source = self.source_read(path)
             if source and source not in self.read_again and self.is_touched(source):
                 self.read_again[source] = bytes_of(source)
-        except Exception as error:
-            self._late_problems.append(f"{path}: {type(error).__name__}: {error}")
+        except Exception:  # it is gone again, which Python tells
+            return
+
+    def source_read(self, path: str) -> str:
+        """The program's source that Python reads with this file, itself or its bytecode; "" if it is none."""
+        return "" if _is_pythons(path) else _real(source_of(path))
 
     def is_touched(self, path: str) -> bool:
         """Whether a file of the program's code was changed after the look at it."""
@@ -156,8 +161,11 @@ class Code:
         These are modules that git ignores and that were imported since the look at the code, and files of the program
         that are no longer what they were then: `executed` says whether Python has read them again since.
         """
-        modules, rows = _project_modules(), []
+        modules, rows = project_modules(), []
         edited = {path: bytes_of(path) for path in modules if path not in self.read_again and self.is_touched(path)}
+        if RELOADERS & sys.modules.keys():
+            self.read_again.update(edited)
+            edited = {}
         for tree in self._trees:
             known = {row["path"]: row for row in tree.files + tree.left_out}
             files, left_out = len(tree.files), len(tree.left_out)
@@ -300,7 +308,7 @@ class CodeCapture:
 
     def capture_modules(self) -> None:
         """The program's modules: what is imported is kept first."""
-        self.modules = _project_modules()
+        self.modules = project_modules()
 
     def add_modules(self) -> None:
         """The repositories that the program's modules come from."""
@@ -388,7 +396,7 @@ def add_ignored_modules(tree: TreeCapture, modules: list[str], known: set[str]) 
             tree.add_if_changed(name, "untracked" if name in shown else "imported")
 
 
-def _project_modules() -> list[str]:
+def project_modules() -> list[str]:
     """Source files of loaded modules, and other executed ones, that are no part of Python or of what pip installs."""
     files = {file for _, file, _ in source_files()} | {source_of(path) for path in list(executed)}
     found = {_real(file) for file in files if not _is_pythons(file)}

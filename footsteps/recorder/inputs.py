@@ -26,6 +26,9 @@ from footsteps.recorder.format import RECORD, RUN_JSON, append, append_line, con
 from footsteps.recorder.libraries import (
     CHANGED,
     READ,
+    STARTED,
+    WORKERS,
+    argument,
     class_standing_for,
     follow_all,
     not_followed,
@@ -209,6 +212,12 @@ def wrap_chdir(original: Any) -> Any:
     return around(original, lambda *_, **__: tracker.before_chdir())
 
 
+def wrap_system(original: Any) -> Any:
+    """What stands for `os.system`."""
+    row = (0, "command", STARTED)
+    return around(original, lambda *given, **named: tracker.opened_by_library(row, given, named))
+
+
 def wrap_exit(original: Any) -> Any:
     """What stands for `sys.exit`."""
 
@@ -255,6 +264,7 @@ class InputTracker:
         self.counts: dict[str, int] = {}  # directory -> opens of files that are not listed
         self.wrote: set[str] = set()  # absolute paths
         self.wrote_more = False  # than are kept there
+        self.started: set[str] = set()  # other programs
         self.given: dict[str, str] = {}  # path -> the relative name that the program gave
         self.held: list[str] = []  # what is said where somebody has kept the open() of before our import
         self.unnamed = 0  # files that were opened and could not be named
@@ -318,7 +328,10 @@ class InputTracker:
 
     @silent
     def opened_by_library(self, row: Any, given: Any, named: Any) -> None:
-        """Note the files that a library is about to open for itself."""
+        """Note the files that a library is about to open for itself, or another program that is started."""
+        if row[2] in (STARTED, WORKERS):
+            self.starts(argument(row, given, named) if row[2] == STARTED else None)
+            return
         files, how = opened_by(row, given, named)
         if how in (READ, CHANGED):
             self.names.extend(files)
@@ -329,6 +342,15 @@ class InputTracker:
                 self.written(os.path.abspath(file))
         elif files:
             self.flush()
+
+    def starts(self, command: Any) -> None:
+        """Note another program that is started (None: a worker): the files in its words, and that it may open more."""
+        from footsteps.recorder.children import started, strangers
+
+        name, files = started(command) if command is not None else (strangers(), [])
+        self.started.update(filter(None, [name]))
+        self.names.extend(files)
+        self.flush()
 
     def written(self, path: str) -> None:
         """Note a file that the program wrote outside the run's directory."""
@@ -478,7 +500,7 @@ class InputTracker:
     def end(self) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         """Look at all that is left: the inputs, without hashes, and what else the outcome tells of this process."""
         self.close()
-        apart = [*not_followed(), *self.held] if self.noting else []
+        apart = [*not_followed(), *self.started, *self.held] if self.noting else []
         told = {
             "written_elsewhere": self.written_elsewhere(),
             "written_complete": self.noting and not self.wrote_more,
@@ -493,6 +515,7 @@ class InputTracker:
         self.writing, self.unnamed = [], 0
         for memory in (self.unsaved, self.inputs, self.counts, self.wrote, self.known, self.parents, self.named):
             memory.clear()
+        self.started.clear()
         self.given.clear()
 
     def forked(self) -> None:
@@ -500,6 +523,7 @@ class InputTracker:
         for memory in (self.names, self.remaining, self.inputs, self.counts, self.wrote, self.pending, self.unsaved):
             memory.clear()
         self.writing, self.unnamed = [], 0  # what the parent has written and not flushed is the parent's
+        self.started.clear()
         self.child, self.closed, self.at_once = True, False, AT_ONCE
 
     def in_pool(self) -> None:
@@ -515,7 +539,7 @@ class InputTracker:
 
     def close(self) -> None:
         """Look at all that is left, and write the counts: at the end of the run or the process."""
-        opened = self.names or self.pending or self.inputs
+        opened = self.names or self.pending or self.inputs or executed
         if self.closed or not (self.run or (opened and self.join())):
             return
         self.closed = True
@@ -528,7 +552,12 @@ class InputTracker:
         self.counts = {folder: n for folder, n in self.counts.items() if self.is_input(folder)}
         self.append({"directory": folder, "count": n} for folder, n in self.counts.items())
         elsewhere = getattr(self.run, "maker", None) != os.getpid()  # the maker tells it with the outcome
-        apart = not_followed() if self.noting and elsewhere else []
+        if elsewhere:
+            with own_errors_dropped:
+                from footsteps.recorder.executed import note_all
+
+                note_all(self.run)
+        apart = [*not_followed(), *self.started] if self.noting and elsewhere else []
         self.append([{"not_followed": apart}] if apart or (elsewhere and self.unnamed) else [])
 
     def join(self) -> Any | None:
@@ -668,12 +697,12 @@ def stdin_facts() -> dict[str, Any]:
     return {"kind": "pipe" if stat_kind(status) in PIPES else "other"}
 
 
-def inputs_file(run: Any) -> str:
-    """The file in which this process, and no other, notes its inputs."""
+def inputs_file(run: Any, beginning: str = "inputs-") -> str:
+    """The file in which this process, and no other, notes its inputs (or what else has a file for each process)."""
     from footsteps.recorder.machine import host_name
 
     host = "".join(c if c.isalnum() or c in "-." else "_" for c in host_name())
-    return os.path.join(run.record, f"inputs-{host}-{os.getpid()}.jsonl")
+    return os.path.join(run.record, f"{beginning}{host}-{os.getpid()}.jsonl")
 
 
 def facts_on_disk(directory: str) -> dict[str, Any]:
@@ -757,7 +786,10 @@ def uninstall() -> None:
         memory.clear()
 
 
-OF_OS = {"open": wrap_os_open, "rename": wrap_rename, "replace": wrap_rename, "chdir": wrap_chdir, "fchdir": wrap_chdir}
+OF_OS = {
+    "open": wrap_os_open, "rename": wrap_rename, "replace": wrap_rename, "chdir": wrap_chdir, "fchdir": wrap_chdir,
+    "system": wrap_system,
+}  # fmt: skip
 
 
 def followed_functions() -> list[tuple[Any, str, Any]]:

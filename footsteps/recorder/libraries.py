@@ -26,8 +26,13 @@ if TYPE_CHECKING:
     Note = Callable[[Row, tuple[Any, ...], Mapping[str, Any]], object]
 
 READ, WRITTEN, CHANGED, MODE = "read", "written", "changed", "mode"  # MODE: as the argument `mode` says
+STARTED = "started"  # the argument is the command of another program, whose files nobody sees
+WORKERS = "workers"  # the call starts a worker process anew, which may never import footsteps
+QUERY = "query"  # the argument is a text that may name files
+ALL = -1  # as the position: each argument that is a file; in versions of the library that have the function
 _SOURCE = (0, "source", READ)
 _SCANS = ("csv", "parquet", "ipc", "ndjson", "delta")
+_NETS = ("", *(f"From{name}" for name in ("Caffe", "Darknet", "ONNX", "TFLite", "Tensorflow", "Torch")))
 _READS = (*_SCANS, "avro", "csv_batched", "database_uri", "excel", "ipc_schema", "ipc_stream", "json", "ods")
 
 # Module -> function -> position of the path among the arguments (a method's own object counts), its name, how it opens.
@@ -37,6 +42,8 @@ READERS_OF_FILES: dict[str, dict[str, Row]] = {
         "imreadmulti": (0, "filename", READ),
         "imwrite": (0, "filename", WRITTEN),
         "VideoCapture": (0, "filename", READ),
+        "CascadeClassifier": (ALL, "", READ),
+        **{f"dnn.readNet{name}": (ALL, "", READ) for name in _NETS},
         "FileStorage": (0, "source", READ),
     },
     "datasets.load": {"load_from_disk": (0, "dataset_path", READ)},
@@ -48,6 +55,9 @@ READERS_OF_FILES: dict[str, dict[str, Row]] = {
         "read_parquet": (0, "file_glob", READ),
     },
     "h5py._hl.files": {"File.__init__": (1, "name", MODE)},
+    "joblib.externals.loky.backend.spawn": {"get_preparation_data": (0, "name", WORKERS)},
+    "loky.backend.spawn": {"get_preparation_data": (0, "name", WORKERS)},
+    "multiprocessing.spawn": {"get_preparation_data": (0, "name", WORKERS)},
     "lightgbm.basic": {
         "Dataset.__init__": (1, "data", READ),
         "Booster.__init__": (3, "model_file", READ),
@@ -58,6 +68,8 @@ READERS_OF_FILES: dict[str, dict[str, Row]] = {
     "netCDF4": {"Dataset": (0, "filename", MODE)},
     "onnxruntime.capi.onnxruntime_inference_collection": {"InferenceSession.__init__": (1, "path_or_bytes", READ)},
     "polars": {
+        "sql": (0, "query", QUERY),
+        "SQLContext.execute": (1, "query", QUERY),
         **{f"read_{name}": _SOURCE for name in _READS if name not in ("csv_batched", "database_uri")},
         **{f"scan_{name}": _SOURCE for name in _SCANS},
         **{f"DataFrame.write_{name}": (1, "file", WRITTEN) for name in ("csv", "parquet", "ipc", "json", "ndjson")},
@@ -86,6 +98,7 @@ READERS_OF_FILES: dict[str, dict[str, Row]] = {
         "ReadTransform": (0, "filename", READ),
     },
     "soundfile": {"SoundFile.__init__": (1, "file", MODE)},
+    "subprocess": {"Popen.__init__": (1, "args", STARTED)},
     "sqlite3.dbapi2": {"connect": (0, "database", CHANGED)},
     "tables.file": {"File.__init__": (1, "filename", MODE)},
     "tokenizers": {"Tokenizer.from_file": (0, "path", READ)},
@@ -102,10 +115,12 @@ READERS_OF_FILES: dict[str, dict[str, Row]] = {
 
 # What opens files by ways that no row reaches: duckdb in its SQL, which looks for tables among the caller's variables.
 NO_ROW = (
-    "MDAnalysis", "OpenEXR", "ROOT", "av", "catboost", "cudf", "decord", "duckdb", "faiss", "fiona", "itk", "kuzu",
-    "llama_cpp", "mdtraj", "nvidia.dali", "open3d", "openslide", "osgeo", "pyBigWig", "pyogrio", "pyreadr",
-    "pyreadstat", "pysam", "pyvips", "rawpy", "rdkit", "tensorflow", "tensorstore", "tiledb", "torchaudio",
-    "torchcodec", "vtkmodules",
+    "MDAnalysis", "OpenEXR", "ROOT", "annoy", "av", "catboost", "chdb", "connectorx", "ctranslate2", "cudf", "cyvcf2",
+    "daft", "datafusion", "datatable", "decord", "dgl", "dlib", "duckdb", "faiss", "fasttext", "fiona", "fitsio",
+    "fitz", "gmsh", "graph_tool", "hnswlib", "igraph", "itk", "kenlm", "kuzu", "lance", "llama_cpp", "mappy", "mdtraj",
+    "nvidia.dali", "open3d", "openslide", "openvino", "osgeo", "pikepdf", "plyvel", "pyBigWig", "pyedflib", "pygrib",
+    "pymupdf", "pyogrio", "pyreadr", "pyreadstat", "pysam", "pyspark", "pyvips", "rawpy", "rdkit", "rocksdb",
+    "tensorflow", "tensorstore", "tflite_runtime", "tiledb", "torchaudio", "torchcodec", "vosk", "vtkmodules",
 )  # fmt: skip
 
 _failed: set[str] = set()  # libraries of which a row could not be followed
@@ -129,7 +144,7 @@ def follow_module(module: ModuleType, rows: Mapping[str, Row], note: Note) -> No
         try:
             follow_one(module, name, lambda given, named, row=row: note(row, given, named), stands)  # type: ignore[misc]
         except Exception:  # another version of it, which has no such function or lets nobody change it
-            if row[2] != WRITTEN:
+            if row[2] != WRITTEN and row[0] != ALL:
                 _failed.add(module.__name__.partition(".")[0])
     put_everywhere(module, stands)
 
@@ -259,14 +274,26 @@ def replace_in_modules(stands: Mapping[int, Any]) -> None:
 
 def opened_by(row: Row, given: tuple[Any, ...], named: Mapping[str, Any]) -> tuple[list[str], str]:
     """The files that a call names, and how it opens them."""
-    at, word, how = row
-    value = given[at] if len(given) > at else named.get(word)
+    at, _, how = row
+    value = argument(row, given, named)
     if how == MODE:
         mode = given[at + 1] if len(given) > at + 1 else named.get("mode", named.get("flag"))
         how = how_by_mode(mode if isinstance(mode, str) else "r")
+    elif how == QUERY:
+        if any(word in str(value) for word in ("read_", "scan_")):
+            _failed.add("polars")  # the one whose queries do; which files they name is for its parser
+        return [], READ
     elif how == CHANGED and (named.get("readonly") or named.get("read_only")):
         how = READ
     return list(files_named(value)), how
+
+
+def argument(row: Row, given: tuple[Any, ...], named: Mapping[str, Any]) -> Any:
+    """What a call gives in the place of a row."""
+    at, word, _ = row
+    if at == ALL:
+        return [one for one in (*given, *named.values()) if isinstance(one, str) and os.path.isfile(one)]
+    return given[at] if len(given) > at else named.get(word)
 
 
 def how_by_mode(mode: str) -> str:

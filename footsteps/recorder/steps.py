@@ -19,6 +19,7 @@ import time
 
 from footsteps.recorder import arguments, inputs, randomness, ranks
 from footsteps.recorder.code import Code, CodeCapture, changed_since_loaded
+from footsteps.recorder.executed import take_from_others, watch_for
 from footsteps.recorder.format import (
     BUNDLES_JSON,
     CODE,
@@ -263,7 +264,8 @@ def _run_facts(run: Any, problems: list[str]) -> dict[str, Any]:
 def begin(run: Any) -> None:
     """Say what is missing, have the bundles made, and follow what the program does."""
     if run.made_here:
-        watchers.append(run.code.watch)
+        run.watch = watch_for(run)
+        watchers.append(run.watch)
         run.endings.append(lambda: record_late_code(run))
         _say_what_is_missing(run.facts)
         quietly(_make_bundles, run)
@@ -350,7 +352,8 @@ def _say_what_is_missing(facts: Mapping[str, Any]) -> None:
 
 def record_late_code(run: Any) -> None:
     """At the end: late.json, with modules imported since that git ignores, and with what was edited meanwhile."""
-    watchers.remove(run.code.watch)
+    watchers.remove(run.watch)
+    take_from_others(run.record, run.code)
     rows = run.code.capture_late()
     if rows and not os.path.exists(os.path.join(run.record, LATE_JSON)):
         run.code.keep(run.record, run.root)

@@ -57,7 +57,7 @@ def reasons(result: Result) -> Iterator[str]:
     then, now = threads_of(again.run), threads_of(new)
     if then and now and then != now:
         yield f"another number of threads: {then} then, {now} now"
-    if again.restored is not None and not again.restored.exact:
+    if again.restored is not None and not (again.restored.proven and again.restored.complete):
         yield "the code is not all as it was"
     if again.gone:
         yield f"inputs that are not as they were: {', '.join(again.gone[:3])}"

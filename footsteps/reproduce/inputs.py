@@ -100,14 +100,18 @@ def input_state(path: str, entry: Mapping[str, Any]) -> str:
         return "gone"
     if status.st_mode & 0o170000 != 0o100000 or status.st_size != entry.get("size"):
         return "changed"
-    if entry.get("mtime_ns") is not None and status.st_mtime_ns == entry["mtime_ns"]:
-        return "unchanged"
+    by_itself = status.st_ctime_ns - status.st_mtime_ns < SOON or not entry.get("sha256")
+    if entry.get("mtime_ns") is not None and status.st_mtime_ns == entry["mtime_ns"] and by_itself:
+        return "unchanged"  # where a program has set the time, as `cp -p` does, it tells nothing of the content
     if not entry.get("sha256"):
         return "unknown"
     try:
         return "unchanged" if formats.sha256_of(os.fsencode(path)) == entry["sha256"] else "changed"
     except OSError:  # closed to us, or next to nothing but holes
         return "unknown"
+
+
+SOON = 1_000_000_000  # nanoseconds between the last write of a file and the last change of what is known of it
 
 
 def maps_of(pairs: Iterable[str]) -> dict[str, str]:

@@ -86,6 +86,8 @@ class Restored:
         cwd: the directory that the command ran in, at its new place; "" if it is in no tree.
         command: the shell line that runs it again.
         proven: False for formats that hold nothing to compare with.
+        ended: False where no end of the run is recorded, or none of its workers: what else it executed is not known.
+        all_shown: False where git was told to show no untracked files: only those that were imported are there.
         needs_clone: the clone without which it can't be brought back (of `verify`), else "".
     """
 
@@ -99,7 +101,7 @@ class Restored:
         self.notes: list[str] = []
         self.unkept: list[str] = []
         self.cwd = self.command = self.needs_clone = ""
-        self.proven = True
+        self.proven = self.ended = self.all_shown = True
 
     @property
     def complete(self) -> bool:
@@ -109,7 +111,7 @@ class Restored:
     @property
     def exact(self) -> bool:
         """Whether it is proven to be what ran, byte for byte, nothing more and nothing less."""
-        return self.proven and self.complete
+        return self.proven and self.complete and self.ended and self.all_shown
 
     def as_dict(self) -> dict[str, Any]:
         """All of it as one JSON-able object."""
@@ -377,6 +379,13 @@ class Plan(Repositories):
             done.notes += OLDER.get(self.run.kind, [])
         self.doubt_the_record(done)
         done.proven = self.run.kind not in OLDER
+        apart = self.run.outcome.get("inputs_not_followed")
+        strangers = [name for name in map(str, apart if isinstance(apart, list) else ()) if "without footsteps" in name]
+        expected = not self.run.outcome and self.run.facts.get("outcome_expected") is True
+        done.ended = not expected and not strangers
+        if expected:
+            done.notes.append("no end of it is recorded: what it imported or edited after its beginning is not known")
+        done.notes += [f"it had {name}: what these alone imported is not known" for name in strangers]
         self.repeat_problems(done)
         folders = {text(tree.row.get("path")): tree.folder for tree in trees}
         moved = {path: moved_to(folder, own, place) for path, folder in folders.items() if path}
@@ -492,6 +501,7 @@ class NewTree(CommitFetcher):
             done.left_out.append({"repository": self.name, **row, "reason": text(row.get("reason")) + stands})
         self.note_edits(done)
         if self.row.get("untracked_shown") is False:
+            done.all_shown = False
             words = "untracked files that were not imported were not kept: status.showUntrackedFiles was no"
             done.notes.append(f"{self.name}: {words}")
         problems = self.row.get("problems")

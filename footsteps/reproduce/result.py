@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 
 from footsteps.reader import compare, measure, runs
-from footsteps.reader.formats import mapping, seconds, text
+from footsteps.reader.formats import flat, mapping, seconds, text
 from footsteps.reader.making import name_without_host
 from footsteps.reproduce import explain
 from footsteps.reproduce.restored_paths import new_place
@@ -34,12 +34,17 @@ class Result:
     """Whether a rerun made the same.
 
     again: the rerun; new: the run that it made, or None; artifacts: rows {path, verdict, note, largest}, verdict
-    "identical", "same" (but for what is written about the making), "different", "missing" or "new".
+    "identical", "same" (but for what is written about the making), "different", "missing" or "new"; the last of them
+    are of recorded values, their path is `recorded NAME`.
     """
 
     def __init__(self, again: Rerun, new: Run | None) -> None:
         self.again, self.new = again, new
-        self.artifacts = [] if new is None else [*compared(again.run, new), *compared_elsewhere(again)]
+        self.artifacts = (
+            []
+            if new is None
+            else [*compared(again.run, new), *compared_elsewhere(again), *compared_values(again.run, new)]
+        )
 
     @property
     def same(self) -> bool:
@@ -198,6 +203,29 @@ def compared_elsewhere(again: Rerun) -> Iterator[dict[str, Any]]:
             yield {"path": old, **measure.verdict("missing", "it was not made now")}
         elif os.path.realpath(new) != os.path.realpath(old):
             yield {"path": old, **measure.measure(old, new)}
+
+
+def compared_values(old: Run, new: Run) -> Iterator[dict[str, Any]]:
+    """A row for each value that either run recorded, all of a series; what is named as a time is about the making."""
+    left, right = (values_of(run) for run in (old, new))
+    for name in dict.fromkeys([*left, *right]):
+        found = measure.measure_leaves(left.get(name, []), right.get(name, []))
+        if found["verdict"] == "same":
+            found = measure.verdict("identical", "identical", 0)
+        elif left.get(name) and right.get(name) and measure.named_as_time(name):
+            found = measure.verdict("same", f"a time, by its name; {found['note']}")
+        elif name not in left or name not in right:
+            word = "new" if name not in left else "missing"
+            found = measure.verdict(word, f"it was not recorded {'then' if word == 'new' else 'now'}")
+        yield {"path": f"recorded {name}", **found}
+
+
+def values_of(run: Run) -> dict[str, list[tuple[str, Any]]]:
+    """What a run recorded, by name: pairs of step and value of a series, else the one value."""
+    values = flat(run.recorded)
+    return {name: [("", value)] for name, value in values.items()} | {
+        name: [(f"step {step:.6g}", value) for step, value in series] for name, series in run.all_series.items()
+    }
 
 
 def was_last_written_by(run: Run, path: str) -> bool:

@@ -781,6 +781,13 @@ def test_no_difference_is_said_only_of_what_could_be_compared(run_script, tmp_pa
     assert ("no end of it is recorded" in err) is (why == "cut off")
 
 
+def test_show_tells_that_a_bundle_was_never_finished(tmp_path, footsteps):
+    """Of a run that ended before it, and with it all that it had started."""
+    row = {"name": "main", "role": "cwd", "path": "/p", "commit": "ab" * 20, "bundle": "commits.bundle"}
+    make_run(tmp_path / "results" / "a", started=at(1), repositories=[{**row, "files": [], "left_out": []}])
+    assert "bundle\tnone was finished: `footsteps verify` tells" in footsteps("show", "a")[1]
+
+
 def test_compare_claims_nothing_of_what_it_does_not_look_at(tmp_path, footsteps):
     """Two runs of equal arguments that made other files."""
     for name, digest in (("a", "ab" * 32), ("b", "cd" * 32)):

@@ -224,7 +224,9 @@ def test_a_repository_that_shows_no_untracked_files_is_asked_for_none(project, r
     assert run_script("t.py", cwd=project).returncode == 0
     assert kept() == ["helper.py"]
     assert "status.showUntrackedFiles is no" in (RUN / "info.txt").read_text()
-    assert "showUntrackedFiles" in verified(capsys)[1]
+    status, said = verified(capsys)
+    assert (status, "showUntrackedFiles" in said, "exactly" in said) == (0, True, False)
+    assert "comes back but for untracked files that were not imported: r\n" in said
 
 
 @pytest.mark.parametrize("tracked", [False, True], ids=["untracked", "tracked"])
@@ -387,3 +389,70 @@ def test_bytecode_that_is_being_written_is_no_part_of_the_code_id(project, run_s
     project.write("__pycache__/helper.cpython-311.pyc.139821", "half")
     run_script("t.py", cwd=project)
     assert facts()["code_id"] == facts(Path("results/r-1"))["code_id"]
+
+
+@pytest.mark.kernel
+def test_code_that_autoreload_executed_is_told(project, run_script, capsys):
+    """IPython reads an edited module as text, and takes over what has changed."""
+    pytest.importorskip("IPython")
+    program = """
+from IPython.core.interactiveshell import InteractiveShell
+cells = "%load_ext autoreload", "%autoreload 2", "import model, footsteps; footsteps.initialize('r')"
+edit = "import os; open('model.py', 'w').write('W = 22'); os.utime('model.py', (9e9, 9e9))"
+for cell in (*cells, edit, "assert model.W == 22"):
+    InteractiveShell.instance().run_cell(cell).raise_error()
+"""
+    project.write("model.py", "W = 1\n")
+    run(project, run_script, program)
+    status, said = verified(capsys)
+    assert (status, "exactly" in said) == (1, False)
+    assert "model.py\tedited during the run, and executed" in said
+
+
+# --- code of other processes ---
+
+
+@pytest.mark.parametrize("guarded", [False, True])
+def test_exactly_is_not_said_where_workers_know_nothing_of_footsteps(project, run_script, capsys, guarded):
+    """They are started anew, and import it only where the main module does so outside of its guard."""
+    program = WORKER.format(method="spawn")
+    if guarded:
+        program = program.replace(", footsteps", "").replace(
+            "    footsteps.init", "    import footsteps\n    footsteps.init"
+        )
+    program = program.replace('    open("model.py", "w").write("W = 2")\n', "").replace("[12]", "[11]")
+    project.write("model.py", "W = 1\n")
+    project.write("ignored_part.py", "W = 10\n")
+    run(project, run_script, program)
+    outcome = json.loads((RUN / ".footsteps/outcome.json").read_bytes())
+    assert outcome["inputs_not_followed"] == ["worker processes without footsteps"] * guarded
+    said = verified(capsys)[1]
+    assert ("as it was when the run began" in said) is guarded
+    assert ("what these alone imported is not known" in said) is guarded
+
+
+WORKER = """
+import multiprocessing, footsteps
+def work(_):
+    import ignored_part, model
+    return ignored_part.W + model.W
+if __name__ == "__main__":
+    footsteps.initialize("r")
+    open("model.py", "w").write("W = 2")
+    with multiprocessing.get_context({method!r}).Pool(1) as pool:
+        assert pool.map(work, [0]) == [12]
+        pool.close(); pool.join()
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
+def test_code_that_only_a_worker_executed_is_kept_and_its_edits_are_told(project, run_script, capsys, method):
+    """A module that git ignores; one that was edited before the worker imported it."""
+    project.write("model.py", "W = 1\n")
+    project.write("ignored_part.py", "W = 10\n")
+    run(project, run_script, WORKER.format(method=method))
+    assert "ignored_part.py" in kept()
+    status, said = verified(capsys)
+    assert (status, "exactly" in said) == (1, False)
+    assert "model.py\tedited during the run, and executed" in said
+    assert (RUN / ".footsteps/edited/main/model.py").read_text() == "W = 2"

@@ -740,3 +740,41 @@ def test_nobody_is_suspected_without_reason(run_script, data, early):
     assert done.returncode == 0, done.stderr
     assert complete()
     assert "data/a" in names()
+
+
+STARTS = {
+    "a tool without a file": ("import subprocess; subprocess.run(['./tool'])", [], ["tool"]),
+    "a tool with a file": ("import subprocess; subprocess.run(['./tool', '-i', 'data/a'])", ["data/a"], ["tool"]),
+    "a shell's line": ("import os; os.system('./tool --in=data/a')", ["data/a"], ["tool"]),
+    "another script": (
+        "import subprocess, sys; subprocess.run([sys.executable, 'other.py'])",
+        [],
+        [f"{os.path.basename(sys.executable)} other.py"],
+    ),
+    "cat": ("import os; os.system('cat data/a')", ["data/a"], []),
+    "git": ("import subprocess; subprocess.run(['git', 'status'])", [], []),
+}
+
+
+@pytest.mark.parametrize("how", STARTS)
+def test_another_program_that_is_started_may_have_read_more(run_script, data, tmp_path, how):
+    """The files that its words name are inputs, and no record of it claims to be complete; but what is harmless."""
+    program, files, programs = STARTS[how]
+    (tmp_path / "tool").write_text("#!/bin/sh\ncat data/b\n")
+    (tmp_path / "tool").chmod(0o755)
+    (tmp_path / "other.py").write_text("open('data/b').read()\n")
+    done = run_script(f"import footsteps\nfootsteps.initialize('unet')\n{program}\n")
+    assert done.returncode == 0, done.stderr
+    assert [name for name in names() if name.startswith("data")] == files
+    told = json.loads((RUN / ".footsteps" / "outcome.json").read_bytes())
+    assert (told["inputs_complete"], told["inputs_not_followed"]) == (not programs, programs)
+
+
+def test_what_a_library_or_footsteps_itself_starts_is_no_suspect(run_script, tmp_path):
+    """As joblib asks lscpu, and we git: only with a file in its words."""
+    library = tmp_path / "lib" / "site-packages"
+    library.mkdir(parents=True)
+    (library / "odd.py").write_text("import subprocess\nsubprocess.run(['sh', '-c', 'exit'])\n")
+    program = "import sys, footsteps\nsys.path.append('lib/site-packages')\nfootsteps.initialize('unet')\nimport odd\n"
+    assert run_script(program).returncode == 0
+    assert complete()

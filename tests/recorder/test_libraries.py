@@ -293,6 +293,27 @@ def test_a_library_that_can_not_be_followed_is_named(run_script):
     assert (outcome["inputs_complete"], outcome["inputs_not_followed"]) == (False, ["duckdb"])
 
 
+@pytest.mark.libraries
+def test_files_in_a_query_of_polars_make_the_record_incomplete(run_script):
+    """Its SQL has functions that read; a query of tables in memory has none."""
+    pytest.importorskip("polars")
+    for query, complete in (("select * from read_csv('d.csv')", False), ("select * from t", True)):
+        read = f"import polars as p\nt = p.DataFrame({{'a': [1]}})\np.sql({query!r}).collect()"
+        _, outcome = recorded(
+            run_script, "import shutil; shutil.rmtree('results', True); open('d.csv', 'w').write('a\\n1')", read
+        )
+        assert outcome["inputs_complete"] is complete
+
+
+@pytest.mark.libraries
+def test_a_network_that_opencv_reads_is_noted(run_script):
+    """Whatever becomes of it."""
+    pytest.importorskip("cv2")
+    read = "import cv2\ntry: cv2.dnn.readNetFromONNX('d.x')\nexcept cv2.error: pass"
+    found, _ = recorded(run_script, "open('d.x', 'w').write('x')", read)
+    assert "d.x" in found
+
+
 def test_a_library_with_other_functions_than_ours_is_named(run_script, tmp_path):
     """A version that has no such function: what it reads may be missed, and that is told; it works as ever."""
     (tmp_path / "soundfile.py").write_text("def read(name): return open(name).read()\n")
