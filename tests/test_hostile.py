@@ -162,6 +162,20 @@ def test_git_that_hangs(impatient, survives, tmp_path, text):
     assert left == ""
 
 
+@pytest.mark.slow
+def test_git_that_is_slow_makes_no_other_id(impatient, run_script, tmp_path):
+    """On a machine with much else to do, LTParser waits longer for git than a run does: the id hangs on its answer."""
+    program = "from footsteps import LTParser\nprint(LTParser('x', on_suspicion='ignore').parse_args().hash_code)\n"
+    impatient.write("train.py", program)
+    impatient.commit()
+    slow = f'case "$*" in *status*) sleep 1.5;; esac; exec {shutil.which("git")} "$@"'
+    ids = [
+        run_script(impatient / "train.py", cwd=impatient, env={"PATH": path, "PYTHONDONTWRITEBYTECODE": "1"}).stdout
+        for path in (os.environ["PATH"], stub(tmp_path / "bin", slow))
+    ]
+    assert ids[0] == ids[1] != ""
+
+
 def test_git_that_hangs_late(impatient, survives, tmp_path):
     """Only the diff hangs: all else is recorded."""
     real = shutil.which("git")

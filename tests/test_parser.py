@@ -295,6 +295,23 @@ def test_its_first_word_is_the_description():
     assert action.dest == "lr"
 
 
+def test_an_option_may_have_a_destination_of_its_own(project, run_script):
+    """LiteTracer refuses `dest`, as it reads the words back by the names of the options.
+
+    Here the id is made of the values that were parsed, and the settings hold the option itself: a renamed destination
+    loses nothing. It has the values, is in the id, and the settings give them back.
+    """
+    program = PROGRAM.replace('"--lr", ', '"--lr", dest="learning_rate", ') + "print(args.learning_rate)\n"
+    again = "again, _ = parser.parse_known_args(open(parser.args_file).read().split())\nprint(again.learning_rate)\n"
+    project.write("main.py", program + again)
+    project.commit("Rename the destination")
+    said = [run_script("main.py", "--lr", lr, cwd=project).stdout.split() for lr in ("0.5", "0.25")]
+    assert said[0][0] != said[1][0]
+    assert [values for _, *values in said] == [["0.5", "0.5"], ["0.25", "0.25"]]
+    assert {run_json(record)["arguments"]["learning_rate"] for record in records(project)} == {0.5, 0.25}
+    assert all("--lr" in settings_of(record).split() for record in records(project))
+
+
 def test_a_subclass_with_its_own_words_keeps_working(project, monkeypatch):
     """Programs derive from ArgumentParser; subparsers are made of their class too."""
     monkeypatch.chdir(project)

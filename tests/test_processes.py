@@ -797,3 +797,34 @@ def test_other_launchers_inside_a_slurm_job_say_which_rank_it_is(repo, sbatch, t
     said = sbatch(["--ntasks=2"], " ".join([*launcher(2, tmp_path), "train.py"]), env={"FOOTSTEPS_NAME": "inside"})
     assert list(made(repo)) == ["inside"], said
     assert len(made(repo)["inside"]) == 2
+
+
+SUBMITS = """
+import footsteps, subprocess, submitit
+def train(lr, optimizer="adam"):
+    import footsteps
+    return footsteps.output_dir
+if __name__ == "__main__":
+    footsteps.initialize("head")
+    executor = submitit.AutoExecutor("jobs", cluster="slurm")
+    executor.update_parameters(timeout_min=2, tasks_per_node=2)
+    job = executor.submit(train, 0.1)
+    while subprocess.run(["squeue", "--noheader", "--jobs", job.job_id], capture_output=True).stdout.strip():
+        pass
+"""
+
+
+@pytest.mark.slurm
+def test_a_job_that_submitit_gave_to_slurm_is_named_after_its_script_and_names_its_parent(repo, slurm):
+    """Its tasks are ranks of one run, whose arguments are those of the function that was sent."""
+    pytest.importorskip("submitit")
+    repo.write("sub.py", SUBMITS)
+    done = subprocess.run(
+        [sys.executable, "sub.py"], cwd=repo, env=surroundings(slurm), capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    row = record(repo, "sub")
+    assert sorted(os.listdir(repo / "results")) == [".gitignore", "head", "sub"]
+    assert (row["main"]["kind"], row["main"]["path"]) == ("worker", os.fspath(repo / "sub.py"))
+    assert (row["parsed_argv"], row["parent"]["name"]) == ({"lr": 0.1, "optimizer": "adam"}, "head")
+    assert (row["process"]["launcher"]["kind"], row["process"]["world_size"]) == ("slurm", 2)

@@ -120,6 +120,9 @@ def test_what_unittest_tests_is_the_program(repo, sh):
     row = facts(repo, "test_net")
     assert row["main"]["path"] == os.fspath(repo / "test_net.py")
     assert roots(row) == {os.fspath(repo)}
+    assert row["command"] == f"{sys.executable} -m unittest test_net"  # unittest has changed sys.argv[0]
+    sh(row["command"])
+    assert facts(repo, "test_net-1")["command"] == row["command"]
 
 
 @pytest.mark.parametrize("start", ["env/bin/tool", "env/bin/python -m tool"])
@@ -184,6 +187,7 @@ def test_a_job_of_submitit_is_named_after_the_script_that_submitted_it(repo, sh,
     assert sorted(os.listdir(repo / "results")) == [".gitignore", "sub", "sub-1"]
     row = facts(repo, "sub")
     assert row["main"]["path"] == os.fspath(repo / "sub.py")
+    assert row["parsed_argv"]["lr"] in (1, 2)
     assert "the script that submitted it" in row["main"]["not_repeatable"]
 
 
@@ -201,6 +205,35 @@ def test_a_frozen_program_is_its_executable(repo, sh, monkeypatch):
     assert row["main"]["kind"] == "frozen"
     assert (repo / "results/app/app").read_text() == "an executable"
     assert not [file for part in row["repositories"] for file in part["files"] if file["path"].startswith("unpacked")]
+    (repo / "app").unlink()
+    assert f"&& {repo.path}/again/app-restored/app " in sh("footsteps restore app")
+    assert (repo / "again/app-restored/app").read_text() == "an executable"
+
+
+ARCHIVED = "import footsteps\nopen(footsteps.output_dir + 'o.txt', 'w').write('1')\n"
+
+
+@pytest.mark.parametrize("place", ["app.pyz", "../app.pyz"])
+def test_a_program_that_git_does_not_know_comes_back_from_its_copy(repo, sh, place):
+    """A zipapp that is ignored, or lies beside the project, is laid where the command of a rerun looks for it."""
+    repo.write(".gitignore", "*.pyz\nresults/\nboot/\nagain/\n")
+    repo.commit()
+    repo.write("boot/__main__.py", ARCHIVED)
+    sh(f"python -m zipapp boot -o {place} && rm -r boot && python {place} --lr 1 && rm {place}")
+    assert "footsteps: the same" in sh("footsteps rerun --yes app")
+    (repo / "results/app/app.pyz").unlink()
+    told = sh("footsteps restore app", status=1)
+    assert "exactly" not in told
+    assert "it is the program, git does not know it, and no copy of it is here" in told
+
+
+def test_an_archive_outside_git_is_code_enough(repo, sh):
+    """All code that such a run has lies in the archive, of which a copy is kept."""
+    repo.write("boot/__main__.py", ARCHIVED)
+    folder = repo.path.parent / "plain"
+    folder.mkdir()
+    sh(f"python -m zipapp boot -o {folder}/app.pyz && cd {folder} && python app.pyz && rm app.pyz")
+    assert "footsteps: the same" in sh(f"cd {folder} && footsteps rerun --yes app")
 
 
 @pytest.mark.launcher
@@ -230,12 +263,14 @@ def test_a_program_that_pyinstaller_froze_is_its_executable(repo, sh):
     repo.write(".gitignore", "results/\nbuild/\ndist/\n*.spec\n")
     repo.commit()
     sh(f"python -m PyInstaller -F --log-level ERROR --paths {HERE} --collect-all footsteps train.py", timeout=300)
-    sh("dist/train --lr 1")
+    assert "dist/train is not copied: it is larger than" in sh("dist/train --lr 1")
     row = facts(repo, "train")
     assert (row["main"]["kind"], row["main"]["path"]) == ("frozen", os.fspath(repo / "dist/train"))
     assert row["command"] == "dist/train --lr 1"
     assert roots(row) == {os.fspath(repo)}
     assert not [file for part in row["repositories"] for file in part["files"]]
+    sh("rm -r dist")
+    assert "no copy of it is here" in sh("footsteps restore train", status=1)  # it is too large for one
 
 
 def test_an_archive_that_unpacks_itself_is_the_program(repo, sh):
@@ -527,6 +562,19 @@ def test_a_notebook_of_a_server_is_known_by_its_session(repo, sh):
     path = os.fspath(repo / "explore.ipynb")
     notebook(repo, "explore.ipynb", SAVE)
     sh("python kernel.py ipykernel_launcher 'import footsteps; footsteps.output_dir'", env={"JPY_SESSION_NAME": path})
+    row = facts(repo, "explore")
+    assert (row["main"]["kind"], row["main"]["path"], row["command"]) == ("notebook", path, path)
+
+
+@pytest.mark.kernel
+def test_a_notebook_of_vs_code_is_known_by_the_name_in_its_kernel(repo, sh):
+    """VS Code puts the notebook's path into the names of the cells."""
+    pytest.importorskip("ipykernel")
+    repo.write("kernel.py", KERNEL)
+    path = os.fspath(repo / "explore.ipynb")
+    notebook(repo, "explore.ipynb", SAVE)
+    cell = f"__vsc_ipynb_file__ = {path!r}"
+    sh(f'python kernel.py ipykernel_launcher "{cell}" "import footsteps; footsteps.output_dir"')
     row = facts(repo, "explore")
     assert (row["main"]["kind"], row["main"]["path"], row["command"]) == ("notebook", path, path)
 

@@ -80,6 +80,7 @@ if TYPE_CHECKING:
 __all__ = ["LTParser"]
 
 RECORD_DIR = "lt_records"
+PATIENCE_WITH_GIT = 3  # times GIT_TIMEOUT for git: what it does not tell in time makes another id of the same code
 SETTINGS_FILE = "settings_{}.txt"  # LiteTracer's name for it
 LT_PATCH = "diff.patch"
 UNTRACKED_FOLDER = "untracked"
@@ -411,7 +412,7 @@ def _record_arguments(parser: LTParser, parsed: Parsed) -> Recorded:
     """Look at the code, name it together with the arguments, and keep both."""
     run = current()
     root = run.facts.get("output_root") if run is not None else None
-    code = capture_code(exclude=[parser.record_dir, root or OUTPUT_ROOT])
+    code = capture_code(exclude=[parser.record_dir, root or OUTPUT_ROOT], patience=PATIENCE_WITH_GIT)
     digits = SHORT if parser.short_hash else 64
     base, delta = base_hash(code, parsed)[:digits], delta_of(code)[:digits]
     commit = next((each["commit"] for _, each in _named(code) if each["commit"]), None)

@@ -10,7 +10,7 @@ import os
 
 from footsteps.reader import formats
 from footsteps.reader.formats import mapping, objects, text
-from footsteps.recorder.format import CODE, INFO, RUN_JSON, FootstepsError, is_bytecode, quote, sha256
+from footsteps.recorder.format import CODE, INFO, RECORD, RUN_JSON, FootstepsError, is_bytecode, quote, sha256
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
@@ -113,6 +113,7 @@ class Repositories:
         self.run = run
         rows = older_repositories(run) if run.kind in OLDER else [*map(without_own_words, run.repositories)]
         self.require_readable()
+        self.add_program(rows)
         if not rows:
             hint = f"cat {quote([os.path.join(run.directory, INFO)])}"
             raise FootstepsError(f"the record of {run.name!r} holds no code", hint=hint)
@@ -137,6 +138,23 @@ class Repositories:
         """Refuse the record unless something holds."""
         if not holds:
             raise refuse(self.run, what)
+
+    def add_program(self, rows: list[dict[str, Any]]) -> None:
+        """Give the repository in which a program that is one file lay (else one of its own) that file as `program`."""
+        file, path = program_file(self.run)
+        if file is None:
+            return
+        tops = [row for row in rows if path.startswith(os.path.join(text(row.get("path")) or "\0", ""))]
+        row = max(tops, key=lambda row: len(text(row["path"])), default=None)
+        if row is None:
+            row = {"name": "program", "role": "loose", "path": os.path.dirname(path), "commit": None}
+            row.update(files=[], left_out=[])
+            while row["name"] in [other.get("name") for other in rows]:
+                row["name"] += "_"
+            rows.append(row)
+        file["path"] = os.path.relpath(path, text(row["path"])).replace(os.sep, "/")
+        row["program"] = file
+        self.require(not why_unsafe(file["path"]), f"its program {path!r}")
 
     def check_names(self) -> None:
         """Each repository has one name, which can be a folder's."""
@@ -266,7 +284,25 @@ def main_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 def without_own_words(row: Mapping[str, Any]) -> dict[str, Any]:
     """A recorded repository without the words that only `older_repositories` may say."""
-    return {key: value for key, value in row.items() if key not in ("revision", "clones")}
+    return {key: value for key, value in row.items() if key not in ("revision", "clones", "program")}
+
+
+def program_file(run: Run) -> tuple[dict[str, Any] | None, str]:
+    """(the copy of a program that is one file as the row of a file, where the file was); (None, "") of other programs.
+
+    Git may ignore it (a pex, a zipapp, a frozen program), and it may lie anywhere. `stored` is None where no copy is.
+    """
+    script = mapping(run.facts.get("script"))
+    path, name = text(script.get("real")), text(script.get("stored"))
+    if text(mapping(run.facts.get("main")).get("kind")) not in ("zipapp", "frozen") or not os.path.isabs(path):
+        return None, ""
+    beside = run.record if os.path.basename(run.record) != RECORD else run.directory  # of a later session: in it
+    copy = os.path.join(beside, name)
+    plain = name and "/" not in name and not why_unsafe(name) and os.path.isfile(copy) and not os.path.islink(copy)
+    row = {"kind": "file", "sha256": script.get("sha256"), "executable": script.get("executable") is not False}
+    row["stored"] = os.path.relpath(copy, run.record) if plain else None
+    row["size"] = os.path.getsize(copy) if plain else None
+    return row, path
 
 
 def holder_of(row: Mapping[str, Any]) -> str:

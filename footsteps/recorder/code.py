@@ -203,14 +203,15 @@ class Code:
             yield {**row, "stored": stored if kept else None}
 
 
-def capture_code(start: Sequence[str] | None = None, exclude: Sequence[str] = ()) -> Code:
+def capture_code(start: Sequence[str] | None = None, exclude: Sequence[str] = (), patience: int = 1) -> Code:
     """The code that runs now: of the working directory, of the script, of all that belongs to them.
 
     Args:
         start: directories to begin at; None: the working directory's and the script's.
         exclude: directories that are no code (output roots).
+        patience: how many times GIT_TIMEOUT git may take.
     """
-    return CodeCapture(start, exclude).code()
+    return CodeCapture(start, exclude).code(patience)
 
 
 def _write_copy(place: str, stored: str, data: bytes, earlier: Sequence[str]) -> None:
@@ -293,9 +294,9 @@ class CodeCapture:
         """Those collected, and those that git is looking at."""
         return [*self.trees, *self.queue]
 
-    def code(self) -> Code:
-        """All of it, within GIT_TIMEOUT."""
-        deadline = self.began + GIT_TIMEOUT
+    def code(self, patience: int = 1) -> Code:
+        """All of it, within GIT_TIMEOUT (or so many times that)."""
+        deadline = self.began + GIT_TIMEOUT * patience
         self.attempt(self.capture_modules)
         self.collect(deadline)
         for step in (self.add_modules, self.add_installs):

@@ -126,9 +126,10 @@ def content_of(path: str | bytes, most: int = LARGEST, *, links: bool = False) -
 def is_bytecode(path: str) -> bool:
     """Whether Python made this file of another: kept like any other, but no part of a code's identity.
 
-    Its header holds the source's mtime, and it appears with the first run.
+    Its header holds the source's mtime, and it appears with the first run; while it is written, with a number behind
+    its name.
     """
-    return path.endswith((".pyc", ".pyo"))
+    return path.endswith((".pyc", ".pyo")) or path.rstrip("0123456789").endswith(".pyc.")
 
 
 def text_of(path: str) -> str:

@@ -198,11 +198,16 @@ class RunMonitor:
         self.restore.append(restore)
 
     def follow_exec(self) -> None:
-        """See the program give its process to another one (os.execv and all that call it): nobody tells its end."""
-        for name in ("execv", "execve"):
-            self.follow_exec_by(name, getattr(os, name))
+        """See the program give its process to another one (os.execv and all that call it): nobody tells its end.
 
-    def follow_exec_by(self, name: str, original: Any) -> None:
+        Who took execv out of its module before the run began (`from os import execv`) is not seen: an audit hook would
+        see it, and make each copy.deepcopy take twice as long.
+        """
+        for holder in (os, sys.modules[os.name]):  # posix, where os has them from
+            for name in ("execv", "execve"):
+                self.follow_exec_by(holder, name, getattr(holder, name))
+
+    def follow_exec_by(self, holder: Any, name: str, original: Any) -> None:
         """Have the outcome written before the other program takes the place of this one."""
 
         def exec_of_program(path: Any, argv: Any, *environment: Any, **named: Any) -> Any:
@@ -210,18 +215,19 @@ class RunMonitor:
             return original(path, argv, *environment, **named)
 
         def restore() -> None:
-            if getattr(os, name) is exec_of_program:
-                setattr(os, name, original)
+            if getattr(holder, name) is exec_of_program:
+                setattr(holder, name, original)
 
         exec_of_program.__name__, exec_of_program.__doc__ = name, original.__doc__
-        setattr(os, name, exec_of_program)
+        setattr(holder, name, exec_of_program)
         self.restore.append(restore)
 
     def replaced(self, path: Any) -> None:
         """End the run, if this is its process and there is such a program: execvp tries one folder after another."""
-        ours = os.getpid() == self.run.process and not self.ended
-        if ours and not isinstance(path, int) and os.access(path, os.X_OK) and not os.path.isdir(path):
-            self.replaced_by = os.fsdecode(path)
+        ours, known = os.getpid() == self.run.process and not self.ended, not isinstance(path, int)
+        file = path if known else f"/dev/fd/{path}"  # an open file
+        if ours and os.access(file, os.X_OK) and not os.path.isdir(file):
+            self.replaced_by = os.fsdecode(path if known else os.path.realpath(file))
             self.run.end()
 
     def open_console(self) -> None:

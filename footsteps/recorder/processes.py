@@ -115,8 +115,20 @@ def is_multiprocessing_child() -> bool:
     return module.parent_process() is not None or getattr(module.current_process(), "_inheriting", False)
 
 
-# Whether the head of a worker has imported footsteps too, so that it will tell how the run ended.
-head_has_footsteps = not is_multiprocessing_child() or is_preparing()
+def ray_driver() -> int | None:
+    """Pid of the program whose ray.init() has started this worker, on this machine and for its job; else None.
+
+    The name of Ray's session ends with the pid of who began it, whose job is the session's first.
+    """
+    module: Any = sys.modules.get("ray._private.worker")
+    worker = getattr(module, "global_worker", None)
+    try:
+        if worker is None or worker.mode != module.WORKER_MODE or worker.current_job_id.hex() != "01000000":
+            return None
+        pid = int(worker.node.session_name.rpartition("_")[2])
+        return pid if pid in ancestors() else None
+    except (AttributeError, ValueError):  # a version that is made otherwise: a run of its own
+        return None
 
 
 def multiprocessing_parents() -> list[int]:
@@ -149,7 +161,7 @@ def head_of_worker() -> int | None:
         return multiprocessing_parents()[-1]
     if os.getpid() != born and born in ancestors():
         return born
-    return None
+    return ray_driver()
 
 
 def ancestors() -> Iterator[int]:
@@ -160,12 +172,15 @@ def ancestors() -> Iterator[int]:
         facts = process_facts(facts["parent"])
 
 
+POOLS = ("joblib.externals.loky", "ray._private.worker")  # whose workers are not counted there
+
+
 def has_workers() -> bool:
     """Whether this process has started workers, which may have come to output_dir before it."""
     module = sys.modules.get("multiprocessing.process")
     # _children forgets those that have ended, the counter of names does not
     counter = repr(getattr(module, "_process_counter", "count(1)")).strip("'")
-    return counter != "count(1)" or "joblib.externals.loky" in sys.modules or forks.get("children") == os.getpid()
+    return counter != "count(1)" or any(name in sys.modules for name in POOLS) or forks.get("children") == os.getpid()
 
 
 def parents_run() -> dict[str, Any] | None:
@@ -174,7 +189,8 @@ def parents_run() -> dict[str, Any] | None:
     if run is not None:
         return read_handle("\n".join((str(run.process), run.directory, run.shown, run.cwd, *run.handle_lines)))
     if not is_multiprocessing_child():
-        return None
+        driver = ray_driver()
+        return handle_of(driver) if driver is not None else None
     handle = read_handle(os.environ.get(RUN_VARIABLE))
     return handle if handle and handle["pid"] in multiprocessing_parents() else None
 
@@ -248,6 +264,10 @@ def _process_facts_by_psutil(pid: int) -> dict[str, Any] | None:
         return {"pid": pid, "parent": process.ppid(), "name": process.name(), "start": start}
     except Exception:
         return None
+
+
+# Whether the head of a worker has imported footsteps too, so that it will tell how the run ended.
+head_has_footsteps = (not is_multiprocessing_child() or is_preparing()) and ray_driver() is None
 
 
 def is_running(pid: int, start: int) -> bool:
@@ -341,7 +361,7 @@ def run_of(handle: Mapping[str, Any]) -> Any:
 def may_share_a_run() -> bool:
     """Whether this process may be one of several that make one experiment: a worker, or a rank of a launch."""
     ranks = ("RANK", "RANKID", "PROCID", "GLOBALID")
-    modules = ("multiprocessing.process", "joblib.externals.loky")
+    modules = ("multiprocessing.process", *POOLS)
     numbered = any(name.endswith(ranks) for name in os.environ)
     return numbered or os.getpid() != born or bool(forks) or any(name in sys.modules for name in modules)
 

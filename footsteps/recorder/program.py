@@ -146,15 +146,61 @@ def _of_library() -> dict[str, Any] | None:
         row["distribution"] = distribution
     private = any(part.startswith("_") and part != "__main__" for part in (name or "").split("."))
     sent = frame is not None and frame.f_globals.get("__name__") == "__main__" and frame.f_globals is not vars(module)
-    if private or sent or (not name and not _is_command(file)):
-        row.update(kind="worker", path=path or _submitter(), not_repeatable=SENT)
+    if private or sent or _sent_function() is not None or (not name and not _is_command(file)):
+        row.update(kind="worker", path=_submitter() or path, not_repeatable=SENT)
     return row
 
 
 SENT = "it ran in a worker, which was sent it; what starts that is the script that submitted it"
 
 
+def _sent_function() -> FrameType | None:
+    """The outermost frame of a function that the main module of another process has sent (submitit, Ray: cloudpickle).
+
+    Its code is in no file, but the names of its module come with it.
+    """
+    own = vars(_main_module()[0] or sys)
+    named = (frame for frame in _frames() if frame.f_globals.get("__name__") == "__main__")
+    found = next((frame for frame in named if frame.f_globals is not own), None)
+    return found if found is not None and found.f_code.co_name != "<module>" else None  # an example of a doctest is one
+
+
+def sent_arguments() -> dict[str, Any] | None:
+    """What the function that a worker was sent was called with, by the names of its parameters; None of others.
+
+    Only values that read the same in another process: no objects, whose repr has an address.
+    """
+    if main_program()["kind"] != "worker":
+        return None
+    frame = _sent_function() or next((one for one in _frames() if not is_library(_file_of(one))), None)
+    if frame is None:
+        return {}
+    code, plain = frame.f_code, (str, int, float, bool, list, tuple, dict, type(None))
+    count = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & 4) + bool(code.co_flags & 8)  # *a, **k
+    given = {name: frame.f_locals.get(name, frame) for name in code.co_varnames[:count]}
+    return {name: value for name, value in given.items() if isinstance(value, plain)}
+
+
 def _submitter() -> str | None:
+    """The script that has sent a worker what it runs: it came along, or started us or the run that is our parent."""
+    frame = _sent_function()
+    sent = frame.f_globals.get("__file__") if frame is not None else None
+    if isinstance(sent, str) and os.path.isfile(sent):
+        return _absolute(sent)
+    return _script_above() or _script_of_parent()
+
+
+def _script_of_parent() -> str | None:
+    """The script of the run that our environment names as our parent; it may have been started on another machine."""
+    from footsteps.recorder.inputs import facts_on_disk
+    from footsteps.recorder.processes import started_by
+
+    above = started_by(None)
+    path = (facts_on_disk(above["directory"]).get("main") or {}).get("path") if above else None
+    return path if isinstance(path, str) and path.endswith(".py") else None
+
+
+def _script_above() -> str | None:
     """The script of the nearest process above us that runs one: who has started a worker on this machine."""
     from footsteps.recorder.processes import command_of, folder_of, process_facts
 
@@ -418,6 +464,21 @@ def start_argv() -> list[str]:
     if (archive := archive_that_started_us()) is not None:
         return [archive, *now[1:]]
     return early if is_the_first() and early[:1] == now[:1] else now
+
+
+def start_command() -> list[str]:
+    """The command by which it was started; of a script without the word `python`, as sys.argv has it.
+
+    A tool may have put how it is used in the place of sys.argv[0], as unittest does: "python -m unittest".
+    """
+    argv = start_argv()
+    said = argv and not os.path.exists(_absolute(argv[0])) and argv[0].endswith(f" -m {_main_package()}")
+    return list(sys.orig_argv) if said else argv
+
+
+def _main_package() -> str:
+    """The name behind `python -m`, "" where there is none."""
+    return (getattr(_main_module()[1], "name", None) or "").removesuffix(".__main__")
 
 
 def is_unattended() -> bool:

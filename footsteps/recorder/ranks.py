@@ -3,9 +3,10 @@
 A run belongs to one execution of one program, and to the process at its head.
 
 - A worker is a process that was forked, or that multiprocessing's protocol started (pools, loky, dask), by a process of
-  the program; the head is the process above all of them. A rank is a process with an agreed pair of variables
-  (LAUNCHERS) whose launcher, the nearest process that was started without that number, is no shell and no script that
-  a rank has started. A program that numbers itself (Lightning) is launcher and rank 0 of those that run its script.
+  the program, or that the program's ray.init() started on this machine; the head is the process above all of them. A
+  rank is a process with an agreed pair of variables (LAUNCHERS) whose launcher, the nearest process that was started
+  without that number, is no shell and no script that a rank has started. A program that numbers itself (Lightning) is
+  launcher and rank 0 of those that run its script.
 - Workers and ranks join the run of the process that started them. Whoever comes first makes it in the name of the
   head: its name, command and outcome are the head's. Only the head, or rank 0, is asked for a name.
 - Who gives another name has a run of its own, which names that of the process that started it as its parent.
@@ -53,6 +54,8 @@ def meet_run(run: Any) -> None:
     `above`: the handle of the run of the process that started this one; `others`: how many others are at work in it.
     """
     run.job, run.of_head, run.asked, run.others = None, False, run.name, int
+    if (driver := processes.ray_driver()) is not None:  # with a working_dir, a worker's own folder is Ray's
+        run.root = os.path.join(processes.folder_of(driver), run.root)
     run.worker = head_of_worker() is not None
     run.above = parents_run() if run.worker else None
     run.execution, run.hydra = ending.execution(), hydra_job()
@@ -163,7 +166,7 @@ class Job:
         self.kind, self.key, self.head, self.rank, self.size, self.worker_of = kind, key, head, rank, size, worker_of
         self.asks = rank == 0 and worker_of is None
         self.is_head = kind == "multiprocessing" and worker_of is None
-        self.forked = worker_of is not None and not is_multiprocessing_child()
+        self.forked = worker_of is not None and not (is_multiprocessing_child() or processes.ray_driver())
         self.nodes, self.wrapped = 1, False
         spent, most = (os.environ.get(f"TORCHELASTIC_{n}", "0") for n in ("RESTART_COUNT", "MAX_RESTARTS"))
         self.elastic = kind == "torchrun" and spent != most
@@ -320,7 +323,21 @@ def facts_of_head(run: Any) -> dict[str, Any]:
     facts: dict[str, Any] = {"orig_argv": mask_arguments(command), "masked": mask_arguments(command) != command}
     if script and os.path.isfile(script):
         facts["main"] = {"kind": "script", "path": script, "module": None}
+        if processes.ray_driver() is not None:  # others have their head's sys.argv
+            facts.update(facts_of_command(command, pid, script))
     return facts
+
+
+def facts_of_command(command: list[str], pid: int, script: str) -> dict[str, Any]:
+    """What sys.argv and the working directory tell, of the Python of a pid that was started by a command."""
+    from footsteps.recorder.format import quote
+    from footsteps.recorder.secrets import mask_arguments
+    from footsteps.recorder.values import arguments_of
+
+    folder = processes.folder_of(pid)
+    at = next(n for n, word in enumerate(command) if n and os.path.normpath(os.path.join(folder, word)) == script)
+    argv = mask_arguments(command[at:])
+    return {"argv": argv, "command": quote(argv), "parsed_argv": arguments_of(argv), "cwd": folder}
 
 
 def name_of_head() -> str | None:

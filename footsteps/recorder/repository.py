@@ -195,6 +195,9 @@ class TreeCapture:
                 self.leave_out(path, size, refusal, found_data if size <= MAX_SECRET else None)
                 return
             data = found_data
+        except FileNotFoundError:  # since the look at it: Python's bytecode in the making, another program's file
+            self.add_if_changed(path, state, head, gone=True)
+            return
         except OSError as error:
             self.leave_out(path, size, f"unreadable: {error.strerror}")
             return

@@ -58,7 +58,7 @@ from footsteps.recorder.machine import (
 )
 from footsteps.recorder.modules import watchers
 from footsteps.recorder.names import earlier_names, oddity
-from footsteps.recorder.processes import handle_lines, head_has_footsteps, process_row, started_by
+from footsteps.recorder.processes import handle_lines, head_has_footsteps, process_row, ray_driver, started_by
 from footsteps.recorder.program import (
     announced,
     is_unattended,
@@ -66,6 +66,7 @@ from footsteps.recorder.program import (
     program_name,
     show_link,
     start_argv,
+    start_command,
     start_directory,
 )
 from footsteps.recorder.repository import MAX_FILE, UncommittedFiles
@@ -91,7 +92,7 @@ COLLECTORS: list[tuple[str, Callable[[], Any]]] = [
     ("argv", lambda: mask_arguments(start_argv())),
     ("orig_argv", lambda: mask_arguments(sys.orig_argv)),
     ("masked", lambda: mask_arguments(sys.orig_argv) != list(sys.orig_argv)),
-    ("command", lambda: quote(mask_arguments(start_argv()))),
+    ("command", lambda: quote(mask_arguments(start_command()))),
     ("main", _main),
     ("cwd", start_directory),
     ("stdin", inputs.stdin_facts),
@@ -248,7 +249,7 @@ def _run_facts(run: Any, problems: list[str]) -> dict[str, Any]:
     heard = collected("arguments", arguments.told, problems) if arguments.heard else None
     facts["arguments"] = None if heard is None and noted is None else {**(heard or {}), **(noted or {})}
     facts["parent"] = collected("parent", lambda: started_by(run.above), problems)
-    facts["outcome_expected"] = not run.of_head or head_has_footsteps
+    facts["outcome_expected"] = head_has_footsteps or not (run.of_head or ray_driver() is not None)  # which kills it
     if run.of_head:
         facts.update(collected("main process", lambda: ranks.facts_of_head(run), problems) or {})
     if run.hydra is not None:
@@ -320,13 +321,15 @@ def _copied_script(run: Any, main: Mapping[str, Any]) -> dict[str, Any] | None:
             raise FileNotFoundError(f"{path} is not there any more")
         return None
     if os.path.getsize(path) > MAX_FILE:
-        return {"path": path, "real": os.path.realpath(path), "stored": None, "sha256": None}
+        reason = f"it is larger than {MAX_FILE >> 20} MiB"
+        return {"path": path, "real": os.path.realpath(path), "stored": None, "sha256": None, "reason": reason}
     data, name = bytes_of(path), os.path.basename(path)
     if reason := why_secret(path, data):
         return {"path": path, "real": os.path.realpath(path), "stored": None, "sha256": None, "reason": reason}
     stored = f"script-{name}" if name.lower() in (INFO, PACKAGES, RECORD) else name
     write(os.path.join(run.place, stored), data)
-    return {"path": path, "real": os.path.realpath(path), "stored": stored, "sha256": sha256(data)}
+    facts = {"path": path, "real": os.path.realpath(path), "stored": stored, "sha256": sha256(data)}
+    return {**facts, "executable": bool(os.stat(path).st_mode & 0o100)}
 
 
 def _say_what_is_missing(facts: Mapping[str, Any]) -> None:

@@ -6,7 +6,7 @@ import os
 
 from footsteps.recorder.format import append_line, current, json_text, printable, run_directory, say
 from footsteps.recorder.processes import is_multiprocessing_child
-from footsteps.recorder.program import in_notebook, main_frame, notebook_parameters, start_argv
+from footsteps.recorder.program import in_notebook, main_frame, notebook_parameters, sent_arguments, start_argv
 from footsteps.recorder.secrets import MASK, hides, mask, mask_arguments, masked
 
 from .inputs import follow_directory, tracker, waiting
@@ -131,9 +131,12 @@ def said_of(value: Any, above: tuple[int, ...]) -> Any:
 
 
 def given_arguments() -> dict[str, Any]:
-    """What the program was given on its command line; of a notebook, the parameters that were set in it."""
+    """What the program was given on its command line; a notebook, by parameters set in it; a worker, by its caller."""
     if in_notebook() and main_frame() is None:
         return {name: masked_value(name, value) for name, value in notebook_parameters().items()}
+    sent = sent_arguments()
+    if sent is not None:
+        return {name: masked_value(name, value) for name, value in sent.items()}
     return arguments_of(mask_arguments(start_argv()))
 
 

@@ -42,7 +42,15 @@ from footsteps.reader.repositories import (
 )
 from footsteps.recorder.format import LATE_JSON, MIB, RECORD, RUN_JSON, FootstepsError, content_of, quote
 from footsteps.recorder.git import LONGEST_COMMAND, GitError, start_git
-from footsteps.reproduce.restored_paths import beside, command_words, made_at, make_folder, moved_to, new_place
+from footsteps.reproduce.restored_paths import (
+    beside,
+    command_words,
+    made_at,
+    make_folder,
+    moved_to,
+    new_place,
+    program_that_starts_it,
+)
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:
@@ -385,8 +393,9 @@ class Plan(Repositories):
         done.cwd = new_place(was, moved)
         if done.cwd:
             make_folder(own, os.path.relpath(made_at(done.cwd, own, place), own))
-        command = ["python", *command_words(self.run, moved, stays=bool(done.cwd))]
-        shown = quote(command if len(command) > 1 else ["python", *self.run.command.split()])
+        start = program_that_starts_it(self.run, moved)
+        command = [start, *command_words(self.run, moved, stays=bool(done.cwd))]
+        shown = quote(command if len(command) > 1 or start != "python" else ["python", *self.run.command.split()])
         if "***" in shown:
             done.notes.append("*** stands for what was not recorded, for it looked like a secret")
         done.command = f"cd {quote([done.cwd])} && {shown}" if done.cwd else shown
@@ -455,6 +464,7 @@ class NewTree(CommitFetcher):
             raise refuse(self.run, f"the repository {self.name!r} would lie where a file is") from error
         if self.commit or self.row.get("revision"):
             self.bring(done, say, clones=clones)
+        self.take_program(done)
         Overlay(self, done).apply()
         if self.row.get("revision"):
             apply_older(self, done)
@@ -471,6 +481,18 @@ class NewTree(CommitFetcher):
             done.missing.append({"path": f"{self.name}/", "reason": error.message})
         else:
             self.check_out(done)
+
+    def take_program(self, done: Restored) -> None:
+        """Lay the program's own file where its command looks for it, if neither the commit nor the record has it so."""
+        file = self.row.get("program")
+        known = {text(row.get("path")) for key in ("files", "left_out") for row in self.row[key]}
+        if file is None or file["path"] in known or as_bytes(file["path"]) in self.entries:
+            return
+        if file["stored"] is None:
+            reason = "it is the program, git does not know it, and no copy of it is here"
+            done.missing.append({"path": f"{self.name}: {file['path']}", "reason": reason})
+        else:
+            self.row["files"] = [*self.row["files"], file]
 
     def note_doubts(self, done: Restored) -> None:
         """Repeat what was left out, and what the recorder itself was not sure of."""

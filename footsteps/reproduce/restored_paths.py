@@ -71,6 +71,15 @@ def command_words(run: Run, moved: Mapping[str, str], *, stays: bool) -> list[st
     return [os.path.abspath(place) if place and not inside and word == given else word for word in found]
 
 
+def program_that_starts_it(run: Run, moved: Mapping[str, str]) -> str:
+    """What stands before those words: `python`, or the executable of a frozen program, absolute."""
+    main, script = mapping(run.facts.get("main")), mapping(run.facts.get("script"))
+    path = text(main.get("path"))
+    if main.get("kind") != "frozen" or not path:
+        return "python"
+    return os.path.abspath(real_place(path, moved, text(script.get("real"))) or path)
+
+
 def program_words(run: Run) -> list[str]:
     """The recorded words after `python`: as the interpreter was given them, or, of a script in IPython, as it was."""
     own, given = mapping(run.facts.get("main")).get("words"), run.facts.get("orig_argv")

@@ -361,6 +361,36 @@ def test_a_patched_standard_library_loses_nothing(project, run_script, remote, c
     assert status == 0, said
 
 
+VANISHES = """
+import os, sys
+def remove(event, arguments):
+    if event == "open" and isinstance(arguments[0], (str, bytes)) and os.fsdecode(arguments[0]).endswith("scratch.tmp"):
+        os.path.exists(arguments[0]) and os.unlink(arguments[0])
+sys.addaudithook(remove)
+"""
+
+
+def test_a_file_that_is_gone_before_it_is_read_is_no_code(project, run_script):
+    """What another program lays down for a moment: git lists it, and reading finds nothing."""
+    project.write("scratch.tmp", "x")
+    project.write("t.py", VANISHES + BEGIN)
+    project("add", "t.py", ".gitignore")
+    project("commit", "--quiet", "--message", "A program")
+    done = run_script("t.py", cwd=project)
+    assert not (project / "scratch.tmp").exists()
+    assert "left out" not in done.stderr
+    assert (kept(), facts()["repositories"][0]["left_out"]) == ([], [])
+
+
+def test_bytecode_that_is_being_written_is_no_part_of_the_code_id(project, run_script):
+    """Python writes it under its name and a number, beside the other starts of a sweep."""
+    project.write(".gitignore", "results/\n")
+    run(project, run_script, BEGIN)
+    project.write("__pycache__/helper.cpython-311.pyc.139821", "half")
+    run_script("t.py", cwd=project)
+    assert facts()["code_id"] == facts(Path("results/r-1"))["code_id"]
+
+
 @pytest.mark.kernel
 def test_code_that_autoreload_executed_is_told(project, run_script, capsys):
     """IPython reads an edited module as text, and takes over what has changed."""

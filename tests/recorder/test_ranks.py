@@ -344,6 +344,47 @@ def test_files_of_ranks_that_outlive_the_maker_of_the_record_may_be_missing_and_
     assert "incomplete: 2 other processes" in (repo / "results" / "job" / "info.txt").read_text()
 
 
+# --- Ray ---
+
+RAY = """
+import os, ray, sys, tempfile
+if {head}:
+    import footsteps
+    footsteps.initialize("head")
+with tempfile.TemporaryDirectory(dir="/tmp") as folder:  # a socket's path must be short
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, _temp_dir=folder, runtime_env={environment})
+    @ray.remote
+    def train(lr, name=None):
+        import footsteps
+        footsteps.initialize(*[name] * bool(name))
+        open(footsteps.output_dir + str(lr), "w").close()
+    ray.get([train.remote(1), train.remote(2)])
+    ray.get(train.remote(3, "own"))
+    ray.shutdown()
+"""
+
+
+@pytest.mark.launcher
+@pytest.mark.slow
+@pytest.mark.parametrize(("head", "environment"), [(True, {}), (False, {"working_dir": "."})])
+def test_rays_workers_make_the_run_of_the_program_that_started_ray(repo, run_script, head, environment):
+    """Or one of another name, whose parent that is; none lies below Ray's folder, and all is told of the program."""
+    pytest.importorskip("ray")
+    repo.write("train.py", RAY.format(head=head, environment=environment))
+    done = run_script(repo / "train.py", "--lr", "1", cwd=repo, env={"FOOTSTEPS_NAME": None}, timeout=180)
+    if "timed out during startup" in done.stderr:  # Ray's own limit, on a machine with much else to do
+        pytest.skip("Ray did not start in time")
+    assert done.returncode == 0, done.stderr
+    name = "head" if head else "train"
+    made = {path.name: {file.name for file in path.iterdir()} for path in (repo / "results").iterdir() if path.is_dir()}
+    assert {run: sorted(names & {"1", "2", "3"}) for run, names in made.items()} == {name: ["1", "2"], "own": ["3"]}
+    row, own = record(repo, name), record(repo, "own")
+    assert row["main"]["path"] == own["main"]["path"] == os.fspath(repo / "train.py")
+    assert (row["parsed_argv"], row["cwd"]) == ({"lr": 1}, os.fspath(repo))
+    assert own["parsed_argv"] == {"lr": 3, "name": "own"}
+    assert own["parent"]["name"] == name
+
+
 # --- reloaders and daemons ---
 
 
