@@ -92,7 +92,7 @@ def test_the_core_module_imports_only_the_standard_library_and_nothing_of_its_pa
 SAME = {
     "FootstepsError", "MAX_DIFF", "NAME_VARIABLE", "OUTPUT_ROOT", "RUN_VARIABLE", "Run", "TYPE_CHECKING", "__all__",
     "__getattr__", "_shared", "as_name", "begin", "current", "end", "export", "git", "main", "path", "plot",
-    "printable", "rerun", "restore", "run_directory", "say", "trace", "verify",
+    "printable", "rerun", "restore", "run_directory", "trace", "verify", "warn",
 }  # fmt: skip
 
 

@@ -45,8 +45,8 @@ from footsteps.recorder.format import (
     printable,
     quietly,
     remove,
-    say,
     text_of,
+    warn,
     write,
 )
 from footsteps.recorder.processes import is_multiprocessing_child, process_row
@@ -528,7 +528,7 @@ def _say_what_is_left_out(path: str, facts: Mapping[str, Any]) -> None:
     if count:
         file = os.path.join(path, RECORD, RUN_JSON)
         files = "file" if count == 1 else "files"
-        say(f"{count} {files} left out of the record (too large, or named like a secret); see {file}")
+        warn(f"{count} {files} left out of the record (too large, or named like a secret); see {file}")
 
 
 # ---------------------------------------------------------------------------

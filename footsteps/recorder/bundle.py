@@ -23,9 +23,9 @@ from footsteps.recorder.format import (
     printable,
     remove,
     replace,
-    say,
     sha256,
     text_of,
+    warn,
     write,
 )
 from footsteps.recorder.git import OFFLINE, Child, GitError, alternates_line, git, parse_rev, read_ref
@@ -110,7 +110,7 @@ def say_what_is_left_out(record: str) -> None:
     """One line on stderr for commits that could not be kept, where that is known by now."""
     for row in from_json(text_of(os.path.join(record, BUNDLES_JSON)) or "{}").get("bundles", []):
         if row.get("left_out"):
-            say(f"the commits of {row['repository']} are not kept: {row['left_out']}; see {INFO}")
+            warn(f"the commits of {row['repository']} are not kept: {row['left_out']}; see {INFO}")
 
 
 def _bundled(job: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:

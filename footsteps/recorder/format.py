@@ -257,7 +257,7 @@ def append_line(record: str, kind: str, values: Mapping[str, object]) -> None:
     try:
         append(os.path.join(record, RECORDED), (json_text(line) + "\n").encode("ascii"))
     except (OSError, ValueError, TypeError, RecursionError) as error:
-        say(f"not recorded ({kind}): {error}")
+        warn(f"not recorded ({kind}): {error}")
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
@@ -268,7 +268,7 @@ def _write_all(descriptor: int, data: bytes) -> None:
         os.close(descriptor)
 
 
-def say(line: str) -> None:
+def warn(line: str) -> None:
     """One line on stderr, if there is one; without secrets, as it may tell what an exception says."""
     _put(sys.stderr, f"footsteps: {printable(mask(line))}\n")
 
@@ -453,7 +453,7 @@ def quietly(function: Callable[..., object], *arguments: object) -> None:
     try:
         function(*arguments)
     except Exception as error:
-        say(f"not recorded: {type(error).__name__}: {error}")
+        warn(f"not recorded: {type(error).__name__}: {error}")
 
 
 def working_directory() -> str | None:

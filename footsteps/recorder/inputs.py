@@ -22,7 +22,7 @@ from _weakref import ref
 from time import monotonic, time
 
 from footsteps.recorder import ending
-from footsteps.recorder.format import RECORD, RUN_JSON, append, append_line, content_of, from_json, json_text, say
+from footsteps.recorder.format import RECORD, RUN_JSON, append, append_line, content_of, from_json, json_text, warn
 from footsteps.recorder.libraries import (
     CHANGED,
     READ,
@@ -88,7 +88,7 @@ def reads(path: Any) -> Any:
     try:
         tracker.add_by_hand(os.path.abspath(os.fsdecode(path)))
     except Exception as error:
-        say(f"not noted as read: {path!r}: {error!r}")
+        warn(f"not noted as read: {path!r}: {error!r}")
     return path
 
 
@@ -806,7 +806,7 @@ def end_process() -> None:
         tracker.close()
         if waiting:
             hint = "call footsteps.initialize() at the top of the program, and they are kept however it ends"
-            say(f"recorded values are lost, as no run was begun; {hint}")
+            warn(f"recorded values are lost, as no run was begun; {hint}")
     except Exception as error:  # maybe its import: who has given up privileges may not read it any more
         if sys.stderr is not None:
             sys.stderr.write(f"footsteps: not recorded: {error!r}\n")

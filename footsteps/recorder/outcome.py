@@ -30,7 +30,7 @@ from footsteps.recorder.format import (
     printable,
     replace,
     run_directory,
-    say,
+    warn,
     write,
 )
 from footsteps.recorder.keep import FOLDER, VARIABLE, keep_small
@@ -285,7 +285,7 @@ class RunMonitor:
         facts.update(self.attempt("files", self.files) or {})
         self.write(facts)
         if self.problems:
-            say(f"not all is recorded: {self.problems[0]}")
+            warn(f"not all is recorded: {self.problems[0]}")
 
     def facts(self) -> dict[str, Any]:
         """How it ended, and what it used."""

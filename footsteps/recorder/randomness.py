@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 
-from footsteps.recorder.format import append, from_json, json_text, say, text_of
+from footsteps.recorder.format import append, from_json, json_text, text_of, warn
 from footsteps.recorder.modules import when_imported
 
 TYPE_CHECKING = False
@@ -201,7 +201,7 @@ def _at(moment: str, row: Any, module: Any) -> None:
         try:
             put_back(module, known.pop(0))
         except Exception as error:
-            say(f"the random state of {name} could not be put back: {type(error).__name__}: {error}")
+            warn(f"the random state of {name} could not be put back: {type(error).__name__}: {error}")
     try:
         _note(moment, name, read(module))
     except Exception:  # a module of that name that is another one
@@ -228,7 +228,7 @@ def _write(kept: list[tuple[str, str, Any]]) -> None:
         append(os.path.join(_record_folder[0], RANDOM), "".join(lines).encode("ascii"))
     except OSError as error:
         _record_folder.clear()  # said once
-        say(f"the random state could not be recorded: {error}")
+        warn(f"the random state could not be recorded: {error}")
 
 
 def _read(path: str) -> None:
@@ -238,4 +238,4 @@ def _read(path: str) -> None:
             said = from_json(line)
             _states_to_restore.setdefault((said["at"], said["generator"]), []).append(said["state"])
         except (ValueError, TypeError, KeyError, RecursionError):
-            say(f"{path}: a line that is no random state")
+            warn(f"{path}: a line that is no random state")

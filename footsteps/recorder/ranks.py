@@ -23,7 +23,7 @@ import os
 import sys
 
 from footsteps.recorder import ending, processes
-from footsteps.recorder.format import as_name, say, sha256, shared
+from footsteps.recorder.format import as_name, sha256, shared, warn
 from footsteps.recorder.processes import (
     environment_of,
     has_ended,
@@ -234,7 +234,7 @@ def _launched_job(
     if key is None:
         key = f"{kind}-{launcher['pid']}-{launcher['start']}"
         if nodes > 1:
-            say("ranks on other nodes can't be found without a job id: each node has a directory of its own")
+            warn("ranks on other nodes can't be found without a job id: each node has a directory of its own")
             nodes = 1
     if wrapped:  # its programs are told by their scripts, and those of one script by Rendezvous.number
         key += "-" + sha256(os.fsencode(os.path.abspath(sys.argv[0])))[:8]
@@ -300,7 +300,7 @@ def meet_others(run: Any) -> None:
     try:
         rendezvous = Rendezvous(job, run.root)
     except OSError as error:
-        say(f"the processes of this job can't meet ({error}); this one has a directory of its own")
+        warn(f"the processes of this job can't meet ({error}); this one has a directory of its own")
         if not job.asks:  # its stdin is nobody's: mpiexec leaves it open and silent
             run.name = run.name or os.environ.get("FOOTSTEPS_NAME") or run.default_name()
         run.make()

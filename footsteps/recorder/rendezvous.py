@@ -18,9 +18,9 @@ from footsteps.recorder.format import (
     encoded,
     paths_in,
     remove,
-    say,
     sha256,
     text_of,
+    warn,
 )
 from footsteps.recorder.machine import user_name
 from footsteps.recorder.processes import (
@@ -174,7 +174,7 @@ class Rendezvous:
         """Nobody has given a name, and this process can't be asked."""
         run.name = run.default_name()
         who = "rank 0" if self.job.size else "the main process"
-        say(f"{who} gave no name; taking {run.name!r} (or set {NAME_VARIABLE})")
+        warn(f"{who} gave no name; taking {run.name!r} (or set {NAME_VARIABLE})")
 
     def publish(self, run: Any, slot: str) -> None:
         """Let the others know the directory: complete, or not at all."""

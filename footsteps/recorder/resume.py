@@ -20,8 +20,8 @@ from footsteps.recorder.format import (
     from_json,
     iso,
     printable,
-    say,
     text_of,
+    warn,
 )
 from footsteps.recorder.machine import host_name
 from footsteps.recorder.processes import is_running
@@ -108,7 +108,7 @@ def require_dead(directory: str) -> None:
     if os.path.exists(os.path.join(record, OUTCOME_JSON)):
         return
     if host != host_name():
-        say(f"whether {printable(directory)} is still written to on {host} can't be seen from here")
+        warn(f"whether {printable(directory)} is still written to on {host} can't be seen from here")
         return
     boot = text_of("/proc/sys/kernel/random/boot_id").strip()
     if boot == (process.get("boot_id") or "") and is_running(process.get("pid") or 0, process.get("ticks") or 0):
@@ -124,4 +124,4 @@ def tell(run: Any) -> None:
              f"its record: {RECORD}/{run.session}"]  # fmt: skip
     text = f"Resumed ({run.session}):\n" + "".join(f"{printable(line)}\n" for line in lines)
     append(os.path.join(run.directory, INFO), encoded(text))
-    say(f"going on in {run.shown} ({run.session})")
+    warn(f"going on in {run.shown} ({run.session})")

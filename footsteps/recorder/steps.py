@@ -40,9 +40,9 @@ from footsteps.recorder.format import (
     quietly,
     quote,
     replace,
-    say,
     sha256,
     shared,
+    warn,
     write,
 )
 from footsteps.recorder.machine import (
@@ -186,7 +186,7 @@ def _end_program() -> None:
 
     main = threading.main_thread()
     if threading.current_thread() is not main and hasattr(signal, "pthread_kill"):
-        say("no name given, nothing was made")  # of a thread's SystemExit nothing is shown
+        warn("no name given, nothing was made")  # of a thread's SystemExit nothing is shown
         signal.pthread_kill(main.ident or 0, signal.SIGINT)
         raise SystemExit from None
 
@@ -196,7 +196,7 @@ def start(run: Any) -> None:
     forget_packages()
     odd = oddity(run.name)
     if odd:
-        say(f"the name {run.name!r} {odd}")
+        warn(f"the name {run.name!r} {odd}")
     run.root_is_new = not os.path.lexists(run.root)
     run.started = time.time()
     run.capture = CodeCapture(exclude=[run.root], shown=True, made=list(inputs.tracker.wrote))
@@ -303,7 +303,7 @@ def _wait_for_bundles(run: Any) -> None:
     while not os.path.exists(path) and os.path.isdir(run.record):
         if time.monotonic() > until:
             if seconds:
-                say(
+                warn(
                     f"the commits that no remote has are not yet kept after {seconds:g} s; `footsteps verify` will tell"
                 )
             return
@@ -337,17 +337,17 @@ def _say_what_is_missing(facts: Mapping[str, Any]) -> None:
     problems = facts["problems"]
     if problems:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        say(f"not all could be recorded: {problems[0]}{more}; see {INFO}")
+        warn(f"not all could be recorded: {problems[0]}{more}; see {INFO}")
     kept = [row for repository in facts["repositories"] for row in repository["files"] if row.get("stored")]
     size = sum(row["size"] for row in kept)
     if size > TELL_FROM:
         names = max(kept, key=lambda row: row["size"])["path"] + " ..." * (len(kept) > 1)
-        say(f"kept {size / 1e6:.0f} MB of uncommitted files ({names}); .gitignore them to stop this")
+        warn(f"kept {size / 1e6:.0f} MB of uncommitted files ({names}); .gitignore them to stop this")
     left_out = [row for repository in facts["repositories"] for row in repository["left_out"]]
     if left_out:
         count = sum(row.get("count", 1) for row in left_out)
         why = "too large, unreadable, or confidential"
-        say(f"{count} file{'s'[: count != 1]} left out of the record ({why}); see {INFO}")
+        warn(f"{count} file{'s'[: count != 1]} left out of the record ({why}); see {INFO}")
 
 
 def record_late_code(run: Any) -> None:

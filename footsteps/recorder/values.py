@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from footsteps.recorder.format import append_line, current, json_text, printable, run_directory, say
+from footsteps.recorder.format import append_line, current, json_text, printable, run_directory, warn
 from footsteps.recorder.processes import is_multiprocessing_child
 from footsteps.recorder.program import in_notebook, main_frame, notebook_parameters, sent_arguments, start_argv
 from footsteps.recorder.secrets import MASK, hides, mask, mask_arguments, masked
@@ -44,7 +44,7 @@ def record(*things: Any, **values: Any) -> None:
             follow_directory(run)
             append_line(run.record, "recorded", said)
     except Exception as error:
-        say(f"not recorded: {error!r}")
+        warn(f"not recorded: {error!r}")
 
 
 def right_form(name: str, value: Any, *_: Any) -> str:

@@ -117,7 +117,7 @@ def plot(name: str = "", figure: Any = None, **options: Any) -> str:
     from matplotlib import pyplot as plt
 
     if figure is None and not plt.get_fignums():
-        say("plot() found no figure: nothing was saved")
+        warn("plot() found no figure: nothing was saved")
         return ""
     figure, folder, run = figure or plt.gcf(), run_directory(), current()
     ending = os.path.splitext(str(name))[1][1:]
@@ -215,7 +215,7 @@ class Run:
             except Exception as error:
                 if step == "meet" or (step == "fill" and isinstance(error, OSError)):
                     raise
-                say(f"not recorded: {type(error).__name__}: {error}")
+                warn(f"not recorded: {type(error).__name__}: {error}")
 
     def meet(self) -> None:
         """Without extensions: workers of multiprocessing join the run of their parent, all others make one."""
@@ -277,7 +277,7 @@ def _extensions(step: str = "") -> Iterator[Any]:
             yield module
         except Exception as error:
             if extension != "footsteps.recorder" or getattr(error, "name", "") not in ("footsteps", extension):
-                say(f"{extension} takes no part in this run: {type(error).__name__}: {error}")
+                warn(f"{extension} takes no part in this run: {type(error).__name__}: {error}")
 
 
 # --- info.txt and package_versions.txt --------------------------------------------------------------------------------
@@ -364,7 +364,7 @@ def _chosen_name(run: Run) -> str:
         name, source = _asked_name(run), "standard input"
     if name is None:
         name, source = run.default_name(), "the script's name"
-        say(f"no name for this run; taking {name!r} (set {NAME_VARIABLE}=<name> or call footsteps.initialize)")
+        warn(f"no name for this run; taking {name!r} (set {NAME_VARIABLE}=<name> or call footsteps.initialize)")
     if not name.strip() and source == "standard input":
         name = run.default_name()
     problem, _, remedy = name_problem(name, run.root).partition("; ")
@@ -392,7 +392,7 @@ def _one_line(stdin: Any) -> str | None:
 
     try:
         if os.name == "posix" and not select.select([stdin.fileno()], [], [], 1.0)[0]:
-            say(f"waiting for a line with the experiment's name on stdin (or set {NAME_VARIABLE}=<name>)")
+            warn(f"waiting for a line with the experiment's name on stdin (or set {NAME_VARIABLE}=<name>)")
     except (OSError, ValueError, AttributeError):
         pass  # a stand-in: nothing to wait for
     size = getattr(stdin, "_CHUNK_SIZE", None)
@@ -401,7 +401,7 @@ def _one_line(stdin: Any) -> str | None:
             stdin._CHUNK_SIZE = 1
         line = str(stdin.readline())
         if line.strip():
-            say(f"the run's name was read from standard input: {line.strip()!r}")
+            warn(f"the run's name was read from standard input: {line.strip()!r}")
         return line or None
     finally:
         if size is not None:
@@ -591,7 +591,7 @@ def _free(base: str) -> str:
     return f"{base}-{max((int(end) for end in ends if end.isascii() and end.isdigit()), default=0) + 1}"
 
 
-def say(line: str) -> None:
+def warn(line: str) -> None:
     """One line on stderr."""
     _print(sys.stderr, f"footsteps: {printable(line)}\n")
 
@@ -661,7 +661,7 @@ class _Module(ModuleType):
 
     @output_dir.setter
     def output_dir(self, value: str) -> None:
-        say(f"the program has set output_dir to {value!r}; initialize(name, output_root=...) would make a directory")
+        warn(f"the program has set output_dir to {value!r}; initialize(name, output_root=...) would make a directory")
         _shared.output_dir_impl, _shared.initialized = value, True
 
     @output_dir.deleter
