@@ -283,9 +283,17 @@ def complain(problems: Iterable[Problem], about: Iterable[Run] = ()) -> None:
 def add_source(parser: argparse.ArgumentParser) -> None:
     """Where commits come from."""
     parser.add_argument(
-        "--from", dest="source", action="append", default=[], metavar="REPOSITORY",
+        "--from", dest="source", type=source_argument, action="append", default=[], metavar="REPOSITORY",
         help="take commits from this clone, bundle or URL (NAME=URL: those of the repository so named)",
     )  # fmt: skip
+
+
+def source_argument(words: str) -> str:
+    """Where commits come from, as it was given: a URL, or a path at which there is something."""
+    places = [words, words.partition("=")[2]]
+    if not any(":" in place or (place and os.path.exists(place)) for place in places):
+        raise argparse.ArgumentTypeError(f"there is nothing at {words!r}: a clone, a bundle or a URL would do")
+    return words
 
 
 def is_agreed(args: argparse.Namespace, question: str, what: str) -> bool:
