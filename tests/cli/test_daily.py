@@ -383,7 +383,7 @@ def test_a_pattern_stands_for_one_run_where_one_is_asked_for(results, footsteps)
         (["--root", "results", "list"], "hint: footsteps list --root results"),
         (["rm", "knee/a"], "the same command with --yes"),
         (["restore", "knee/a", "--session", "two"], "'two' is no session; use a number such as 2"),
-        (["restore", "knee/a", "--from", "/nosuch"], "there is nothing at '/nosuch': a clone, a bundle or a URL would do"),
+        (["restore", "knee/a", "--from", "/nosuch"], "there is nothing at '/nosuch': a clone, a bundle"),
         (["restore", "knee/a", "--session", "2"], "'knee/a' has no session 2: it was never resumed"),
     ],
 )  # fmt: skip
