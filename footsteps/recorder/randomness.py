@@ -26,16 +26,13 @@ __all__ = ["seed"]
 RANDOM = "random.jsonl"
 RANDOM_VARIABLE = "FOOTSTEPS_RANDOM"  # such a file of the run that is repeated
 LOADED, BEGUN, SEED, DRAWN = "loaded", "begun", "seed", "drawn"
-GIVEN_SEED, NUMPY_ENTROPY = (
-    (SEED, "footsteps"),
-    (DRAWN, "numpy"),
-)  # values in the order in which they were asked for
+# Values in the order in which they were asked for: moment and generator.
+GIVEN_SEED, NUMPY_ENTROPY = (SEED, "footsteps"), (DRAWN, "numpy")
 MOST_DRAWN = 1000  # values of entropy that are kept
 
 _seen: list[tuple[str, str, Any]] = []  # moment, generator, state as it was read; not yet in a record
-_states_to_restore: dict[
-    tuple[str, str], list[State]
-] = {}  # of the run that is repeated: (moment, generator) -> states in order
+# Of the run that is repeated: (moment, generator) -> states in order.
+_states_to_restore: dict[tuple[str, str], list[State]] = {}
 _record_folder: list[str] = []  # where a begun run keeps them
 _seeds: list[int] = []  # that this run has had
 _drawn: list[int] = []  # entropy that this process was given, as far as it is kept
