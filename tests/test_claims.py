@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import io
 import os
 import re
@@ -142,18 +143,20 @@ DENIES = re.compile(r"\b(not|no longer|nowhere|none|can't)\b|^footsteps: nothing
 BRIEF = 130  # characters; longer ones are help texts, which promise nothing of one run
 
 
+@functools.cache
 def printed_texts() -> set[str]:
     """Every text in the package's source that is no docstring, {} for what is put into it."""
     found = set()
     for path in PACKAGE.rglob("*.py"):
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        apart = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-        for node in ast.walk(tree):
+        nodes = list(ast.walk(tree))
+        apart = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+        for node in nodes:
             if isinstance(node, ast.JoinedStr):
                 found.add("".join(str(v.value) if isinstance(v, ast.Constant) else "{}" for v in node.values))
                 apart |= {id(value) for value in node.values}
-        nodes = (node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in apart)
-        found |= {node.value for node in nodes if isinstance(node.value, str)}
+        said = (node for node in nodes if isinstance(node, ast.Constant) and id(node) not in apart)
+        found |= {node.value for node in said if isinstance(node.value, str)}
     return found
 
 

@@ -566,7 +566,7 @@ def test_any_name_is_refused_or_stays_inside_the_root(tmp_path_factory, name):
     assert os.path.join(root, full, "") == shown
 
 
-@pytest.mark.parametrize("count", [40, pytest.param(200, marks=pytest.mark.heavy)])
+@pytest.mark.parametrize("count", [20, pytest.param(200, marks=pytest.mark.heavy)])
 def test_many_starts_with_one_name_lose_nothing(repo, count):
     """Processes behind a barrier: as many directories, no error."""
     program = "import footsteps, sys\nsys.stdin.readline()\nfootsteps.initialize('same')\n"

@@ -618,6 +618,7 @@ def test_completion_works_at_the_first_key(results, tmp_path, terminal, shell):
     started.expect_exact("results/lr=0.25")
 
 
+@pytest.mark.slow
 def test_a_list_of_runs_that_are_none_is_quick_and_silent(tmp_path, footsteps):
     """Thousands of directories that are no runs are no reason to say anything."""
     for number in range(2000):

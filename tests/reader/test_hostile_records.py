@@ -140,6 +140,7 @@ def test_json_is_deep_by_its_lists_not_by_its_texts():
                 formats.json_value(data)
 
 
+@pytest.mark.slow
 def test_folders_within_folders_end_no_command(tmp_path, monkeypatch):
     """1,400 of them below code/, more than Python has frames."""
     monkeypatch.chdir(tmp_path)

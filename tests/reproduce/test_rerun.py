@@ -510,6 +510,7 @@ def test_the_environment_is_made_as_it_was_recorded(project, run, offered, tmp_p
     assert "numpy" not in new.packages
 
 
+@pytest.mark.slow
 def test_packages_that_can_not_be_had_are_named_before_anything_starts(run, offered, project, tmp_path):
     """Versions that nobody offers, local ones, names that are options; the rest is had."""
     run_of = with_packages(
@@ -762,6 +763,7 @@ def test_packages_are_looked_for_in_the_python_that_is_used(run, offered, projec
     assert "tool 1.0 (none)" in rerun.Rerun(old, str(tmp_path / "again")).missing[0]
 
 
+@pytest.mark.slow
 def test_what_would_be_built_is_shown_before_the_question(run, offered, project, tmp_path):
     """What an index has is installed as it is; what comes from an address of the record runs its own build."""
     origin = {"url": "https://example.org/x", "vcs_info": {"vcs": "git", "commit_id": "1a" * 20}}

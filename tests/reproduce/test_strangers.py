@@ -277,7 +277,9 @@ def test_what_a_restore_began_ends_with_it(repo, tmp_path, silent, number):
     (run / ".footsteps/commits.bundle").unlink()
     place = tmp_path / "there"
     place.mkdir()
+    heard = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # who is run by nohup passes on that it is ignored
     restoring = started("restore", str(run), "again", cwd=place)
+    signal.signal(signal.SIGHUP, heard)
     until(lambda: processes_with(silent))
     restoring.send_signal(number)
     status = restoring.wait()
