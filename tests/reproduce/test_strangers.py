@@ -184,7 +184,7 @@ def with_bundle(repo, tmp_path, url):
            "remote": url, "bundle": "commits.bundle", "files": [], "left_out": []}  # fmt: skip
     told = {"repositories": [row], "code_id": "?"}
     told["code_id"] = repositories.code_id_of(told)
-    run = make_run(tmp_path / "results/r", **told)
+    run = make_run(tmp_path / "results/r", **told, outcome={"status": "finished"})
     repo("bundle", "create", "--quiet", run / ".footsteps/commits.bundle", "refs/footsteps/commit")
     made = {"repository": "main", "commit": commit, "file": "commits.bundle", "kind": "whole"}
     (run / ".footsteps/bundles.json").write_text(json.dumps({"bundles": [made]}))
