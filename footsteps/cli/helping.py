@@ -35,6 +35,7 @@ A run's directory holds what the program saved, and
                          peak_memory, inputs_kept (files, bytes), replaced_by
                          (the program that os.exec started in its place)
     inputs-*.jsonl       files that were read: path, size, mtime_ns, sha256
+    executed-*.jsonl     sources that workers and ranks have read: path, edited_before
     recorded.jsonl       a line each: time, kind (recorded, arguments, parent),
                          pid, values
     uncommitted.diff     the changes as a patch, where info.txt has the start

@@ -11,7 +11,8 @@ import sys
 
 from footsteps.recorder.format import bytes_of, imported_at
 from footsteps.recorder.places import temporary_folders
-from footsteps.recorder.wrappers import PACKAGE_FOLDER, own_errors_dropped
+from footsteps.recorder.program import is_installed
+from footsteps.recorder.wrappers import PACKAGE_FOLDER, RECORDER_FOLDER, own_errors_dropped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def started(command: Any) -> tuple[str, list[str]]:
     if caller.startswith(PACKAGE_FOLDER) or name in HARMLESS or not name:
         return "", []
     files = [file for word in words[1:] for file in (word, word.partition("=")[2]) if is_data(file)]
-    if not files and is_of_library(caller):
+    if not files and is_installed(caller):
         return "", []
     if name in READS_WHAT_IT_IS_TOLD and not any(map(os.path.isdir, words[1:])):
         return "", files
@@ -96,22 +97,14 @@ def is_data(name: str) -> bool:
 def caller_of_subprocess() -> str:
     """The source of whoever starts the program: the first above us and above Python's own modules."""
     frame: Any = sys._getframe(1)  # noqa: SLF001
-    own, library = os.path.join(PACKAGE_FOLDER, "recorder", ""), os.path.join(os.path.dirname(os.__file__), "")
+    python = ("<frozen ", os.path.join(os.path.dirname(os.__file__), ""))
     while frame is not None:
-        file = frame.f_code.co_filename
-        of_python = file.startswith(("<frozen ", library)) and not is_of_library(file)
-        is_ours = file.startswith(own) and os.path.basename(file) in (
-            "children.py",
-            "inputs.py",
-            "wrappers.py",
-            "libraries.py",
-        )
-        if not of_python and not is_ours:
-            return str(file)
+        file = str(frame.f_code.co_filename)
+        if file not in FOLLOWING and (not file.startswith(python) or is_installed(file)):
+            return file
         frame = frame.f_back
     return ""
 
 
-def is_of_library(file: str) -> bool:
-    """Whether a source is one that pip has installed."""
-    return f"{os.sep}site-packages{os.sep}" in file or f"{os.sep}dist-packages{os.sep}" in file
+# Between the call and here; whatever else of the recorder starts a program is its own affair.
+FOLLOWING = {f"{RECORDER_FOLDER}{name}.py" for name in ("children", "inputs", "wrappers", "libraries")}

@@ -762,8 +762,8 @@ def replace_in(holders: list[Any] | None, stands: dict[int, Any], wanted: Any = 
 
     Whoever has taken them before we came is reached; where nobody can tell who has, the modules are.
     """
-    reader = sys.modules["_io"]  # import reads code by this one's open_code
-    reader.__dict__.update(open_code=stands.get(id(reader.__dict__["open_code"]), reader.__dict__["open_code"]))
+    reader = vars(sys.modules["_io"])  # import reads code by this one's open_code
+    reader["open_code"] = stands.get(id(reader["open_code"]), reader["open_code"])
     if holders is None:
         replace_in_modules(stands)
         return True

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 READ, WRITTEN, CHANGED, MODE = "read", "written", "changed", "mode"  # MODE: as the argument `mode` says
 STARTED = "started"  # the argument is the command of another program, whose files nobody sees
 WORKERS = "workers"  # the call starts a worker process anew, which may never import footsteps
-QUERY = "query"  # the argument is a text that may name files
+QUERY = "query"  # the argument is a text that may read files by its own functions, read_csv and the like
 ALL = -1  # as the position: each argument that is a file; in versions of the library that have the function
 _SOURCE = (0, "source", READ)
 _SCANS = ("csv", "parquet", "ipc", "ndjson", "delta")
@@ -140,13 +140,27 @@ def not_followed() -> list[str]:
 def follow_module(module: ModuleType, rows: Mapping[str, Row], note: Note) -> None:
     """Follow the functions of one module."""
     stands: dict[int, Any] = {}
+    library = module.__name__.partition(".")[0]
     for name, row in rows.items():
         try:
-            follow_one(module, name, lambda given, named, row=row: note(row, given, named), stands)  # type: ignore[misc]
+            follow_one(module, name, told_before(row, library, note), stands)
         except Exception:  # another version of it, which has no such function or lets nobody change it
             if row[2] != WRITTEN and row[0] != ALL:
-                _failed.add(module.__name__.partition(".")[0])
+                _failed.add(library)
     put_everywhere(module, stands)
+
+
+def told_before(row: Row, library: str, note: Note) -> Callable[[Any, Any], object]:
+    """What is called with the arguments of each call: `note`; of a query, whose files only its parser knows, a look."""
+    if row[2] != QUERY:
+        return lambda given, named: note(row, given, named)
+
+    def look(given: tuple[Any, ...], named: Mapping[str, Any]) -> None:
+        query = argument(row, given, named)
+        if isinstance(query, str) and ("read_" in query or "scan_" in query):
+            _failed.add(library)
+
+    return look
 
 
 def follow_one(module: ModuleType, name: str, before: Callable[[Any, Any], object], stands: dict[int, Any]) -> None:
@@ -279,10 +293,6 @@ def opened_by(row: Row, given: tuple[Any, ...], named: Mapping[str, Any]) -> tup
     if how == MODE:
         mode = given[at + 1] if len(given) > at + 1 else named.get("mode", named.get("flag"))
         how = how_by_mode(mode if isinstance(mode, str) else "r")
-    elif how == QUERY:
-        if any(word in str(value) for word in ("read_", "scan_")):
-            _failed.add("polars")  # the one whose queries do; which files they name is for its parser
-        return [], READ
     elif how == CHANGED and (named.get("readonly") or named.get("read_only")):
         how = READ
     return list(files_named(value)), how

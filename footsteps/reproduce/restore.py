@@ -40,6 +40,7 @@ from footsteps.reader.repositories import (
     urls_of,
     why_unsafe,
 )
+from footsteps.recorder.children import STRANGERS
 from footsteps.recorder.format import LATE_JSON, MIB, RECORD, RUN_JSON, FootstepsError, content_of, quote
 from footsteps.recorder.git import LONGEST_COMMAND, GitError, start_git
 from footsteps.reproduce.restored_paths import (
@@ -380,7 +381,7 @@ class Plan(Repositories):
         self.doubt_the_record(done)
         done.proven = self.run.kind not in OLDER
         apart = self.run.outcome.get("inputs_not_followed")
-        strangers = [name for name in map(str, apart if isinstance(apart, list) else ()) if "without footsteps" in name]
+        strangers = [STRANGERS] if isinstance(apart, list) and STRANGERS in apart else []
         expected = not self.run.outcome and self.run.facts.get("outcome_expected") is True
         done.ended = not expected and not strangers
         if expected:

@@ -61,6 +61,17 @@ def project(repo, monkeypatch):
     return repo
 
 
+def run_twice(project, run_script, program):
+    """Record a program and run it again; both times it must end well."""
+    project.write("t.py", program)
+    project.commit()
+    assert run_script("t.py", cwd=project).returncode == 0
+    again = rerun.Rerun(runs.load(str(RUN)), "again")
+    again.bring()
+    assert again.execute() == 0
+    return again
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("how", DRAWS)
 def test_a_rerun_draws_the_same_numbers(project, run_script, how):
@@ -93,12 +104,7 @@ if __name__ == "__main__":
     for _ in "ab": drawn.add(subprocess.check_output(other))
     assert len(drawn) == 42
 """
-    project.write("t.py", program)
-    project.commit()
-    assert run_script("t.py", cwd=project).returncode == 0
-    again = rerun.Rerun(runs.load(str(RUN)), "again")
-    again.bring()
-    assert again.execute() == 0
+    run_twice(project, run_script, program)
 
 
 @pytest.mark.slow
@@ -120,12 +126,7 @@ for _ in "abc":
 assert len({n for pair in drawn for n in pair}) == 8, drawn
 with open(footsteps.output_dir + "o", "w") as f: print(drawn[0], draw(), file=f)
 """
-    project.write("t.py", program)
-    project.commit()
-    assert run_script("t.py", cwd=project).returncode == 0
-    again = rerun.Rerun(runs.load(str(RUN)), "again")
-    again.bring()
-    assert again.execute() == 0
+    again = run_twice(project, run_script, program)
     found = {row["path"]: row["verdict"] for row in again.result().artifacts}
     assert found["o"] == "identical"  # the children's own seeds, which are recorded, can't be
 
