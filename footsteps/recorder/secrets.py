@@ -202,7 +202,8 @@ IN_TEXTS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("%40",), r"(?i)(%3A%2F%2F)(?:(?!%40|%3A%2F%2F)[^\s\"'&]){1,300}(?=%40)"),
 )  # fmt: skip
 
-_BEGINNINGS = tuple(hint for hints, _ in (*FORMS, *IN_TEXTS) for hint in hints if hint != ":")
+_IN_FILES = (*FORMS, (("PRIVATE KEY", "PuTTY-User-Key-File-"), KEY_IN_FILE))
+_BEGINNINGS = tuple(hint for hints, _ in (*_IN_FILES, *IN_TEXTS) for hint in hints if hint != ":")
 
 
 def secret_line(data: bytes) -> int | None:
@@ -211,20 +212,23 @@ def secret_line(data: bytes) -> int | None:
     Placeholders are none: AWS's ...EXAMPLE, and ghp_xxxx.
     """
     text = data.decode("latin-1")
-    rows = [*FORMS, (("PRIVATE KEY", "PuTTY-User-Key-File-"), KEY_IN_FILE)]
-    found = [at for hints, pattern in rows if _may_hold(text, hints) for at in _places(pattern, text)]
+    found = [at for pattern in _worth_trying(text, _IN_FILES) for at in _places(pattern, text)]
     return text.count("\n", 0, min(found)) + 1 if found else None
 
 
-def _may_hold(text: str, hints: Iterable[str]) -> bool:
-    """Whether a pattern that begins with one of the hints is worth an import of re, which costs milliseconds."""
-    return any(_goes_on(text, hint) if hint in _OF_FORMS else hint in text for hint in hints)
+def _worth_trying(text: str, rows: Iterable[tuple[tuple[str, ...], str]]) -> Iterator[str]:
+    """The patterns of whose hints a text holds one: trying any costs an import of re, which takes milliseconds."""
+    held = {hint for hint in _BEGINNINGS if hint in text}  # none in most texts
+    if held or _may_be_telegram(text):
+        for hints, pattern in rows:
+            if any(_goes_on(text, hint) for hint in hints if hint in held or hint == ":"):
+                yield pattern
 
 
 def _goes_on(text: str, hint: str) -> bool:
     """Whether a token may go on where a text has its beginning: not in ``hf_hub``, ``task-``, ``a: b``."""
-    if hint == ":":
-        return _may_be_telegram(text)
+    if hint == ":" or hint not in _OF_FORMS:
+        return hint != ":" or _may_be_telegram(text)
     at = text.find(hint)
     while at >= 0:
         rest = text[at + len(hint) : at + len(hint) + 8]
@@ -267,10 +271,8 @@ def mask(text: str) -> str:
 
 
 def _mask_once(text: str) -> str:
-    if len(text) > 10 and (_may_be_telegram(text) or any(hint in text for hint in _BEGINNINGS)):
-        for hints, pattern in (*FORMS, *IN_TEXTS):
-            if _may_hold(text, hints):
-                text = _without(pattern, text)
+    for pattern in _worth_trying(text, (*FORMS, *IN_TEXTS)) if len(text) > 10 else ():
+        text = _without(pattern, text)
     if "@" in text and ":" in text[: text.rindex("@")]:
         text = _without_logins(text)
     return _without_named(text) if _may_name(text) else text
@@ -618,21 +620,21 @@ def _without_noted(argument: str, noted: set[str]) -> str:
 # ---------------------------------------------------------------------------
 
 # Never copied. * stands for anything; a pattern with / is for the end of the path.
-SECRET_NAMES = (
-    ".env", ".env.*", "*.env", ".envrc", "*.pem", "*.key", "*.p12", "*.p8", "*.pfx", "*.jks", "*.keystore", "*.kdbx",
-    "*.ppk",
-    "id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*", "deploy_key*", ".netrc", "_netrc", ".pgpass", "pgpass.conf",
-    ".my.cnf", ".mylogin.cnf", ".pypirc", ".npmrc", ".htpasswd", ".git-credentials", ".dockercfg", ".dockerconfigjson",
-    ".docker/config.json", ".kube/config", "kubeconfig", "*.kubeconfig", ".s3cfg", ".boto", ".databrickscfg",
-    "rclone.conf", ".terraformrc", "*.tfvars", "*.tfvars.json", "*.tfstate", ".vault_pass*", ".vault-token", "*.ovpn",
-    "credentials", "credentials.*", ".credentials*", "*credentials*.json", "application_default_credentials.json",
-    "client_secret*.json", "gha-creds-*.json", "kaggle.json", "service-account*.json", "service_account*.json",
-    "secret", "secret.*", "secrets", "secrets.*", ".secret", ".secrets*", "*.secret", "*.secrets", "*-secrets.y*ml",
-    "token", "token.json", "token.txt", "*.token", ".*token", "auth.json", "cookies.txt", "cookies.json",
-    ".aws/config", ".aws/credentials",
-)  # fmt: skip
+SECRET_NAMES = _set(
+    ".env .env.* *.env .envrc *.pem *.key *.p12 *.p8 *.pfx *.jks *.keystore *.kdbx *.ppk id_rsa* id_dsa* id_ecdsa*",
+    "id_ed25519* deploy_key* .netrc _netrc .pgpass pgpass.conf .my.cnf .mylogin.cnf .pypirc .npmrc .htpasswd",
+    ".git-credentials .dockercfg .dockerconfigjson .docker/config.json .kube/config kubeconfig *.kubeconfig .s3cfg",
+    ".boto .databrickscfg rclone.conf .terraformrc *.tfvars *.tfvars.json *.tfstate .vault_pass* .vault-token *.ovpn",
+    "credentials credentials.* .credentials* *credentials*.json application_default_credentials.json",
+    "client_secret*.json gha-creds-*.json kaggle.json service-account*.json service_account*.json secret secret.*",
+    "secrets secrets.* .secret .secrets* *.secret *.secrets *-secrets.y*ml token token.json token.txt *.token .*token",
+    "auth.json cookies.txt cookies.json .aws/config .aws/credentials",
+)
+_BEGINS = tuple(name[:-1] for name in SECRET_NAMES if name.endswith("*"))
+_ENDS = tuple(name[1:] for name in SECRET_NAMES if name.startswith("*") and "*" not in name[1:])
+_PATTERNS = tuple(name for name in SECRET_NAMES if "*" in name[1:-1])
 SECRET_FOLDERS = {".ssh", ".gnupg", ".aws", ".azure", ".gcloud", "gcloud", "secrets", ".secrets", ".password-store"}
-NO_SECRETS = ("*.example", "*.sample", "*.template", "*.dist", "*.pub", "*.py", "*.pyc", "*.md", "*.rst")
+NO_SECRETS = (".example", ".sample", ".template", ".dist", ".pub", ".py", ".pyc", ".md", ".rst")
 DATA = {"", "json", "yaml", "yml", "txt", "toml", "ini", "cfg", "conf", "xml", "properties", "enc", "asc", "gpg"}
 PEM = (".pem", ".key", ".crt")
 
@@ -640,14 +642,16 @@ PEM = (".pem", ".key", ".crt")
 def looks_secret(path: str, data: bytes | None = None) -> bool:
     """Whether a file is never copied because of its name; its content clears certificates and public keys."""
     *folders, name = path.lower().replace("\\", "/").split("/")
-    if any(_fits(name, pattern) for pattern in NO_SECRETS):
+    if name.endswith(NO_SECRETS):
         return False
     if name.endswith(PEM) and data is not None and b"-----BEGIN " in data:
         return b"PRIVATE KEY" in data
     if SECRET_FOLDERS & set(folders):
         return True
-    ends = "/".join([*folders[-1:], name])
-    return any(_fits(ends if "/" in p else name, p) for p in SECRET_NAMES) or _says_secret(name)
+    if name in SECRET_NAMES or "/".join([*folders[-1:], name]) in SECRET_NAMES:
+        return True
+    by_part = name.endswith(_ENDS) or name.startswith(_BEGINS)
+    return by_part or any(_fits(name, pattern) for pattern in _PATTERNS) or _says_secret(name)
 
 
 def why_secret(path: str, data: bytes | None = None) -> str:
@@ -675,8 +679,6 @@ def _says_secret(name: str) -> bool:
 def _fits(name: str, pattern: str) -> bool:
     """Whether a name is of a pattern with * for anything."""
     first, *rest = pattern.split("*")
-    if not rest:
-        return name == pattern
     if not name.startswith(first) or not name.endswith(rest[-1]) or len(name) < len(pattern) - len(rest):
         return False
     at = len(first)
