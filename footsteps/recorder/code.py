@@ -161,7 +161,7 @@ class Code:
         These are modules that git ignores and that were imported since the look at the code, and files of the program
         that are no longer what they were then: `executed` says whether Python has read them again since.
         """
-        modules, rows = project_modules(), []
+        modules, rows = project_modules(own_modules()), []
         edited = {path: bytes_of(path) for path in modules if path not in self.read_again and self.is_touched(path)}
         if RELOADERS & sys.modules.keys():
             self.read_again.update(edited)
@@ -249,6 +249,7 @@ class CodeCapture:
         self.trees: list[TreeCapture] = []
         self.failed: list[str] = []
         self.problems: list[str] = []
+        self.own: list[tuple[str, str, str | None]] = []
         self.modules: list[str] = []
         self.attempt(lambda: self.begin(start))
 
@@ -308,7 +309,8 @@ class CodeCapture:
 
     def capture_modules(self) -> None:
         """The program's modules: what is imported is kept first."""
-        self.modules = project_modules()
+        self.own = own_modules()
+        self.modules = project_modules(self.own)
 
     def add_modules(self) -> None:
         """The repositories that the program's modules come from."""
@@ -396,10 +398,16 @@ def add_ignored_modules(tree: TreeCapture, modules: list[str], known: set[str]) 
             tree.add_if_changed(name, "untracked" if name in shown else "imported")
 
 
-def project_modules() -> list[str]:
-    """Source files of loaded modules, and other executed ones, that are no part of Python or of what pip installs."""
-    files = {file for _, file, _ in source_files()} | {source_of(path) for path in list(executed)}
-    found = {_real(file) for file in files if not _is_pythons(file)}
+def own_modules() -> list[tuple[str, str, str | None]]:
+    """Name, file and bytecode file of loaded modules that are no part of Python or of what pip installs."""
+    pythons = _python_folders()
+    return [row for row in source_files() if not row[1].startswith(pythons) and not is_installed(row[1])]
+
+
+def project_modules(own: Iterable[tuple[str, str, str | None]]) -> list[str]:
+    """Source files of the program's own modules, and of other code that was executed."""
+    files = {file for _, file, _ in own} | {source_of(path) for path in list(executed) if not _is_pythons(path)}
+    found = set(map(_real, files))
     roots = [os.path.join(root, "") for root in map(os.path.realpath, filter(None, (script_folder(), _root_here())))]
     return sorted(path for path in found if not _is_pythons(path) and not is_generated(path, roots) and _is_file(path))
 
@@ -425,19 +433,18 @@ def _is_file(path: str) -> bool:
 
 def _is_pythons(path: str) -> bool:
     """Whether a source is the standard library's, or lies where pip or a virtual environment puts files."""
-    return path.startswith(("<", *_python_folders())) or is_installed(path)
+    return path.startswith(_python_folders()) or is_installed(path)
 
 
 def _python_folders() -> tuple[str, ...]:
-    """Where Python's own sources are; of an environment, which may be the project's own folder, only certain ones."""
+    """What Python's own sources begin with; of an environment, which may be the project's folder, certain folders."""
     if sys.prefix in _python_folders_of:
         return _python_folders_of[sys.prefix]
     names = ("bin", "Scripts", os.path.join("lib", f"python{sys.version_info[0]}.{sys.version_info[1]}"))
     inside = [os.path.join(sys.prefix, name) for name in names] if sys.prefix != sys.base_prefix else []
     folders = [os.path.dirname(os.__file__), *inside, *filter(None, [unpacked_folder()])]
-    _python_folders_of[sys.prefix] = tuple(
-        os.path.join(f, "") for folder in folders for f in {folder, os.path.realpath(folder)}
-    )
+    real = (os.path.join(f, "") for folder in folders for f in {folder, os.path.realpath(folder)})
+    _python_folders_of[sys.prefix] = ("<", *real)
     return _python_folders_of[sys.prefix]
 
 
@@ -474,13 +481,11 @@ def _process_start() -> float:
     return (created_at(facts["start"]) if facts else None) or imported_at
 
 
-def changed_since_loaded() -> list[str]:
-    """Loaded project modules whose source is no longer what was loaded."""
+def changed_since_loaded(own: Iterable[tuple[str, str, str | None]]) -> list[str]:
+    """The program's own modules whose source is no longer what was loaded."""
     born = _process_start()
     changed = []
-    for name, file, cached in source_files():
-        if _is_pythons(file):
-            continue
+    for name, file, cached in own:
         if cached is not None and _was_touched_after(file, born) and not _is_compiled_from(cached, file):
             changed.append(file)
         elif name == "__main__" and _was_touched_after(file, imported_at):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from footsteps.recorder.code import Code, project_modules
+from footsteps.recorder.code import Code, own_modules, project_modules
 from footsteps.recorder.format import append, bytes_of, content_of, from_json, json_text
 from footsteps.recorder.inputs import inputs_file
 from footsteps.recorder.modules import executed
@@ -49,7 +49,7 @@ def note_all(run: Any) -> None:
     if not hasattr(run, "code"):  # a forked worker has noted each as it came
         facts = process_facts(os.getpid())
         born = (created_at(facts["start"]) if facts else None) or 0.0
-        write_lines(run, [(path, os.stat(path).st_ctime <= born) for path in project_modules()])
+        write_lines(run, [(path, os.stat(path).st_ctime <= born) for path in project_modules(own_modules())])
 
 
 def write_lines(run: Any, rows: list[tuple[str, bool]]) -> None:

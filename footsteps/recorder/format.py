@@ -170,7 +170,7 @@ def sha256(data: bytes) -> str:
     return digest
 
 
-_hashers: dict[str, Callable[[bytes], Any]] = {}  # looking for a module that is not there costs 0.1 ms each time
+_hashers: dict[str, Callable[[bytes], Any]] = {}
 
 
 def hasher(name: str) -> Callable[[bytes], Any]:
@@ -178,12 +178,11 @@ def hasher(name: str) -> Callable[[bytes], Any]:
     if "_hashlib" not in sys.modules:
         if name in _hashers:
             return _hashers[name]
-        for module in (f"_{name[:4]}" if name == "sha1" else "_sha2", f"_{name}"):  # 3.12 and later, earlier
-            try:
-                found: Callable[[bytes], Any] = getattr(__import__(module), name)
-            except ImportError:
-                continue
-            return _hashers.setdefault(name, found)
+        module = "_sha1" if name == "sha1" else "_sha2" if sys.version_info >= (3, 12) else f"_{name}"
+        try:
+            return _hashers.setdefault(name, getattr(__import__(module), name))
+        except ImportError:  # a Python that was built without
+            pass
     import hashlib
 
     return getattr(hashlib, name)  # type: ignore[no-any-return]

@@ -544,9 +544,8 @@ class InputTracker:
             return
         self.closed = True
         self.before_chdir()
-        loaded = loaded_files()  # of modules: code in any case
-        others = (source for source in map(source_of, executed) if source not in loaded)
-        self.names.extend(path for path in others if not is_of_system(path) and not path.startswith(PACKAGE_FOLDER))
+        others = (path for path in map(source_of, executed) if not path.startswith(PACKAGE_FOLDER))
+        self.names.extend(path for path in others if not is_of_system(path) and path not in loaded_files())  # are code
         self.collect()
         self.check(len(self.pending))
         self.counts = {folder: n for folder, n in self.counts.items() if self.is_input(folder)}
@@ -726,9 +725,8 @@ def loaded_files() -> frozenset[str]:
     """The files of the modules that are loaded, looked up again when there are more of them."""
     count = len(sys.modules)
     if _loaded.get("count") != count:
-        files = frozenset(file for _, file, _ in source_files())
-        _loaded.update(count=count, files=files)
-    return frozenset(_loaded["files"])
+        _loaded.update(count=count, files=frozenset(file for _, file, _ in source_files()))
+    return _loaded["files"]  # type: ignore[no-any-return]
 
 
 _loaded: dict[str, Any] = {}  # for how many modules, and their files

@@ -147,7 +147,8 @@ def follow_module(module: ModuleType, rows: Mapping[str, Row], note: Note) -> No
         except Exception:  # another version of it, which has no such function or lets nobody change it
             if row[2] != WRITTEN and row[0] != ALL:
                 _failed.add(library)
-    put_everywhere(module, stands)
+    if stands:  # none for what has methods only
+        put_everywhere(module, stands)
 
 
 def told_before(row: Row, library: str, note: Note) -> Callable[[Any, Any], object]:

@@ -15,7 +15,7 @@ from footsteps.recorder.wrappers import without_ours
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     Listener = Callable[[ModuleType], object]
@@ -42,33 +42,28 @@ def when_imported(name: str, function: Listener) -> None:
 def names_of(module: object) -> dict[str, Any]:
     """What a module holds, without waking a lazy one; nothing of what only pretends to be a module."""
     try:
-        if issubclass(type(module), ModuleType):  # its class as it is: a mock names another one
-            return ModuleType.__getattribute__(module, "__dict__")  # type: ignore[no-any-return]
-    except Exception:  # whatever an odd one raises costs it alone
-        pass
-    return {}
+        return ModuleType.__getattribute__(module, "__dict__")  # type: ignore[no-any-return]
+    except Exception:  # a TypeError, of a mock too; whatever else an odd one raises costs it alone
+        return {}
 
 
 def source_files() -> Iterator[tuple[str, str, str | None]]:
     """Name, file, and bytecode file or None, of each loaded module that tells its file."""
     for name, module in list(sys.modules.items()):
-        try:
-            if issubclass(type(module), ModuleType):
-                names: Mapping[str, Any] = ModuleType.__getattribute__(module, "__dict__")
-                file, cached = names.get("__file__"), names.get("__cached__")
-                if type(file) is str:
-                    yield name, file, cached if type(cached) is str else None
-        except Exception:
-            continue
+        names = names_of(module)
+        file = names.get("__file__")
+        if type(file) is str:
+            cached = names.get("__cached__")
+            yield name, file, cached if type(cached) is str else None
 
 
 def source_of(path: str) -> str:
     """The source that bytecode was made of; the path itself of any other file."""
-    if not path.endswith(".pyc"):
-        return path
-    folder, name = os.path.split(path)
-    above, cache = os.path.split(folder)
-    return os.path.join(above, name.split(".")[0] + ".py") if cache == "__pycache__" else path
+    folder, cache, name = path.rpartition(_CACHE)
+    return os.path.join(folder, name.split(".")[0] + ".py") if cache and name.endswith(".pyc") else path
+
+
+_CACHE = f"{os.sep}__pycache__{os.sep}"
 
 
 class Finder:

@@ -55,7 +55,8 @@ def main_program() -> dict[str, Any]:
 
 def main_frame() -> FrameType | None:
     """The frame of the program's module-level code, None if it runs no longer or is a library's or a notebook's."""
-    own = [frame for frame in _frames() if _is_main(frame) and not is_library(_file_of(frame))]
+    modules = [frame for frame in _frames() if frame.f_code.co_name == "<module>"]
+    own = [frame for frame in modules if _is_main(frame) and not is_library(_file_of(frame))]
     if len(own) < 2:
         return own[0] if own else None
     argv = getattr(sys, "argv", None) or [""]
@@ -64,11 +65,8 @@ def main_frame() -> FrameType | None:
 
 
 def _is_main(frame: FrameType) -> bool:
-    """Whether it is module-level code of a file, run as ``__main__``; a notebook's cell is not."""
-    names = frame.f_globals
-    if names.get("__name__") != "__main__" or frame.f_code.co_name != "<module>" or not _file_of(frame):
-        return False
-    return not _is_cell(frame)
+    """Whether module-level code is a file's, run as ``__main__``; a notebook's cell is not."""
+    return frame.f_globals.get("__name__") == "__main__" and bool(_file_of(frame)) and not _is_cell(frame)
 
 
 def _is_cell(frame: FrameType) -> bool:
@@ -79,7 +77,16 @@ def _is_cell(frame: FrameType) -> bool:
 
 
 def _of_frame(frame: FrameType) -> dict[str, Any]:
-    """The row of a program whose module-level code runs."""
+    """The row of a program whose module-level code runs: as it was when this execution was first asked for."""
+    if not _execution or _execution[0] is not frame.f_code:  # an equal one is another execution of the same file
+        _execution[:] = frame.f_code, _row_of_frame(frame)
+    return dict(_execution[1])
+
+
+_execution: list[Any] = []  # the code object of the last one, and its row
+
+
+def _row_of_frame(frame: FrameType) -> dict[str, Any]:
     spec, file, own = frame.f_globals.get("__spec__"), _file_of(frame), frame.f_globals.get("__file__")
     given, archive = _absolute(str((getattr(sys, "argv", None) or [""])[0])), archive_that_started_us()
     if archive is not None:
@@ -116,8 +123,9 @@ def unpacked_folder() -> str | None:
 def archive_that_started_us() -> str | None:
     """The archive that has unpacked itself into a folder and started Python again with that (pex); it says so."""
     folder, said = "".join(sys.orig_argv[1:2]), os.environ.get("PEX", "")
-    there = os.path.isabs(folder) and os.path.isfile(os.path.join(folder, "PEX-INFO"))  # not inherited by another one
-    return said if there and os.path.isabs(said) and _is_archive(said) else None
+    if not os.path.isabs(said) or not os.path.isabs(folder) or not os.path.isfile(os.path.join(folder, "PEX-INFO")):
+        return None  # the last: it was inherited by another program
+    return said if _is_archive(said) else None
 
 
 def _is_archive(path: str) -> bool:
@@ -297,7 +305,10 @@ _libraries: dict[str, bool] = {}  # answers of `is_library`, which is asked of t
 
 def is_installed(path: str) -> bool:
     """Whether a file lies where installers put packages: an environment, or a wheel that was unpacked (pex)."""
-    return any(f"{part}{os.sep}" in path for part in (f"{os.sep}site-packages", f"{os.sep}dist-packages", ".whl"))
+    return _SITE in path or _DIST in path or _WHEEL in path  # asked of each loaded module
+
+
+_SITE, _DIST, _WHEEL = (f"{part}{os.sep}" for part in (f"{os.sep}site-packages", f"{os.sep}dist-packages", ".whl"))
 
 
 def is_of_standard_library(path: str) -> bool:
@@ -459,7 +470,7 @@ def start_argv() -> list[str]:
     """sys.argv as it was at the start; of a notebook, its path."""
     now = [str(word) for word in getattr(sys, "argv", [])]
     early = at_import.started_argv
-    if main_frame() is None and in_notebook():
+    if in_notebook() and main_frame() is None:
         return [notebook_path() or "notebook"]
     if (archive := archive_that_started_us()) is not None:
         return [archive, *now[1:]]

@@ -110,12 +110,16 @@ GENERATORS: tuple[tuple[str, str, Callable[[Any], Any], Callable[[Any], State], 
 
 
 def _hex(words: Any) -> str:
-    return b"".join(word.to_bytes(4, "little") for word in words).hex()
+    import struct
+
+    return struct.pack(f"<{len(words)}I", *words).hex()
 
 
 def _state_words(text: str) -> list[int]:
+    import struct
+
     data = bytes.fromhex(text)
-    return [int.from_bytes(data[at : at + 4], "little") for at in range(0, len(data), 4)]
+    return list(struct.unpack(f"<{len(data) // 4}I", data))
 
 
 # --- entropy, which a generator without a seed asks for ---

@@ -215,7 +215,7 @@ def fill(run: Any) -> None:
     write(os.path.join(run.place, PACKAGES), encoded(package_table(facts["packages"] or [])))
     code: Code = collected("code", run.capture.code, problems) or Code([], 0.0)
     code.keep(run.record, run.root)
-    changed = collected("changed modules", changed_since_loaded, problems) or []
+    changed = collected("changed modules", lambda: changed_since_loaded(run.capture.own), problems) or []
     stale = [f"{path} has changed since it was loaded" for path in changed]
     facts.update(code_id=code.code_id, repositories=code.repositories)
     facts["cost"] = {"code": round(code.seconds, 4), "all": round(time.monotonic() - run.capture.began, 4)}
