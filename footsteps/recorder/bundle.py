@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 MAX_BUNDLE = 100 * MIB
 MAX_NAMES = 100  # files among the commits that are looked at, as their names are those of secrets
+MAX_UNPACKED = 3  # earlier bundles that are looked into
 NOT_KEPT = "Commits that are not kept"  # a section of info.txt, added when it is known
 PACKAGE_PARENT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 CHILD = (
@@ -116,21 +117,18 @@ def say_what_is_left_out(record: str) -> None:
 def _bundled(job: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
     """What became of one repository's commits: a row of bundles.json."""
     try:
-        made = Bundle(job["record"], row).made()
+        return Bundle(job["record"], job["root"], row).made()
     except (OSError, GitError, ValueError) as error:
         return {"repository": row["repository"], "commit": row["commit"], "left_out": printable(str(error))}
-    if made.get("file"):
-        _share(job, made)
-    return made
 
 
-def _share(job: Mapping[str, Any], made: Mapping[str, Any]) -> None:
-    """Have one copy on disk for our bundle and that of an earlier run, where the bytes are the same."""
-    ours = os.path.join(job["record"], made["file"])
-    part = f"{ours}.{os.getpid()}"
-    others = [run for run in runs_near(job["record"], job["root"]) if not _is_here(run, job["record"])]
-    if linked(part, made["file"], others, made["size"], lambda data: sha256(data) == made["sha256"]):
-        os.replace(part, ours)
+def _rows_of(run: str) -> list[dict[str, Any]]:
+    """The rows of another run's bundles.json; [] where it has none that can be read."""
+    try:
+        rows = from_json(text_of(os.path.join(run, RECORD, BUNDLES_JSON)))["bundles"]
+        return [row for row in rows if isinstance(row["size"], int) and 0 < row["size"] <= MAX_BUNDLE]
+    except (ValueError, LookupError, TypeError):
+        return []
 
 
 def _is_here(run: str, record: str) -> bool:
@@ -147,9 +145,9 @@ class Bundle:
     holds whole trees without the history that the remote has.
     """
 
-    def __init__(self, record: str, row: Mapping[str, Any]) -> None:
+    def __init__(self, record: str, root: str, row: Mapping[str, Any]) -> None:
+        self.record, self.root = record, root
         self.row, self.commit = row, row["commit"]
-        self.record = record
 
     def made(self) -> dict[str, Any]:
         """A row of bundles.json."""
@@ -158,31 +156,29 @@ class Bundle:
         # Not in the record: a `git add` in the project at this moment would stumble over it.
         self.bare = tempfile.mkdtemp(prefix="footsteps-")
         try:
-            self.fill_bare_repository()
+            objects = os.path.abspath(os.path.join(self.row["common"], "objects"))
+            ours = {"objects/info/alternates": alternates_line(objects), BUNDLE_REF: f"{self.commit}\n"}
+            self.fill_repository(self.bare, text_of(os.path.join(self.row["common"], "shallow")), ours)
             return self.packed()
         finally:
             remove(self.bare)
 
-    def git(self, *args: str) -> bytes:
-        """What git prints in the bare repository, which it is not to look for itself."""
-        named = {**OFFLINE, "GIT_DIR": self.bare}  # safe.bareRepository=explicit forbids git to find it by itself
-        return git("-c", "protocol.allow=never", *args, cwd=self.bare, env=named, timeout=600)
+    def git(self, *args: str, bare: str | None = None, timeout: float = 600) -> bytes:
+        """What git prints in the bare repository (or another one), which it is not to look for itself."""
+        folder = bare or self.bare
+        named = {**OFFLINE, "GIT_DIR": folder}  # safe.bareRepository=explicit forbids git to find it by itself
+        return git("-c", "protocol.allow=never", *args, cwd=folder, env=named, timeout=timeout)
 
-    def fill_bare_repository(self) -> None:
-        """The bare repository."""
+    def fill_repository(self, bare: str, shallow: str, files: Mapping[str, str]) -> None:
+        """Write the files of a bare repository."""
         sha256 = self.row["object_format"] == "sha256"
         config = f"[core]\n\trepositoryformatversion = {int(sha256)}\n\tbare = true\n"
         config += "[extensions]\n\tobjectformat = sha256\n" if sha256 else ""
-        objects = os.path.abspath(os.path.join(self.row["common"], "objects"))
-        for name, text in (
-            ("HEAD", f"ref: {BUNDLE_REF}\n"),
-            ("config", config),
-            ("objects/info/alternates", alternates_line(objects)),
-            (BUNDLE_REF, f"{self.commit}\n"),
-            ("shallow", text_of(os.path.join(self.row["common"], "shallow"))),
-        ):
+        for folder in ("objects", "refs"):
+            os.makedirs(os.path.join(bare, folder))
+        for name, text in {"HEAD": f"ref: {BUNDLE_REF}\n", "config": config, "shallow": shallow, **files}.items():
             if text:
-                write(os.path.join(self.bare, *name.split("/")), encoded(text))
+                write(os.path.join(bare, *name.split("/")), encoded(text))
 
     def packed(self) -> dict[str, Any]:
         """A row of bundles.json, once the bare repository is there."""
@@ -193,6 +189,8 @@ class Bundle:
         shallow = os.path.join(self.bare, "shallow")
         before = text_of(shallow)
         replace(shallow, encoded(before + "".join(f"{commit}\n" for commit in oldest)))
+        if self.is_shared([*before.split(), *oldest]):
+            return self.told("whole", (), [*before.split(), *oldest])
         why = self.refusal(())
         if not why:
             return self.bundle("whole", (), [*before.split(), *oldest])
@@ -238,10 +236,7 @@ class Bundle:
     def refusal(self, bases: Sequence[str]) -> str:
         """Why such a bundle is not kept, "" if it is."""
         wanted = ["--objects", self.commit, *(f"^{base}" for base in bases)]
-        lines = self.git("rev-list", *wanted).decode("utf-8", "surrogateescape").splitlines()
-        named = [(line[: line.find(" ")], line.partition(" ")[2]) for line in lines if " " in line]
-        suspects = [row for row in named if looks_secret(row[1])]
-        secret = next((name for at, (blob, name) in enumerate(suspects) if self.is_secret(blob, name, at)), None)
+        secret = self.secret_among(self.git("rev-list", *wanted))
         if secret:
             return f"its commits hold {printable(secret)}, whose name looks like a secret's"
         try:
@@ -249,6 +244,13 @@ class Bundle:
         except (GitError, ValueError):  # git < 2.31
             size = 0
         return f"larger than {MAX_BUNDLE // MIB} MiB" if size > MAX_BUNDLE else ""
+
+    def secret_among(self, objects: bytes) -> str | None:
+        """The name of a file that looks like a secret, among lines of `rev-list --objects`."""
+        lines = objects.decode("utf-8", "surrogateescape").splitlines()
+        named = [(line[: line.find(" ")], line.partition(" ")[2]) for line in lines if " " in line]
+        suspects = [row for row in named if looks_secret(row[1])]
+        return next((name for at, (blob, name) in enumerate(suspects) if self.is_secret(blob, name, at)), None)
 
     def is_secret(self, blob: str, name: str, at: int) -> bool:
         """Whether a file among the commits is a secret: of certificates and public keys the content tells."""
@@ -258,11 +260,15 @@ class Bundle:
 
     def bundle(self, kind: str, bases: Sequence[str], shallow: Sequence[str]) -> dict[str, Any]:
         """Write the bundle; its row of bundles.json."""
-        one_thread = ("-c", "pack.threads=1")  # so that the same commits are the same bytes, which runs can share
+        one_thread = ("-c", "pack.threads=1")  # so that the same commits are the same bytes
         wanted = (BUNDLE_REF, *(f"^{base}" for base in bases))
         self.git(*one_thread, "bundle", "create", "--quiet", "made.bundle", *wanted)
-        data = bytes_of(os.path.join(self.bare, "made.bundle"))
-        replace(os.path.join(self.record, self.row["file"]), data)
+        replace(os.path.join(self.record, self.row["file"]), bytes_of(os.path.join(self.bare, "made.bundle")))
+        return self.told(kind, bases, shallow)
+
+    def told(self, kind: str, bases: Sequence[str], shallow: Sequence[str]) -> dict[str, Any]:
+        """The row of bundles.json for a bundle that is there."""
+        data = bytes_of(os.path.join(self.record, self.row["file"]))
         return {
             "repository": self.row["repository"],
             "commit": self.commit,
@@ -273,3 +279,33 @@ class Bundle:
             "prerequisites": list(bases),
             "shallow": list(shallow),
         }
+
+    def is_shared(self, shallow: Sequence[str]) -> bool:
+        """Whether an earlier run's bundle of the same commits is ours now, as a link: to pack them takes longest."""
+        place = os.path.join(self.record, self.row["file"])
+        part = f"{place}.{os.getpid()}"
+        wanted = {"commit": self.commit, "file": self.row["file"], "kind": "whole", "shallow": list(shallow)}
+        runs = (run for run in runs_near(self.record, self.root) if not _is_here(run, self.record))
+        rows = ((run, row) for run in runs for row in _rows_of(run))
+        same = [(run, row["size"]) for run, row in rows if {name: row.get(name) for name in wanted} == wanted]
+        for run, size in same[:MAX_UNPACKED]:
+            if linked(part, self.row["file"], [run], size, lambda _: self.is_whole(part, shallow)):
+                os.replace(part, place)
+                return True
+        return False
+
+    def is_whole(self, bundle: str, shallow: Sequence[str]) -> bool:
+        """Whether a bundle holds our commit, all that it needs, and no secret: git unpacks it in an empty repository.
+
+        That is no matter of trust: git knows objects by their hashes, and the commit is ours.
+        """
+        empty = os.path.join(self.bare, "empty")
+        try:
+            self.fill_repository(empty, "".join(f"{commit}\n" for commit in shallow), {})
+            heads = self.git("bundle", "unbundle", os.path.abspath(bundle), bare=empty, timeout=60)
+            objects = self.git("rev-list", "--objects", self.commit, bare=empty, timeout=60)
+            return heads == encoded(f"{self.commit} {BUNDLE_REF}\n") and not self.secret_among(objects)
+        except (OSError, GitError):
+            return False
+        finally:
+            remove(empty)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import time
 
 import pytest
@@ -49,7 +50,33 @@ def claim_link(record, row):
     (record / "commits.bundle").symlink_to(key)
 
 
+def claim_a_part(record, row):
+    """One of our commit, that is intact, but in which a file's content is missing."""
+    project = record.parents[2]
+
+    def git(*args, **options):
+        return subprocess.run(["git", *args], cwd=project, check=True, capture_output=True, **options).stdout
+
+    objects = [line.split()[0] for line in git("rev-list", "--objects", "HEAD").splitlines()]
+    blobs = [one for one in objects if git("cat-file", "-t", one) == b"blob\n"]
+    pack = git("pack-objects", "--stdout", "--quiet", input=b"\n".join(set(objects) - {blobs[-1]}) + b"\n")
+    claim(record, row, b"# v2 git bundle\n" + row["commit"].encode() + b" refs/footsteps/commit\n\n" + pack)
+
+
+def claim_another_commit(record, row):
+    """A whole one, of a commit that is not ours but was made from it."""
+    project = record.parents[2]
+    tree = ["commit-tree", "HEAD^{tree}", "-p", "HEAD", "-m", "theirs"]
+    commit = subprocess.run(["git", *tree], cwd=project, check=True, capture_output=True, text=True).stdout.strip()
+    subprocess.run(["git", "update-ref", "refs/footsteps/commit", commit], cwd=project, check=True)
+    create = ["git", "bundle", "create", "--quiet", "../made", "refs/footsteps/commit"]
+    subprocess.run(create, cwd=project, check=True)
+    claim(record, row, (project.parent / "made").read_bytes())
+
+
 NEIGHBOURS = {
+    "a part": claim_a_part,
+    "another commit": claim_another_commit,
     "pipes": lambda record, _: [os.mkfifo(record / name) for name in ("bundles.json", "commits.bundle")],
     "devices": lambda record, _: [
         (record / name).symlink_to("/dev/zero") for name in ("bundles.json", "commits.bundle")
@@ -79,14 +106,16 @@ def test_a_neighbours_record_hinders_no_bundle_of_ours(repo, neighbour):
     (told,) = json.loads((made.parent / "bundles.json").read_text())["bundles"]
     assert told["sha256"] == sha256(made.read_bytes())
     assert sorted(os.listdir(made.parent)) == ["bundles.json", "commits.bundle"]
+    assert made.stat().st_nlink == 1
 
 
 def test_runs_of_the_same_commit_share_one_bundle_on_disk(repo):
-    """Where the bytes are the same."""
+    """Which git has unpacked and found whole."""
     for name in ("one", "two"):
         bundle.make_bundles(job_in(repo, name))
-    one, two = (os.stat(repo / "results" / name / ".footsteps/commits.bundle") for name in ("one", "two"))
-    assert one.st_ino == two.st_ino
+    one, two = (repo / "results" / name / ".footsteps" for name in ("one", "two"))
+    assert (one / "commits.bundle").stat().st_ino == (two / "commits.bundle").stat().st_ino
+    assert (one / "bundles.json").read_text() == (two / "bundles.json").read_text()
 
 
 KEPT = "results/{}/.footsteps/code/main/big.py"
