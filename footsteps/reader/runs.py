@@ -42,6 +42,7 @@ from footsteps.reader.notes import notes_in, tags_in
 from footsteps.reader.series import Series, all_series
 from footsteps.recorder.format import (
     BUNDLES_JSON,
+    DIFF,
     INFO,
     LATE_JSON,
     NOTES,
@@ -56,7 +57,6 @@ from footsteps.recorder.format import (
 from footsteps.recorder.machine import host_name
 from footsteps.recorder.resume import records_of
 from footsteps.recorder.settings import configured_root, folders_up
-from footsteps.recorder.summary import DIFF
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
 if TYPE_CHECKING:

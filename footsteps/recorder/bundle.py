@@ -29,8 +29,8 @@ from footsteps.recorder.format import (
     write,
 )
 from footsteps.recorder.git import OFFLINE, Child, GitError, alternates_line, git, parse_rev, read_ref
+from footsteps.recorder.keep import linked, runs_near
 from footsteps.recorder.secrets import PEM, looks_secret
-from footsteps.recorder.sharing import linked, runs_near
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

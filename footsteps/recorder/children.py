@@ -10,9 +10,9 @@ import re
 import sys
 
 from footsteps.recorder.format import bytes_of, imported_at
+from footsteps.recorder.hooks import PACKAGE_FOLDER, RECORDER_FOLDER, own_errors_dropped
 from footsteps.recorder.places import temporary_folders
 from footsteps.recorder.program import is_installed
-from footsteps.recorder.wrappers import PACKAGE_FOLDER, RECORDER_FOLDER, own_errors_dropped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -107,4 +107,4 @@ def caller_of_subprocess() -> str:
 
 
 # Between the call and here; whatever else of the recorder starts a program is its own affair.
-FOLLOWING = {f"{RECORDER_FOLDER}{name}.py" for name in ("children", "inputs", "wrappers", "libraries")}
+FOLLOWING = {f"{RECORDER_FOLDER}{name}.py" for name in ("children", "inputs", "hooks", "libraries")}

@@ -9,17 +9,22 @@ import time
 from footsteps.recorder.format import (
     CODE,
     EDITED,
+    append,
     as_name,
     bytes_of,
+    content_of,
     decoded,
+    from_json,
     imported_at,
     is_full,
+    json_text,
     sha256,
     write,
 )
 from footsteps.recorder.git import GIT_TIMEOUT, default_branch_refs, repository_root
+from footsteps.recorder.hooks import executed, source_files, source_of
+from footsteps.recorder.inputs import inputs_file
 from footsteps.recorder.machine import editable_locations
-from footsteps.recorder.modules import executed, source_files, source_of
 from footsteps.recorder.places import birth_of, generated_folders
 from footsteps.recorder.processes import created_at, process_facts
 from footsteps.recorder.program import is_installed, script_folder, start_directory, unpacked_folder
@@ -100,7 +105,7 @@ class Code:
     def _write_copies(self, record: str, root: str) -> None:
         earlier: Sequence[str] = []
         if any(len(data) >= SHARED_FROM for tree in self._trees for _, data in tree.kept):
-            from footsteps.recorder.sharing import runs_near
+            from footsteps.recorder.keep import runs_near
 
             earlier = runs_near(record, root)
         for tree in self._trees:
@@ -217,7 +222,7 @@ def capture_code(start: Sequence[str] | None = None, exclude: Sequence[str] = ()
 def _write_copy(place: str, stored: str, data: bytes, earlier: Sequence[str]) -> None:
     """Write a copy, or link it to the same one of an earlier run."""
     if len(data) >= SHARED_FROM:
-        from footsteps.recorder.sharing import linked
+        from footsteps.recorder.keep import linked
 
         os.makedirs(os.path.dirname(place), exist_ok=True)
         if linked(place, stored, earlier, len(data), lambda found: found == data):
@@ -520,3 +525,70 @@ def _code_id(trees: Iterable[TreeCapture]) -> str:
     for tree in sorted(trees, key=lambda t: t.name):
         lines += [f"{tree.name}\0{tree.facts.get('commit')}", *sorted(tree.identity)]
     return sha256("\n".join(lines).encode("utf-8", "surrogateescape"))[:32]
+
+
+# --- what the other processes of a run have executed ------------------------------------------------------------------
+
+# `executed-HOST-PID.jsonl` in the record has a line for each source of the program that a worker or rank has read: its
+# path, and whether it had been edited before. The head keeps these files at the end.
+BEGINNING = "executed-"
+
+
+def watch_for(run: Any) -> Callable[[str], None]:
+    """Who is told of each source that Python reads: the run's code, or in a forked worker the worker's own file."""
+
+    def watch(path: str) -> None:
+        if os.getpid() == run.process:
+            run.code.watch(path)
+        else:
+            note_one(run, path)
+
+    return watch
+
+
+def note_one(run: Any, path: str) -> None:
+    """In a forked worker: note a source that it reads now. It raises nothing."""
+    try:
+        source = run.code.source_read(path)
+        if source:
+            write_lines(run, [(source, run.code.is_touched(source))])
+    except Exception:  # a full disk: the outcome tells it
+        return
+
+
+def note_all(run: Any) -> None:
+    """At the end of a process that joined the run: note the program's sources that it has loaded."""
+    if not hasattr(run, "code"):  # a forked worker has noted each as it came
+        facts = process_facts(os.getpid())
+        born = (created_at(facts["start"]) if facts else None) or 0.0
+        write_lines(run, [(path, os.stat(path).st_ctime <= born) for path in project_modules(own_modules())])
+
+
+def write_lines(run: Any, rows: list[tuple[str, bool]]) -> None:
+    """Add lines to this process's file."""
+    lines = b"".join(json_text({"path": path, "edited_before": edited}).encode() + b"\n" for path, edited in rows)
+    if lines:
+        append(inputs_file(run, BEGINNING), lines)
+
+
+def take_from_others(record: str, code: Code) -> None:
+    """In the head: have what the others executed among the code of the run."""
+    for row in noted(record):
+        path = row.get("path")
+        if isinstance(path, str):
+            executed.append(path)
+            if row.get("edited_before") is True and path not in code.read_again and code.is_touched(path):
+                code.read_again[path] = bytes_of(path)
+
+
+def noted(record: str) -> Iterator[dict[str, Any]]:
+    """The lines of all such files of a record, those cut off aside."""
+    for name in sorted(os.listdir(record)) if os.path.isdir(record) else ():
+        if name.startswith(BEGINNING) and name.endswith(".jsonl"):
+            for line in content_of(os.path.join(record, name)).splitlines():
+                try:
+                    row = from_json(line.decode())
+                except ValueError:
+                    continue
+                if isinstance(row, dict):
+                    yield row

@@ -34,6 +34,7 @@ PACKAGES = "package_versions.txt"
 RECORD = ".footsteps"
 RUN_JSON = "run.json"
 CODE = "code"
+DIFF = "uncommitted.diff"  # where info.txt has only the beginning of it
 EDITED = "edited"  # what was edited while the run went on, laid out as in CODE
 BUNDLE = "commits.bundle"
 BUNDLES_JSON = "bundles.json"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from footsteps.recorder.format import FootstepsError, printable, text_of
+from footsteps.recorder.format import FootstepsError, decoded, encoded, printable, text_of
 from footsteps.recorder.secrets import mask, mask_arguments
 
 TYPE_CHECKING = False
@@ -391,3 +391,35 @@ def parse_rev(git_dir: str, ref: str) -> str:
         return git("rev-parse", "--verify", "--quiet", ref, cwd=git_dir, env=OFFLINE, timeout=60).decode().strip()
     except GitError:
         return ""
+
+
+# --- a long diff in short ---------------------------------------------------------------------------------------------
+
+LONG = 500  # lines of a diff that info.txt shows whole
+MOST_LINES = 200  # lines that it shows of a longer one
+
+
+def is_long(diff: bytes) -> bool:
+    """Whether a diff would bury what follows it in info.txt."""
+    return diff.count(b"\n") > LONG
+
+
+def short_form(diff: bytes, where: str) -> bytes:
+    """The stat of a diff, its first lines, and where all of it is."""
+    lines = diff.split(b"\n")
+    head = f"({len(lines) - 1} lines, of which the first {MOST_LINES} stand here; all of them: {where})\n"
+    return encoded(head) + stat_of(diff) + b"\n".join(lines[:MOST_LINES]) + encoded(f"\n(it goes on in {where})\n")
+
+
+def stat_of(diff: bytes) -> bytes:
+    """A line for each file of a diff, with how many lines were added and removed, as git's --stat has it."""
+    rows = []
+    for part in (b"\n" + diff).split(b"\ndiff --git ")[1:]:
+        name, *body = part.split(b"\n")
+        added = sum(line.startswith(b"+") and not line.startswith(b"+++ ") for line in body)
+        removed = sum(line.startswith(b"-") and not line.startswith(b"--- ") for line in body)
+        rows.append((printable(decoded(name.rpartition(b" b/")[2])), added, removed))
+    width = min(60, max((len(name) for name, _, _ in rows), default=0))
+    told = [f" {name:<{width}} | +{added} -{removed}\n" for name, added, removed in rows]
+    total = f" {len(rows)} file{'s'[: len(rows) != 1]} changed, +{sum(r[1] for r in rows)} -{sum(r[2] for r in rows)}\n"
+    return encoded("".join(told) + total)

@@ -23,6 +23,22 @@ from time import monotonic, time
 
 from footsteps.recorder import ending
 from footsteps.recorder.format import RECORD, RUN_JSON, append, append_line, content_of, from_json, json_text, warn
+from footsteps.recorder.hooks import (
+    PACKAGE_FOLDER,
+    around,
+    executed,
+    holders_of,
+    holds,
+    is_wrapper,
+    original_of,
+    own_errors_dropped,
+    replaced_in,
+    source_files,
+    source_of,
+    watchers,
+    without_ours,
+    wrapper,
+)
 from footsteps.recorder.libraries import (
     CHANGED,
     READ,
@@ -35,7 +51,6 @@ from footsteps.recorder.libraries import (
     opened_by,
     replace_in_modules,
 )
-from footsteps.recorder.modules import executed, source_files, source_of, watchers
 from footsteps.recorder.places import (
     REGULAR,
     files_below,
@@ -46,18 +61,6 @@ from footsteps.recorder.places import (
     path_of_descriptor,
     stat_kind,
     temporary_folders,
-)
-from footsteps.recorder.wrappers import (
-    PACKAGE_FOLDER,
-    around,
-    holders_of,
-    holds,
-    is_wrapper,
-    original_of,
-    own_errors_dropped,
-    replaced_in,
-    without_ours,
-    wrapper,
 )
 
 TYPE_CHECKING = False
@@ -553,7 +556,7 @@ class InputTracker:
         elsewhere = getattr(self.run, "maker", None) != os.getpid()  # the maker tells it with the outcome
         if elsewhere:
             with own_errors_dropped:
-                from footsteps.recorder.executed import note_all
+                from footsteps.recorder.code import note_all
 
                 note_all(self.run)
         apart = [*not_followed(), *self.started] if self.noting and elsewhere else []

@@ -12,9 +12,8 @@ import sys
 from abc import ABCMeta
 from types import FunctionType
 
-from footsteps.recorder.modules import names_of, when_imported
+from footsteps.recorder.hooks import OPENERS, around, is_wrapper, names_of, when_imported, without_ours, wrapper
 from footsteps.recorder.places import files_below, is_plain, name_text
-from footsteps.recorder.wrappers import OPENERS, around, is_wrapper, without_ours, wrapper
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

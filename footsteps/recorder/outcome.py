@@ -19,11 +19,13 @@ from footsteps.recorder.format import (
     OUTCOME_JSON,
     PACKAGES,
     RECORD,
+    RECORDED,
     RUN_JSON,
     append,
     append_line,
     as_json,
     content_of,
+    from_json,
     hasher,
     iso,
     plain_file,
@@ -39,11 +41,10 @@ from footsteps.recorder.program import notebook_path, shell
 from footsteps.recorder.ranks import is_head_ending_it
 from footsteps.recorder.secrets import mask
 
+from .hooks import RECORDER_FOLDER, own_errors_dropped, without_ours
 from .inputs import _open, facts_on_disk, inputs_file, tracker
 from .places import LINK, REGULAR, files_below, is_of_python, stat_kind
-from .summary import closing_lines
 from .values import figure_metadata
-from .wrappers import RECORDER_FOLDER, own_errors_dropped, without_ours
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
 
 __all__ = ["follow_end", "path"]
 
-# --- settings -------------------------------------------------------------------------------------
+# --- settings ---------------------------------------------------------------------------------------------------------
 
 ARTIFACTS_LISTED = 100_000  # files of the run's directory listed at the end
 HASH_SECONDS = 1.0  # spent on hashes at the end of a run, artifacts and inputs together
@@ -83,7 +84,7 @@ def path(name: str | os.PathLike[str]) -> str:
     return made
 
 
-# --- a run begins, a run ends ---------------------------------------------------------------------
+# --- a run begins, a run ends -----------------------------------------------------------------------------------------
 
 
 def follow_end(run: Any) -> None:
@@ -384,7 +385,7 @@ def write_once(target: str, content: bytes) -> None:
         replace(target, content)
 
 
-# --- how it ended ---------------------------------------------------------------------------------
+# --- how it ended -----------------------------------------------------------------------------------------------------
 
 
 def mark_of(error: BaseException | None) -> tuple[int, list[int]]:
@@ -517,7 +518,7 @@ def megabytes(size: int | None) -> str:
     return "not known" if size is None else f"{size / 2**20:.0f} MiB"
 
 
-# --- what it made ---------------------------------------------------------------------------------
+# --- what it made -----------------------------------------------------------------------------------------------------
 
 
 def saved_artifacts(run: Any) -> tuple[list[dict[str, Any]], bool]:
@@ -596,7 +597,7 @@ def artifact_hash(path: str, entry: Mapping[str, Any], deadline: float) -> str |
     return str(digest.hexdigest()) if same else None
 
 
-# --- what it said ---------------------------------------------------------------------------------
+# --- what it said -----------------------------------------------------------------------------------------------------
 
 
 class ConsoleFile:
@@ -673,7 +674,7 @@ class Tee:
             del self.stream.write
 
 
-# --- notebooks ------------------------------------------------------------------------------------
+# --- notebooks --------------------------------------------------------------------------------------------------------
 
 
 def executed_cells() -> str:
@@ -681,3 +682,54 @@ def executed_cells() -> str:
     here = shell()
     cells = here.user_ns.get("_ih", [])[1:] if here is not None else []
     return "".join(f"# In[{n}]:\n{mask(cell.rstrip())}\n\n" for n, cell in enumerate(cells, 1))
+
+
+# --- what people look for first: arguments and results in a line ------------------------------------------------------
+
+RECORDED_TAIL = 1 << 16  # bytes at the end of recorded.jsonl in which the last values are looked for
+ROOM = 300  # characters of a line of arguments or results
+
+
+def closing_lines(run: Any) -> list[str]:
+    """The run's arguments and its results, a line each; none of what there is not."""
+    facts = run.facts or {}
+    arguments = dict(facts.get("arguments") or facts.get("parsed_argv") or {})
+    results: dict[str, Any] = {}
+    for line in last_lines(os.path.join(run.record, RECORDED)):
+        values = line.get("values")
+        if line.get("kind") == "recorded" and isinstance(values, dict):
+            results.update(values)
+        elif line.get("kind") == "arguments" and isinstance(values, dict):
+            arguments.update(values.get("arguments") or {})
+    results = {name: value for name, value in results.items() if name not in arguments}
+    titled = (("arguments", arguments), ("results", results))
+    return [f"{title}: {in_a_line(values)}" for title, values in titled if values]
+
+
+def in_a_line(values: dict[str, Any]) -> str:
+    """Names and values with blanks between them, as many as there is room for."""
+    words: list[str] = []
+    length = 0
+    for name, value in values.items():
+        word = f"{name}={value:.6g}" if isinstance(value, float) else f"{name}={value}"
+        length += len(word) + 1
+        if length > ROOM:
+            return " ".join([*words, "..."])
+        words.append(word)
+    return " ".join(words)
+
+
+def last_lines(path: str) -> list[dict[str, Any]]:
+    """The objects in the last lines of a file with one a line; [] where it is not there."""
+    try:
+        lines = content_of(path)[-RECORDED_TAIL:].splitlines()
+    except OSError:
+        return []
+    found = []
+    for line in lines:
+        try:
+            value = from_json(line.decode())
+        except ValueError:  # the first one, cut off
+            continue
+        found += [value] if isinstance(value, dict) else []
+    return found

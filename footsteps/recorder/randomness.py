@@ -12,7 +12,7 @@ import os
 import sys
 
 from footsteps.recorder.format import append, from_json, json_text, text_of, warn
-from footsteps.recorder.modules import when_imported
+from footsteps.recorder.hooks import when_imported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -18,11 +18,11 @@ import sys
 import time
 
 from footsteps.recorder import arguments, inputs, randomness, ranks
-from footsteps.recorder.code import Code, CodeCapture, changed_since_loaded
-from footsteps.recorder.executed import take_from_others, watch_for
+from footsteps.recorder.code import Code, CodeCapture, changed_since_loaded, take_from_others, watch_for
 from footsteps.recorder.format import (
     BUNDLES_JSON,
     CODE,
+    DIFF,
     FORMAT,
     INFO,
     LATE_JSON,
@@ -45,6 +45,8 @@ from footsteps.recorder.format import (
     warn,
     write,
 )
+from footsteps.recorder.git import is_long, short_form
+from footsteps.recorder.hooks import watchers
 from footsteps.recorder.machine import (
     forget_packages,
     hardware_facts,
@@ -56,8 +58,6 @@ from footsteps.recorder.machine import (
     recorded_variables,
     user_name,
 )
-from footsteps.recorder.modules import watchers
-from footsteps.recorder.names import earlier_names, oddity
 from footsteps.recorder.processes import handle_lines, head_has_footsteps, process_row, ray_driver, started_by
 from footsteps.recorder.program import (
     announced,
@@ -71,8 +71,14 @@ from footsteps.recorder.program import (
 )
 from footsteps.recorder.repository import MAX_FILE, UncommittedFiles
 from footsteps.recorder.secrets import mask_arguments, masked, why_secret
-from footsteps.recorder.settings import in_repository, root_or_configured, wants_gitignore, wants_to_resume
-from footsteps.recorder.summary import DIFF, is_long, short_form
+from footsteps.recorder.settings import (
+    earlier_names,
+    in_repository,
+    oddity,
+    root_or_configured,
+    wants_gitignore,
+    wants_to_resume,
+)
 from footsteps.recorder.values import given_arguments
 
 TYPE_CHECKING = False
