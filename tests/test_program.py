@@ -213,6 +213,7 @@ def test_a_frozen_program_is_its_executable(repo, sh, monkeypatch):
 ARCHIVED = "import footsteps\nopen(footsteps.output_dir + 'o.txt', 'w').write('1')\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["app.pyz", "../app.pyz"])
 def test_a_program_that_git_does_not_know_comes_back_from_its_copy(repo, sh, place):
     """A zipapp that is ignored, or lies beside the project, is laid where the command of a rerun looks for it."""

@@ -1,4 +1,4 @@
-"""The code of a run: which repositories and files it is made of, and what differs from their commits."""
+"""The code of a run: which repositories and files it is made of, what differs from their commits, what was executed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""git: the one place that starts it, and what the plain files in .git tell without it."""
+"""git: the one place that starts it, what the plain files in .git tell without it, and its diffs in short."""
 
 from __future__ import annotations
 

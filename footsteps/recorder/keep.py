@@ -1,7 +1,10 @@
-"""Small inputs that git does not have, kept once per content beside the runs: `.footsteps-inputs/HASH-NAME`.
+"""What the runs of one output root keep once for all of them.
 
+Small inputs that git does not have, one file per content beside the runs: `.footsteps-inputs/HASH-NAME`.
 FOOTSTEPS_KEEP_INPUTS is the largest size of one, in bytes (default: 1 MiB; 0 keeps none); of a run ten times as much
 is kept at most. Only text is, without what looks like a secret.
+
+Large files of records that are alike, as hard links to one copy on disk.
 """
 
 from __future__ import annotations
@@ -16,8 +19,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Any
-
-__all__ = ["keep_small"]
 
 VARIABLE, FOLDER = "FOOTSTEPS_KEEP_INPUTS", ".footsteps-inputs"
 RUN_FACTOR = 10  # as much of all inputs of a run as of one

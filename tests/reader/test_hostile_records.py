@@ -118,6 +118,7 @@ BAD = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["deep", "digits", "surrogate", "nan"])
 def test_no_command_on_such_a_run_is_a_mistake_of_ours(tmp_path, monkeypatch, name):
     """Each ends with a status that says so, in a sentence."""

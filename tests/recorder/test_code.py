@@ -310,6 +310,7 @@ def test_the_remote_is_the_one_that_git_fetches_from(project, run_script, where)
     assert (row["remote"], [remote["url"] for remote in row["remotes"]]) == (URL, [URL])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("staged", [False, True], ids=["not staged", "staged"])
 @pytest.mark.parametrize("setting", [None, ("diff.submodule", "diff"), ("diff.ignoreSubmodules", "all")], ids=str)
 def test_a_submodule_at_another_commit_is_an_uncommitted_change(project, run_script, tmp_path, setting, staged):

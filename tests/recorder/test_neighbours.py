@@ -109,11 +109,42 @@ def test_a_neighbours_record_hinders_no_bundle_of_ours(repo, neighbour):
     assert made.stat().st_nlink == 1
 
 
-def test_runs_of_the_same_commit_share_one_bundle_on_disk(repo):
+def of_sha256(repo, base):
+    """A repository whose objects have longer names."""
+    other = type(repo)(base / "modern").init("--object-format=sha256")
+    other.write("train.py", "print(1)\n")
+    other.commit("Begin")
+    return other
+
+
+def ahead_of_its_remote(repo, _):
+    """One of which a remote has the beginning."""
+    repo.add_remote()
+    for number in range(3):
+        repo.write("train.py", f"print({number})\n")
+        repo.commit(f"Change {number}")
+    return repo
+
+
+def shallow_clone(repo, base):
+    """One that has not all of its history, with a commit of its own."""
+    for number in range(3):
+        repo.write("train.py", f"print({number})\n")
+        repo.commit(f"Change {number}")
+    repo("clone", "--quiet", "--depth=1", f"file://{repo.path}", base / "shallow")
+    clone = type(repo)(base / "shallow")
+    clone.write("train.py", "print(4)\n")
+    clone.commit("Change more")
+    return clone
+
+
+@pytest.mark.parametrize("kind", [lambda repo, _: repo, of_sha256, ahead_of_its_remote, shallow_clone])
+def test_runs_of_the_same_commit_share_one_bundle_on_disk(repo, tmp_path, kind):
     """Which git has unpacked and found whole."""
+    project = kind(repo, tmp_path)
     for name in ("one", "two"):
-        bundle.make_bundles(job_in(repo, name))
-    one, two = (repo / "results" / name / ".footsteps" for name in ("one", "two"))
+        bundle.make_bundles(job_in(project, name))
+    one, two = (project / "results" / name / ".footsteps" for name in ("one", "two"))
     assert (one / "commits.bundle").stat().st_ino == (two / "commits.bundle").stat().st_ino
     assert (one / "bundles.json").read_text() == (two / "bundles.json").read_text()
 

@@ -138,6 +138,7 @@ def test_the_run_of_such_a_worker_names_the_main_programs_as_its_parent(repo, ru
     assert record(repo, "main", "outcome.json")["status"] == "finished"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("way", "method"), [("ProcessPoolExecutor", "spawn"), ("ProcessPoolExecutor", "fork")])
 def test_a_worker_need_not_finish_before_it_takes_the_next_name(repo, run_script, way, method):
     """A task that failed never comes to its finish(); the next one is another run all the same."""
@@ -288,6 +289,7 @@ sys.exit(child.wait() if child else 0)
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["footsteps.initialize('ddp')", "pass"])
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_program_that_starts_itself_again_as_its_other_ranks_has_one_run(repo, run_script, name, when):
@@ -324,6 +326,7 @@ AFTER_ALL = SAVE + "import glob\nrank = os.environ['RANK']\nsave(rank)\n"
 AFTER_ALL += "while len(glob.glob('results/job/?')) < 3: time.sleep(0.02)\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("failing", ["0", "1", "2"])
 def test_a_job_has_failed_if_one_of_its_ranks_has(repo, tmp_path, failing):
     """Whichever of them has made the record."""

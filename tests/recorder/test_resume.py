@@ -77,6 +77,7 @@ def test_an_option_that_there_is_not_is_refused(run_script):
     assert "unexpected keyword argument 'consle'" in done.stderr
 
 
+@pytest.mark.slow
 def test_each_session_of_a_resumed_run_is_restored_with_its_own_code(repo, run_script):
     """The first where none is named, and it is said that there are others; also when the clone is gone."""
     for version, commit in ((1, True), (2, False), (3, True)):

@@ -116,6 +116,7 @@ def local_wheel(folder, name, version, code):
             archive.writestr(path, content)
 
 
+@pytest.mark.slow
 def test_uv_looks_where_pip_is_told_to_look(tmp_path, monkeypatch):
     """Else what pip has from an index of its own, as torch's builds are, would be called not to be had."""
     if not shutil.which("uv"):

@@ -89,6 +89,7 @@ def test_the_same_runs_give_the_same_bytes(project, run_script, tmp_path, monkey
     assert one.runs == two.runs == ["preprocess", "slow", "fast", "table"]
 
 
+@pytest.mark.slow
 def test_it_holds_the_source_as_plain_files_and_works_without_footsteps(project, run_script, tmp_path):
     """Unzipped, with the files put where they were read, the last command runs."""
     figure = run_pipeline(project, run_script, "fit")
@@ -110,6 +111,7 @@ def test_it_holds_the_source_as_plain_files_and_works_without_footsteps(project,
     assert "python fit.py results/generate/samples.csv" in (there / "README.md").read_text()
 
 
+@pytest.mark.slow
 def test_the_chain_can_be_left_out(project, run_script, tmp_path):
     """What others made is an input then."""
     figure = run_pipeline(project, run_script, "figure")
@@ -135,6 +137,7 @@ def test_large_inputs_come_along_only_if_they_are_asked_for(project, run_script,
     assert command(project.path, "export", "train", "--inputs", "lots").returncode == 2
 
 
+@pytest.mark.slow
 def test_an_input_that_is_only_kept_beside_the_runs_comes_along(repo, run_script, tmp_path):
     """Its file is gone since; `trace` tells where it is, and a stranger has it."""
     data = tmp_path / "raw.csv"

@@ -351,6 +351,7 @@ def test_a_run_of_footsteps_0_1_is_run_again(project, tmp_path):
     assert "identical\tweights.csv" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("launcher", "words", "expected"),
     [
@@ -576,6 +577,7 @@ def test_what_can_not_be_installed_is_told_also_in_a_pipe(run, offered, project,
     assert sorted(path.name for path in (tmp_path / "again.env").glob("*.one")) == []
 
 
+@pytest.mark.slow
 def test_a_wheel_that_lies_where_it_lay_is_installed_again(run, offered, tmp_path):
     """As a package of a local build was installed; by its hash, where that was recorded, the same one."""
     (path,) = offered.glob("tool-1.0-*.whl")
