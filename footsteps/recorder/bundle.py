@@ -260,7 +260,7 @@ class Bundle:
 
     def bundle(self, kind: str, bases: Sequence[str], shallow: Sequence[str]) -> dict[str, Any]:
         """Write the bundle; its row of bundles.json."""
-        one_thread = ("-c", "pack.threads=1")  # so that the same commits are the same bytes
+        one_thread = ("-c", "pack.threads=1")  # the other processors are the program's
         wanted = (BUNDLE_REF, *(f"^{base}" for base in bases))
         self.git(*one_thread, "bundle", "create", "--quiet", "made.bundle", *wanted)
         replace(os.path.join(self.record, self.row["file"]), bytes_of(os.path.join(self.bare, "made.bundle")))

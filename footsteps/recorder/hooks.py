@@ -246,7 +246,8 @@ def when_imported(name: str, function: Listener) -> None:
 def names_of(module: object) -> dict[str, Any]:
     """What a module holds, without waking a lazy one; nothing of what only pretends to be a module."""
     try:
-        return ModuleType.__getattribute__(module, "__dict__")  # type: ignore[no-any-return]
+        names = ModuleType.__getattribute__(module, "__dict__")
+        return names if type(names) is dict else {}
     except Exception:  # a TypeError, of a mock too; whatever else an odd one raises costs it alone
         return {}
 
