@@ -227,8 +227,10 @@ def _worth_trying(text: str, rows: Iterable[tuple[tuple[str, ...], str]]) -> Ite
 
 def _goes_on(text: str, hint: str) -> bool:
     """Whether a token may go on where a text has its beginning: not in ``hf_hub``, ``task-``, ``a: b``."""
-    if hint == ":" or hint not in _OF_FORMS:
-        return hint != ":" or _may_be_telegram(text)
+    if hint == ":":
+        return _may_be_telegram(text)
+    if hint not in _OF_FORMS:
+        return True
     at = text.find(hint)
     while at >= 0:
         rest = text[at + len(hint) : at + len(hint) + 8]
