@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import sys
 
+from footsteps.recorder.hooks import when_imported
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -162,35 +164,10 @@ PARSERS_FOLLOWED: dict[str, Callable[[ModuleType], None]] = {
 }
 
 
-class _Later:
-    """In sys.meta_path until all of them are there: finds nothing itself, but knows when one has been imported."""
-
-    def __init__(self, waiting: dict[str, Callable[[ModuleType], None]]) -> None:
-        self.waiting = waiting
-
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        """What the others find, so that the module is followed once its code has run."""
-        follow = self.waiting.pop(name, None)
-        if follow is None:
-            return None
-        finders = [finder for finder in sys.meta_path if finder is not self and hasattr(finder, "find_spec")]
-        spec: Any = next(filter(None, (finder.find_spec(name, path, target) for finder in finders)), None)
-        try:
-            self._follow(spec.loader, follow)
-        except AttributeError:  # not there, or of a loader that lets nobody in: argv is guessed from
-            pass
-        return spec
-
-    @staticmethod
-    def _follow(loader: Any, follow: Callable[[ModuleType], None]) -> None:
-        execute = loader.exec_module
-
-        def exec_module(module: ModuleType) -> None:
-            del loader.exec_module
-            execute(module)
-            _attempt(follow, module)
-
-        loader.exec_module = exec_module
+def listen() -> None:
+    """Follow those that are there, and those that come."""
+    for name, follow in PARSERS_FOLLOWED.items():
+        when_imported(name, lambda module, follow=follow: _attempt(follow, module))  # type: ignore[misc]
 
 
 def _attempt(follow: Callable[[ModuleType], None], module: ModuleType) -> None:
@@ -198,12 +175,3 @@ def _attempt(follow: Callable[[ModuleType], None], module: ModuleType) -> None:
         follow(module)
     except Exception:  # a version that is made otherwise: argv is guessed from
         pass
-
-
-def listen() -> None:
-    """Follow those that are there, and those that come."""
-    for name, follow in PARSERS_FOLLOWED.items():
-        if name in sys.modules:
-            _attempt(follow, sys.modules[name])
-    later = {name: follow for name, follow in PARSERS_FOLLOWED.items() if name not in sys.modules}
-    sys.meta_path.insert(0, _Later(later))
