@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 
 from footsteps.recorder.hooks import when_imported
+from footsteps.recorder.processes import told_by_head
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,10 +35,13 @@ def hear(values: Mapping[str, Any]) -> None:
 
 
 def told() -> dict[str, Any]:
-    """What was heard, as JSON can say it, without secrets; the words ``a.b=c`` of a list by their names."""
+    """What was heard, as JSON can say it, without secrets; the words ``a.b=c`` of a list by their names.
+
+    In a worker that was started anew also what the program at its head has parsed.
+    """
     from footsteps.recorder.values import arguments_of, masked_value
 
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = dict(told_by_head().get("arguments") or {})
     for name, value in heard.items():
         words = value if isinstance(value, (list, tuple)) else ()
         if words and all(isinstance(word, str) and "=" in word[1:] for word in words):  # Hydra's overrides

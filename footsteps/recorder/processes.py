@@ -19,6 +19,7 @@ from footsteps.recorder.format import (
     shared,
     text_of,
 )
+from footsteps.recorder.hooks import when_imported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -162,6 +163,46 @@ def head_of_worker() -> int | None:
     if os.getpid() != born and born in ancestors():
         return born
     return ray_driver()
+
+
+def is_started_anew() -> bool:
+    """Whether this is a worker that was started by a command of its own, and no fork of the program at its head."""
+    head = head_of_worker()
+    return head not in (None, born) and command_of(os.getpid()) != command_of(head or 0)
+
+
+OF_HEAD = "footsteps"  # a key of what a process hands on to those that multiprocessing or loky starts for it
+
+
+class FactsOfHead:
+    """What workers are told of the program at their head: pickled for them, it is a dictionary of what is known then.
+
+    It holds nothing before, and costs nothing where no worker is started anew.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        facts: dict[str, Any] = {}
+        try:
+            from footsteps.recorder.head import facts_for_workers
+
+            facts = facts_for_workers()
+        except Exception:  # a worker can tell by itself most of it
+            pass
+        return dict, (facts,)
+
+
+def _tell_workers(module: Any) -> None:
+    module.current_process()._config.setdefault(OF_HEAD, FactsOfHead())  # noqa: SLF001
+
+
+when_imported("multiprocessing.process", _tell_workers)
+
+
+def told_by_head() -> dict[str, Any]:
+    """What this worker was told; {} in a fork, which knows it, and where the head has not imported footsteps."""
+    module: Any = sys.modules.get("multiprocessing.process")
+    told = getattr(module.current_process(), "_config", {}).get(OF_HEAD) if module is not None else None
+    return told if isinstance(told, dict) else {}
 
 
 def ancestors() -> Iterator[int]:

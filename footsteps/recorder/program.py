@@ -21,6 +21,7 @@ from _thread import get_ident
 from footsteps.recorder import format as at_import
 from footsteps.recorder.ending import main_thread
 from footsteps.recorder.format import as_name, paths_in, printable, quote, start_of, text_of, working_directory
+from footsteps.recorder.processes import is_started_anew
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -154,9 +155,15 @@ def _of_library() -> dict[str, Any] | None:
         row["distribution"] = distribution
     private = any(part.startswith("_") and part != "__main__" for part in (name or "").split("."))
     sent = frame is not None and frame.f_globals.get("__name__") == "__main__" and frame.f_globals is not vars(module)
+    private = private or (vars(module).get("__name__") == "__main__" and is_started_anew())  # loky
     if private or sent or _sent_function() is not None or (not name and not _is_command(file)):
-        row.update(kind="worker", path=_submitter() or path, not_repeatable=SENT)
+        row.update(_row_of_sent(_submitter() or path))
     return row
+
+
+def _row_of_sent(path: str | None) -> dict[str, Any]:
+    """What a worker that was sent its code says of it; path: the script that has sent it, as far as it is known."""
+    return {"kind": "worker", "path": path, "not_repeatable": f"{SENT}, {path}" if path else SENT}
 
 
 SENT = "it ran in a worker, which was sent it; what starts that is the script that submitted it"
@@ -247,7 +254,7 @@ def _command() -> dict[str, Any]:
     row: dict[str, Any] = {"kind": "command", "path": None, "module": None}
     words = sys.orig_argv
     if "-c" in words and "stdin" in "".join(words[words.index("-c") + 1 :][:1]):
-        row.update(kind="worker", path=_submitter(), not_repeatable=SENT)
+        row.update(_row_of_sent(_submitter()))
     return row
 
 

@@ -308,45 +308,6 @@ def meet_others(run: Any) -> None:
     rendezvous.settle(run)
 
 
-# --- the facts of the head --------------------------------------------------------------------------------------------
-
-
-def facts_of_head(run: Any) -> dict[str, Any]:
-    """What a worker that makes the run of its head tells of it: the command, and the script, module or neither."""
-    from footsteps.recorder.processes import command_of
-    from footsteps.recorder.secrets import mask_arguments
-
-    pid = run.job.worker_of["pid"]
-    command, script = command_of(pid), script_of_process(pid)
-    if not command:
-        return {}
-    facts: dict[str, Any] = {"orig_argv": mask_arguments(command), "masked": mask_arguments(command) != command}
-    if script and os.path.isfile(script):
-        facts["main"] = {"kind": "script", "path": script, "module": None}
-        if processes.ray_driver() is not None:  # others have their head's sys.argv
-            facts.update(facts_of_command(command, pid, script))
-    return facts
-
-
-def facts_of_command(command: list[str], pid: int, script: str) -> dict[str, Any]:
-    """What sys.argv and the working directory tell, of the Python of a pid that was started by a command."""
-    from footsteps.recorder.format import quote
-    from footsteps.recorder.secrets import mask_arguments
-    from footsteps.recorder.values import arguments_of
-
-    folder = processes.folder_of(pid)
-    at = next(n for n, word in enumerate(command) if n and os.path.normpath(os.path.join(folder, word)) == script)
-    argv = mask_arguments(command[at:])
-    return {"argv": argv, "command": quote(argv), "parsed_argv": arguments_of(argv), "cwd": folder}
-
-
-def name_of_head() -> str | None:
-    """What the head's run is called when nobody gives a name; None if this process knows as well as the head."""
-    head = head_of_worker()
-    script = script_of_process(head) if head is not None else None
-    return as_name(os.path.splitext(os.path.basename(script))[0]) if script and os.path.isfile(script) else None
-
-
 def is_head_ending_it(run: Any) -> bool:
     """Whether this process writes how the run ended: who made it for itself, or whose workers have made it."""
     if run.made_here:

@@ -46,6 +46,7 @@ from footsteps.recorder.format import (
     write,
 )
 from footsteps.recorder.git import is_long, short_form
+from footsteps.recorder.head import PROGRAM, default_name, program_fact
 from footsteps.recorder.hooks import watchers
 from footsteps.recorder.machine import (
     forget_packages,
@@ -62,15 +63,10 @@ from footsteps.recorder.processes import handle_lines, head_has_footsteps, proce
 from footsteps.recorder.program import (
     announced,
     is_unattended,
-    main_program,
-    program_name,
     show_link,
-    start_argv,
-    start_command,
-    start_directory,
 )
 from footsteps.recorder.repository import MAX_FILE, UncommittedFiles
-from footsteps.recorder.secrets import mask_arguments, masked, why_secret
+from footsteps.recorder.secrets import masked, why_secret
 from footsteps.recorder.settings import (
     earlier_names,
     in_repository,
@@ -79,7 +75,7 @@ from footsteps.recorder.settings import (
     wants_gitignore,
     wants_to_resume,
 )
-from footsteps.recorder.values import given_arguments
+from footsteps.recorder.values import arguments_of_call
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,20 +83,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def _main() -> dict[str, Any]:
-    """What runs, its arguments without secrets."""
-    main = main_program()
-    return {**main, "words": mask_arguments(main["words"])} if "words" in main else main
-
-
 # A fact of run.json and the function that collects it; what that raises becomes a line under "Not recorded:".
 COLLECTORS: list[tuple[str, Callable[[], Any]]] = [
-    ("argv", lambda: mask_arguments(start_argv())),
-    ("orig_argv", lambda: mask_arguments(sys.orig_argv)),
-    ("masked", lambda: mask_arguments(sys.orig_argv) != list(sys.orig_argv)),
-    ("command", lambda: quote(mask_arguments(start_command()))),
-    ("main", _main),
-    ("cwd", start_directory),
+    *((name, lambda name=name: program_fact(name)) for name in PROGRAM),
     ("stdin", inputs.stdin_facts),
     ("host", host_name),
     ("user", user_name),
@@ -109,7 +94,6 @@ COLLECTORS: list[tuple[str, Callable[[], Any]]] = [
     ("hardware", hardware_facts),
     ("environment", lambda: masked({name: os.environ[name] for name in recorded_variables()})),
     ("packages", known_packages),
-    ("parsed_argv", given_arguments),
 ]
 
 # Called with each run that begins in this process: LTParser's records note the runs that were made with them.
@@ -136,7 +120,7 @@ def note_arguments(values: Mapping[str, object], **facts: object) -> None:
 def _note_heard() -> None:
     """What the program has parsed since its run began."""
     run = shared().run
-    if run is not None and getattr(run, "made_here", False) and hasattr(run, "record"):
+    if run is not None and hasattr(run, "record") and (run.made_here or ranks.is_head_ending_it(run)):
         append_line(run.record, "arguments", {"arguments": arguments.told()})
 
 
@@ -149,7 +133,7 @@ arguments.PARSED_LISTENERS.append(lambda: quietly(_note_heard))
 def meet(run: Any) -> None:
     """Join the run of the parent or of the other ranks, or make one."""
     run.endings, run.facts = [], {}
-    run.default_name = lambda: ranks.name_of_head() or program_name()
+    run.default_name = default_name
     if "_ARGCOMPLETE" in os.environ:  # a shell that completes the program's options by running it
         raise SystemExit
     _read_options(run)
@@ -252,12 +236,12 @@ def _run_facts(run: Any, problems: list[str]) -> dict[str, Any]:
         facts[name] = collected(name, function, problems)
     facts["process"] = collected("process", lambda: process_row(run.job, run.of_head), problems)
     noted, facts["argument_facts"] = _arguments[0] if _arguments else (None, None)
-    heard = collected("arguments", arguments.told, problems) if arguments.heard else None
+    heard = collected("arguments", arguments.told, problems) or None
     facts["arguments"] = None if heard is None and noted is None else {**(heard or {}), **(noted or {})}
     facts["parent"] = collected("parent", lambda: started_by(run.above), problems)
     facts["outcome_expected"] = head_has_footsteps or not (run.of_head or ray_driver() is not None)  # which kills it
-    if run.of_head:
-        facts.update(collected("main process", lambda: ranks.facts_of_head(run), problems) or {})
+    if run.worker and not run.of_head and (called := collected("call", arguments_of_call, problems)) is not None:
+        facts.update(parsed_argv=called, arguments={**facts["arguments"], **called} if facts["arguments"] else None)
     if run.hydra is not None:
         facts["arguments"] = collected("arguments", lambda: ranks.hydra_overrides(run.hydra), problems)
     facts["arguments"] = masked(facts["arguments"])  # whoever told them
@@ -278,6 +262,8 @@ def begin(run: Any) -> None:
         quietly(randomness.keep_begin, run.record)
         run.endings.append(randomness.keep_end)
         quietly(show_link, run)
+    elif arguments.heard and ranks.is_head_ending_it(run):  # whose workers have made it
+        _note_heard()
     inputs.follow_run(run)
     for listener in BEGUN_LISTENERS:
         quietly(listener, run)

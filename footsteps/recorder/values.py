@@ -134,10 +134,14 @@ def given_arguments() -> dict[str, Any]:
     """What the program was given on its command line; a notebook, by parameters set in it; a worker, by its caller."""
     if in_notebook() and main_frame() is None:
         return {name: masked_value(name, value) for name, value in notebook_parameters().items()}
+    called = arguments_of_call()
+    return called if called is not None else arguments_of(mask_arguments(start_argv()))
+
+
+def arguments_of_call() -> dict[str, Any] | None:
+    """What the function that a worker was sent was called with, without secrets; None of others."""
     sent = sent_arguments()
-    if sent is not None:
-        return {name: masked_value(name, value) for name, value in sent.items()}
-    return arguments_of(mask_arguments(start_argv()))
+    return {name: masked_value(name, value) for name, value in sent.items()} if sent is not None else None
 
 
 def arguments_of(argv: Iterable[str]) -> dict[str, Any]:
