@@ -139,7 +139,7 @@ def print_restored(args: argparse.Namespace, run: Run, done: Restored, verb: str
     else:
         render.print_text(render.terminal_text(f"{verb} {how(done)}: {done.directory or run.name}") + "\n")
         render.print_sections(rows_of_restored(done))
-        if done.directory:
+        if done.directory and done.command:
             render.print_text(render.terminal_text(f"run it again: {done.command}") + "\n")
     render.message(*(render.terminal_text(f"footsteps: {note}") for note in done.notes))
     complain([], [run])

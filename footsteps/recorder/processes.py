@@ -417,7 +417,8 @@ def pid_namespace() -> str | None:
 
 def process_row(job: Any, of_head: bool) -> dict[str, Any]:
     """The process whose life is the run's: this one, or the head whose worker has made it."""
-    pid = job.worker_of["pid"] if of_head and job is not None and job.worker_of else os.getpid()
+    head = job.worker_of["pid"] if job is not None and job.worker_of else None
+    pid = head if of_head and head is not None else os.getpid()
     facts = process_facts(pid) or {"parent": os.getppid(), "start": None}
     boot = text_of("/proc/sys/kernel/random/boot_id").strip() or None
     row = {
@@ -427,7 +428,9 @@ def process_row(job: Any, of_head: bool) -> dict[str, Any]:
         "boot_id": boot,
         "pid_namespace": pid_namespace(),
     }
-    row.update(parent_pid=facts["parent"], maker=os.getpid(), launcher=None, job=None, rank=None, world_size=None)
+    row.update(
+        parent_pid=facts["parent"], maker=os.getpid(), head=head, launcher=None, job=None, rank=None, world_size=None
+    )
     if job is not None and job.kind != "multiprocessing":
         from footsteps.recorder.secrets import mask_arguments
 

@@ -40,7 +40,14 @@ from footsteps.reproduce.environment import (
     versions_in,
 )
 from footsteps.reproduce.inputs import Places, hint_for, input_state, may_go_on, set_aside
-from footsteps.reproduce.restored_paths import beside, command_words, new_place, program_words, real_place
+from footsteps.reproduce.restored_paths import (
+    beside,
+    command_words,
+    new_place,
+    program_words,
+    real_place,
+    why_not_repeatable,
+)
 from footsteps.reproduce.result import Result, new_run
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
@@ -170,7 +177,7 @@ class Rerun:
         if ahead:
             found["PYTHONPATH"] = os.pathsep.join([*ahead, *filter(None, [found.get("PYTHONPATH")])])
         unset = [name for name in (*REPEATED[:3], *THREADS) if name in os.environ and name not in found]
-        return {**found, "FOOTSTEPS_NAME": self.run.name}, unset if recorded else []
+        return {**found, "FOOTSTEPS_NAME": name_of_main(self.run)}, unset if recorded else []
 
     def recorded_threads(self, found: Mapping[str, str]) -> dict[str, str]:
         """The number of threads that numeric libraries took then, if it was that of the cores, and there are others."""
@@ -485,6 +492,13 @@ class Rerun:
         return Result(self, new_run(self))
 
 
+def name_of_main(run: Run) -> str:
+    """What the main program's run was called: a worker's of another name has told that of its parent."""
+    process, parent = mapping(run.facts.get("process")), mapping(run.facts.get("parent"))
+    is_workers = process.get("head") not in (None, process.get("pid"))
+    return (text(parent.get("name")) if is_workers else "") or run.name
+
+
 def kernels_of(run: Run) -> dict[str, str]:
     """The processor for which each linear algebra library had its instructions, as threadpoolctl told at the end."""
     pools = objects(run.outcome.get("thread_pools"))
@@ -541,17 +555,10 @@ def parent_handle(run: Run) -> str:
 # The command
 # ---------------------------------------------------------------------------------------------
 
-NOT_REPEATABLE = {
-    "stdin": "its program came from stdin, which was not recorded",
-    "interactive": "it ran at a prompt; there is no program",
-    "notebook": "it ran in a notebook; its cells are in executed_cells.py",
-}
-
 
 def rerun_command(run: Run, python: str, moved: Mapping[str, str], *, stays: bool) -> list[str]:
     """The words of the command, the launcher's for ranks of one. Raises FootstepsError if there is none."""
-    main = mapping(run.facts.get("main"))
-    why = text(main.get("not_repeatable")) or NOT_REPEATABLE.get(text(main.get("kind")))
+    why = why_not_repeatable(run)
     if is_of_windows(run) != (os.name == "nt"):
         why = f"it ran {'on' if os.name != 'nt' else 'elsewhere than on'} Windows, and its paths lead nowhere here"
     if is_frozen(run):

@@ -51,6 +51,7 @@ from footsteps.reproduce.restored_paths import (
     moved_to,
     new_place,
     program_that_starts_it,
+    why_not_repeatable,
 )
 
 TYPE_CHECKING = False  # typing costs a fifth of an interpreter's start; mypy knows this name
@@ -85,7 +86,7 @@ class Restored:
         notes: sentences for a person.
         unkept: inputs that neither a commit, nor a record, nor another run here has (of `verify`).
         cwd: the directory that the command ran in, at its new place; "" if it is in no tree.
-        command: the shell line that runs it again.
+        command: the shell line that runs it again; "" if there is none.
         proven: False for formats that hold nothing to compare with.
         ended: False where no end of the run is recorded, or none of its workers: what else it executed is not known.
         all_shown: False where git was told to show no untracked files: only those that were imported are there.
@@ -397,9 +398,13 @@ class Plan(Repositories):
         start = program_that_starts_it(self.run, moved)
         command = [start, *command_words(self.run, moved, stays=bool(done.cwd))]
         shown = quote(command if len(command) > 1 or start != "python" else ["python", *self.run.command.split()])
+        why = why_not_repeatable(self.run) if start == "python" else ""
+        if why:
+            shown = ""
+            done.notes.append(f"no command runs it again: {why}")
         if "***" in shown:
             done.notes.append("*** stands for what was not recorded, for it looked like a secret")
-        done.command = f"cd {quote([done.cwd])} && {shown}" if done.cwd else shown
+        done.command = f"cd {quote([done.cwd])} && {shown}" if done.cwd and shown else shown
         if not done.cwd and was:
             done.notes.append(f"it ran in {was!r}, which is part of no recorded repository")
 

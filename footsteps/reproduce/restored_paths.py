@@ -80,6 +80,19 @@ def program_that_starts_it(run: Run, moved: Mapping[str, str]) -> str:
     return os.path.abspath(real_place(path, moved, text(script.get("real"))) or path)
 
 
+NOT_REPEATABLE = {
+    "stdin": "its program came from stdin, which was not recorded",
+    "interactive": "it ran at a prompt; there is no program",
+    "notebook": "it ran in a notebook; its cells are in executed_cells.py",
+}
+
+
+def why_not_repeatable(run: Run) -> str:
+    """Why no command of a Python's starts the program of a run again, "" if one does."""
+    main = mapping(run.facts.get("main"))
+    return text(main.get("not_repeatable")) or NOT_REPEATABLE.get(text(main.get("kind")), "")
+
+
 def program_words(run: Run) -> list[str]:
     """The recorded words after `python`: as the interpreter was given them, or, of a script in IPython, as it was."""
     own, given = mapping(run.facts.get("main")).get("words"), run.facts.get("orig_argv")

@@ -107,12 +107,17 @@ class Result:
 
 
 def new_run(again: Rerun) -> Run | None:
-    """The run that the command has made: the first that names the old one as its parent."""
+    """The run that the command has made: the one most like the old in its name, the first of several.
+
+    It names the old one as its parent, or, if it is a worker's, the main program's run, which does.
+    """
     old = again.run
     root = os.path.join(again.cwd, text(old.facts.get("output_root")) or "results")
     for place in dict.fromkeys((root, again.cwd, again.directory)):
         if os.path.isdir(place) and not is_above_all(place):
-            made = [run for run in runs.find([place]) if is_child(run, old, again.began)]
+            found = list(runs.find([place]))
+            made = [run for run in found if is_child(run, old, again.began)]
+            made += [run for run in found if run not in made and any(is_child(run, one, again.began) for one in made)]
             if made:
                 return min(made, key=lambda run: (unlike_name(run, old), run.hash_code != old.hash_code, run.start))
     return None
