@@ -77,11 +77,11 @@ def facts_for_workers() -> dict[str, Any]:
 
 def default_name() -> str:
     """What the run is called when nobody gives a name: after the program, in a worker after that of its head."""
-    told, head = told_by_head().get("name"), head_of_worker()
-    script = script_of_process(head) if head is not None and not told else None
-    if script and os.path.isfile(script):
-        return as_name(os.path.splitext(os.path.basename(script))[0])
-    return told or program_name()
+    told, main = told_by_head().get("name"), _facts_of_head().get("main")
+    if told or not main:
+        return told or program_name()
+    folder, stem = os.path.split(os.path.splitext(main["path"])[0])
+    return as_name(os.path.basename(folder) if stem == "__main__" else stem)
 
 
 def _facts_of_head() -> dict[str, Any]:
@@ -92,24 +92,37 @@ def _facts_of_head() -> dict[str, Any]:
 
 
 def _facts_of_process(pid: int) -> dict[str, Any]:
-    """Those that the command line of a process tells."""
-    from footsteps.recorder.values import arguments_of
-
-    command, script = command_of(pid), script_of_process(pid)
+    """Those that the command line of a process tells; workers of multiprocessing and loky have its sys.argv, too."""
+    command = command_of(pid)
     if not command:
         return {}
     facts: dict[str, Any] = {"orig_argv": mask_arguments(command), "masked": mask_arguments(command) != command}
-    if script and os.path.isfile(script) and not is_library(script):
-        facts["main"] = {"kind": "script", "path": script, "module": None}
-        of_ray = ray_driver() is not None  # others have their head's sys.argv
-        argv = _facts_of_command(command, pid, script) if of_ray else {"argv": mask_arguments(start_argv())}
-        facts.update(argv, parsed_argv=arguments_of(argv["argv"]))
+    said = script_of_process(pid) or ""
+    argv = _words_from(said, command, folder_of(pid)) if ray_driver() is not None else start_argv()
+    path = said if os.path.isfile(said) else os.path.abspath(argv[0]) if argv else ""
+    if os.path.isfile(path) and not is_library(path):
+        facts["main"] = _row_of_file(path, said)
+        facts.update(_facts_of_words(argv, pid))
     return facts
 
 
-def _facts_of_command(command: list[str], pid: int, script: str) -> dict[str, Any]:
-    """What sys.argv and the working directory tell, of the Python of a pid that was started by a command."""
-    folder = folder_of(pid)
-    at = next(n for n, word in enumerate(command) if n and os.path.normpath(os.path.join(folder, word)) == script)
-    argv = mask_arguments(command[at:])
-    return {"argv": argv, "command": quote(argv), "cwd": folder}
+def _row_of_file(path: str, said: str) -> dict[str, Any]:
+    """The row of a program's file; said: the script, or the module (a tool's, too) that the Python was started with."""
+    is_module = said.rpartition(".")[2] == os.path.splitext(os.path.basename(path))[0]
+    is_module |= said != path and os.path.basename(path) == "__main__.py"
+    return {"kind": "module" if is_module else "script", "path": path, "module": said if is_module else None}
+
+
+def _words_from(script: str, command: list[str], folder: str) -> list[str]:
+    """The words of a command from a script on: what its sys.argv is."""
+    paths = [os.path.normpath(os.path.join(folder, word)) for word in command]
+    return command[paths.index(script, 1) :] if script in paths[1:] else []
+
+
+def _facts_of_words(argv: list[str], pid: int) -> dict[str, Any]:
+    """What sys.argv tells; of Ray's driver also its working directory, as a worker has another one."""
+    from footsteps.recorder.values import arguments_of
+
+    words = mask_arguments(argv)
+    place = {"cwd": folder_of(pid)} if ray_driver() is not None else {}
+    return {"argv": words, "command": quote(words), "parsed_argv": arguments_of(words), **place}

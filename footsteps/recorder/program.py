@@ -157,13 +157,14 @@ def _of_library() -> dict[str, Any] | None:
     sent = frame is not None and frame.f_globals.get("__name__") == "__main__" and frame.f_globals is not vars(module)
     private = private or (vars(module).get("__name__") == "__main__" and is_started_anew())  # loky
     if private or sent or _sent_function() is not None or (not name and not _is_command(file)):
-        row.update(_row_of_sent(_submitter() or path))
+        row.update({"path": path, **_row_of_sent(_submitter())})
     return row
 
 
-def _row_of_sent(path: str | None) -> dict[str, Any]:
-    """What a worker that was sent its code says of it; path: the script that has sent it, as far as it is known."""
-    return {"kind": "worker", "path": path, "not_repeatable": f"{SENT}, {path}" if path else SENT}
+def _row_of_sent(script: str | None) -> dict[str, Any]:
+    """What a worker that was sent its code says of it; script: which has sent it, as far as that is known."""
+    row = {"kind": "worker", "not_repeatable": f"{SENT}, {script}" if script else SENT}
+    return {**row, "path": script} if script else row
 
 
 SENT = "it ran in a worker, which was sent it; what starts that is the script that submitted it"
