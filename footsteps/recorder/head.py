@@ -1,8 +1,8 @@
 """The program at the head of workers: it can be started again, which the command that starts a worker can not.
 
-What a run says of its program (PROGRAM) is, in a worker that was started anew, said of its head. The head tells it to
-each process that multiprocessing or loky starts for it (processes.FactsOfHead). Of one that has not imported footsteps,
-and of Ray's driver, its command line is read. A worker that was forked is the program itself.
+What a run says of its program (PROGRAM_FACTS) is, in a worker that was started anew, said of its head. The head tells
+it to each process that multiprocessing or loky starts for it (processes.FactsOfHead). Of one that has not imported
+footsteps, and of Ray's driver, its command line is read. A worker that was forked is the program itself.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def _given_arguments() -> dict[str, Any]:
 
 
 # A fact of run.json about the program, and the function that collects it in the program's own process.
-PROGRAM: dict[str, Callable[[], Any]] = {
+PROGRAM_FACTS: dict[str, Callable[[], Any]] = {
     "argv": lambda: mask_arguments(start_argv()),
     "orig_argv": lambda: mask_arguments(sys.orig_argv),
     "masked": lambda: mask_arguments(sys.orig_argv) != list(sys.orig_argv),
@@ -61,16 +61,16 @@ PROGRAM: dict[str, Callable[[], Any]] = {
 
 
 def program_fact(name: str) -> Any:
-    """A fact of PROGRAM: this process's own, or in a worker its head's as far as that is known."""
+    """A fact of PROGRAM_FACTS: this process's own, or in a worker its head's as far as that is known."""
     known = _facts_of_head()
-    return known[name] if name in known else PROGRAM[name]()
+    return known[name] if name in known else PROGRAM_FACTS[name]()
 
 
 def facts_for_workers() -> dict[str, Any]:
-    """What the workers that this process starts are told: PROGRAM, the run's name if nobody gives one, arguments."""
+    """What workers are told: this process's PROGRAM_FACTS and arguments, the run's name if nobody gives one."""
     from footsteps.recorder.arguments import told
 
-    ways = {**PROGRAM, "name": program_name, "arguments": told}
+    ways = {**PROGRAM_FACTS, "name": program_name, "arguments": told}
     facts = {name: collected(name, function, []) for name, function in ways.items()}
     return {name: value for name, value in facts.items() if value is not None}
 
@@ -85,7 +85,7 @@ def default_name() -> str:
 
 
 def _facts_of_head() -> dict[str, Any]:
-    """Those of PROGRAM that are known of this worker's head; {} in a fork, and in a process that is no worker."""
+    """Those of PROGRAM_FACTS that are known of this worker's head; {} in a fork, and in a process that is no worker."""
     if (head := head_of_worker()) is None:
         return {}
     return told_by_head() or (_facts_of_process(head) if is_started_anew() else {})

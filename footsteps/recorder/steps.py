@@ -46,7 +46,7 @@ from footsteps.recorder.format import (
     write,
 )
 from footsteps.recorder.git import is_long, short_form
-from footsteps.recorder.head import PROGRAM, default_name, program_fact
+from footsteps.recorder.head import PROGRAM_FACTS, default_name, program_fact
 from footsteps.recorder.hooks import watchers
 from footsteps.recorder.machine import (
     forget_packages,
@@ -85,7 +85,7 @@ if TYPE_CHECKING:
 
 # A fact of run.json and the function that collects it; what that raises becomes a line under "Not recorded:".
 COLLECTORS: list[tuple[str, Callable[[], Any]]] = [
-    *((name, lambda name=name: program_fact(name)) for name in PROGRAM),
+    *((name, lambda name=name: program_fact(name)) for name in PROGRAM_FACTS),
     ("stdin", inputs.stdin_facts),
     ("host", host_name),
     ("user", user_name),

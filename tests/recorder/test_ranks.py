@@ -230,6 +230,94 @@ def test_its_outcome_is_the_main_programs(repo, run_script, method):
         assert (outcome["status"], outcome["exit_status"]) == status
 
 
+# --- what can be started again is the main program ---
+
+PARSED = "import argparse; parser = argparse.ArgumentParser(); parser.add_argument('method'); "
+PARSED += "parser.add_argument('--momentum', default=0.9); parser.parse_args()"
+STARTED_ANEW = [
+    ("Process", "spawn"),
+    *(pytest.param(*row, marks=pytest.mark.slow) for row in (("Process", "forkserver"), ("joblib", "-"))),
+]
+
+
+def tell(repo, *words) -> str:
+    """What the footsteps command prints."""
+    command = [sys.executable, "-m", "footsteps", *words]
+    return subprocess.run(command, cwd=repo, env=surroundings({}), capture_output=True, text=True).stdout
+
+
+@pytest.mark.parametrize(("way", "method"), [*STARTED_ANEW, pytest.param("Process", "fork", marks=pytest.mark.slow)])
+def test_a_workers_own_run_tells_what_starts_the_main_program(repo, run_script, way, method):
+    """Its script, command and parsed arguments: nobody can start a worker by the command that has started it."""
+    sweep(run_script, repo, way, method, name='footsteps.initialize(f"lr{lr}")', early=PARSED)
+    row = record(repo, "lr1")
+    assert row["main"] == {"kind": "script", "path": str(repo / "sweep.py"), "module": None}
+    assert row["orig_argv"][1:] == [str(repo / "sweep.py"), method]
+    assert row["arguments"]["momentum"] == 0.9
+    assert row["arguments"].get("lr") == (1 if way == "joblib" else None)  # which was sent the call
+    assert (repo / "results" / "lr1" / "sweep.py").exists()
+    assert tell(repo, "restore", "lr1").endswith(f"sweep.py {method}\n")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("way", "method", "early"),
+    [
+        ("Process", "spawn", "footsteps.output_dir"),
+        ("Process", "spawn", "footsteps.initialize('all')"),
+        ("Process", "fork", "footsteps.output_dir"),
+        ("joblib", "-", "footsteps.initialize('all')"),
+        ("joblib", "-", "pass"),
+    ],
+)
+def test_a_workers_own_run_is_repeated_by_the_main_program(repo, run_script, way, method, early):
+    """What is compared is what the worker of that name has made then, also below the run of the main program."""
+    sweep(run_script, repo, way, method, name='footsteps.initialize(f"lr{lr}")', early=early)
+    told = tell(repo, "rerun", "--yes", "lr2")
+    assert "identical\tw2" in told
+    assert (repo / "again" / "lr2-rerun" / "results" / "lr2" / "w2").exists()
+
+
+@pytest.mark.parametrize("late", ["pass", "save('m')"])
+@pytest.mark.parametrize(("way", "method"), STARTED_ANEW)
+def test_what_the_main_program_has_parsed_is_in_the_run_that_its_workers_make(repo, run_script, way, method, late):
+    """Defaults, too; whether the main program asks for the run afterwards, or never."""
+    sweep(run_script, repo, way, method, early=PARSED, late=late)
+    run = Run(str(repo / "results" / "sweep"))
+    assert run.arguments == {"method": method, "momentum": 0.9}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("start", "main"), [("sweep.py", None), ("-m sweep", "sweep"), ("-m cProfile sweep.py", None)])
+@pytest.mark.parametrize("head", ["import footsteps", "pass"])
+@pytest.mark.parametrize("name", ["lr", ""])
+def test_a_program_whose_workers_run_a_module_is_named_not_joblib(repo, start, main, head, name):
+    """However it was started, and whether or not it has imported footsteps itself."""
+    needs("joblib")
+    task = "def train(lr):\n    import footsteps\n"
+    task += f"    if {name!r}: footsteps.initialize(f'{name}{{lr}}')\n    footsteps.output_dir\n"
+    repo.write("task.py", task)
+    program = f"{head}\nimport joblib, task\njoblib.Parallel(2)(joblib.delayed(task.train)(x) for x in (1, 2))\n"
+    repo.write("sweep.py", program)
+    subprocess.run([sys.executable, *start.split()], cwd=repo, env=surroundings({"FOOTSTEPS_NAME": None}), check=True)
+    row = record(repo, f"{name}1" if name else "sweep")
+    kind = {"kind": "module" if main else "script", "path": str(repo / "sweep.py"), "module": main}
+    assert (row["main"], row["orig_argv"][1:]) == (kind, start.split())
+
+
+def test_what_no_command_runs_again_is_restored_without_one(repo):
+    """A program that came over stdin, a notebook's kernel: why is told instead."""
+    command = [sys.executable, "-"]
+    subprocess.run(
+        command, input=SAVE + "save('it')", text=True, cwd=repo, env=surroundings({"FOOTSTEPS_NAME": "it"}), check=True
+    )
+    told = subprocess.run(
+        [sys.executable, "-m", "footsteps", "restore", "it"], cwd=repo, capture_output=True, text=True
+    )
+    assert "run it again" not in told.stdout
+    assert "no command runs it again: its program came from stdin" in told.stderr
+
+
 # --- ranks ---
 
 NUMBERED = """
