@@ -216,7 +216,7 @@ def test_a_run_that_only_workers_ask_for_is_the_main_programs(repo, run_script, 
     assert outcome["status"] == "finished"
     assert {"w1", "w2", "w3"} <= {entry["path"] for entry in outcome["artifacts"]}
     assert done.stdout.count("Saving results to results/sweep/") == 1
-    assert list(Path(os.environ["TMPDIR"]).glob("footsteps-*/*")) == []
+    assert list(Path(os.environ["TMPDIR"]).glob(f"footsteps-{os.getuid()}/*")) == []
 
 
 @pytest.mark.slow
