@@ -183,7 +183,7 @@ class FactsOfHead:
     def __reduce__(self) -> tuple[Any, ...]:
         facts: dict[str, Any] = {}
         try:
-            from footsteps.recorder.head import facts_for_workers
+            from footsteps.recorder.ranks import facts_for_workers
 
             facts = facts_for_workers()
         except Exception:  # a worker can tell by itself most of it

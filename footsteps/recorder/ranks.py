@@ -10,6 +10,7 @@ A run belongs to one execution of one program, and to the process at its head.
 - Workers and ranks join the run of the process that started them. Whoever comes first makes it in the name of the
   head: its name, command and outcome are the head's. Only the head, or rank 0, is asked for a name.
 - Who gives another name has a run of its own, which names that of the process that started it as its parent.
+- What can be started again is the main program: script, command and parsed arguments of each worker's run are its.
 - finish() ends what this process is in; what it begins then is new, in a worker too.
 - The module-level code of the program is another code object, or Hydra's job another one: the program is executed
   again. The run of the last execution is ended, and a new one begins. The same call with the same name gives the run
@@ -23,7 +24,7 @@ import os
 import sys
 
 from footsteps.recorder import ending, processes
-from footsteps.recorder.format import as_name, sha256, shared, warn
+from footsteps.recorder.format import as_name, collected, quote, sha256, shared, warn
 from footsteps.recorder.processes import (
     environment_of,
     has_ended,
@@ -37,10 +38,19 @@ from footsteps.recorder.processes import (
     program_of,
     script_of_process,
 )
+from footsteps.recorder.program import (
+    is_library,
+    main_program,
+    program_name,
+    start_argv,
+    start_command,
+    start_directory,
+)
+from footsteps.recorder.secrets import mask_arguments
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
 
@@ -313,3 +323,103 @@ def is_head_ending_it(run: Any) -> bool:
     if run.made_here:
         return not run.of_head
     return run.of_head and not run.worker and run.job is not None and run.job.is_head
+
+
+# --- the program at the head of workers -------------------------------------------------------------------------------
+
+# It can be started again, which the command that starts a worker can not. So what a run says of its program is, in a
+# worker that was started anew, said of its head, which tells it to each process that multiprocessing or loky starts for
+# it (processes.FactsOfHead). Of one that has not imported footsteps, and of Ray's driver, its command line is read. A
+# worker that was forked is the program itself.
+
+
+def _main() -> dict[str, Any]:
+    """What runs, its arguments without secrets."""
+    main = main_program()
+    return {**main, "words": mask_arguments(main["words"])} if "words" in main else main
+
+
+def _given_arguments() -> dict[str, Any]:
+    from footsteps.recorder.values import given_arguments
+
+    return given_arguments()
+
+
+# A fact of run.json about the program, and the function that collects it in the program's own process.
+PROGRAM_FACTS: dict[str, Callable[[], Any]] = {
+    "argv": lambda: mask_arguments(start_argv()),
+    "orig_argv": lambda: mask_arguments(sys.orig_argv),
+    "masked": lambda: mask_arguments(sys.orig_argv) != list(sys.orig_argv),
+    "command": lambda: quote(mask_arguments(start_command())),
+    "main": _main,
+    "cwd": start_directory,
+    "parsed_argv": _given_arguments,
+}
+
+
+def program_fact(name: str) -> Any:
+    """A fact of PROGRAM_FACTS: this process's own, or in a worker its head's as far as that is known."""
+    known = _facts_of_head()
+    return known[name] if name in known else PROGRAM_FACTS[name]()
+
+
+def facts_for_workers() -> dict[str, Any]:
+    """What workers are told: this process's PROGRAM_FACTS and arguments, the run's name if nobody gives one."""
+    from footsteps.recorder.arguments import told
+
+    ways = {**PROGRAM_FACTS, "name": program_name, "arguments": told}
+    facts = {name: collected(name, function, []) for name, function in ways.items()}
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+def default_name() -> str:
+    """What the run is called when nobody gives a name: after the program, in a worker after that of its head."""
+    told, main = processes.told_by_head().get("name"), _facts_of_head().get("main")
+    if told or not main:
+        return told or program_name()
+    folder, stem = os.path.split(os.path.splitext(main["path"])[0])
+    return as_name(os.path.basename(folder) if stem == "__main__" else stem)
+
+
+def _facts_of_head() -> dict[str, Any]:
+    """Those of PROGRAM_FACTS that are known of this worker's head; {} in a fork, and in a process that is no worker."""
+    if (head := head_of_worker()) is None:
+        return {}
+    return processes.told_by_head() or (_facts_of_process(head) if processes.is_started_anew() else {})
+
+
+def _facts_of_process(pid: int) -> dict[str, Any]:
+    """Those that the command line of a process tells; workers of multiprocessing and loky have its sys.argv, too."""
+    command = processes.command_of(pid)
+    if not command:
+        return {}
+    facts: dict[str, Any] = {"orig_argv": mask_arguments(command), "masked": mask_arguments(command) != command}
+    said = script_of_process(pid) or ""
+    argv = _words_from(said, command, processes.folder_of(pid)) if processes.ray_driver() is not None else start_argv()
+    path = said if os.path.isfile(said) else os.path.abspath(argv[0]) if argv else ""
+    if os.path.isfile(path) and not is_library(path):
+        facts["main"] = _row_of_file(path, said)
+        facts.update(_facts_of_words(argv, pid))
+    return facts
+
+
+def _row_of_file(path: str, said: str) -> dict[str, Any]:
+    """The row of a program's file; said: the script, or the module (a tool's, too) that the Python was started with."""
+    is_module = said.rpartition(".")[2] == os.path.splitext(os.path.basename(path))[0]
+    is_module |= said != path and os.path.basename(path) == "__main__.py"
+    return {"kind": "module" if is_module else "script", "path": path, "module": said if is_module else None}
+
+
+def _words_from(script: str, command: list[str], folder: str) -> list[str]:
+    """The words of a command from a script on: what its sys.argv is."""
+    paths = [os.path.normpath(os.path.join(folder, word)) for word in command]
+    return command[paths.index(script, 1) :] if script in paths[1:] else []
+
+
+def _facts_of_words(argv: list[str], pid: int) -> dict[str, Any]:
+    """What sys.argv tells; of Ray's driver also its working directory, as a worker has another one."""
+    from footsteps.recorder.values import arguments_of
+
+    words = mask_arguments(argv)
+    place = {"cwd": processes.folder_of(pid)} if processes.ray_driver() is not None else {}
+    return {"argv": words, "command": quote(words), "parsed_argv": arguments_of(words), **place}

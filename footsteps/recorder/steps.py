@@ -46,7 +46,6 @@ from footsteps.recorder.format import (
     write,
 )
 from footsteps.recorder.git import is_long, short_form
-from footsteps.recorder.head import PROGRAM_FACTS, default_name, program_fact
 from footsteps.recorder.hooks import watchers
 from footsteps.recorder.machine import (
     forget_packages,
@@ -65,6 +64,7 @@ from footsteps.recorder.program import (
     is_unattended,
     show_link,
 )
+from footsteps.recorder.ranks import PROGRAM_FACTS, program_fact
 from footsteps.recorder.repository import MAX_FILE, UncommittedFiles
 from footsteps.recorder.secrets import masked, why_secret
 from footsteps.recorder.settings import (
@@ -133,7 +133,7 @@ arguments.PARSED_LISTENERS.append(lambda: quietly(_note_heard))
 def meet(run: Any) -> None:
     """Join the run of the parent or of the other ranks, or make one."""
     run.endings, run.facts = [], {}
-    run.default_name = default_name
+    run.default_name = ranks.default_name
     if "_ARGCOMPLETE" in os.environ:  # a shell that completes the program's options by running it
         raise SystemExit
     _read_options(run)
