@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 heard: dict[str, Any] = {}  # by name, as the program has parsed them so far
 PARSED_LISTENERS: list[Callable[[], object]] = []  # called when that has changed
+noted: list[tuple[dict[str, Any], dict[str, Any]]] = []  # the last that LTParser has parsed, and its facts of them
 _argv: list[str] = []  # of which they were made
 
 
@@ -34,14 +35,22 @@ def hear(values: Mapping[str, Any]) -> None:
             listener()
 
 
-def told() -> dict[str, Any]:
-    """What was heard, as JSON can say it, without secrets; the words ``a.b=c`` of a list by their names.
+def told() -> dict[str, Any] | None:
+    """What was parsed, as JSON can say it, without secrets; None if nothing was.
 
     In a worker that was started anew also what the program at its head has parsed.
     """
+    found = {**(told_by_head().get("arguments") or {}), **_told_of_heard()}
+    for values, _ in noted:
+        found.update(values)
+    return found if found or noted else None
+
+
+def _told_of_heard() -> dict[str, Any]:
+    """What was heard; the words ``a.b=c`` of a list by their names."""
     from footsteps.recorder.values import arguments_of, masked_value
 
-    found: dict[str, Any] = dict(told_by_head().get("arguments") or {})
+    found: dict[str, Any] = {}
     for name, value in heard.items():
         words = value if isinstance(value, (list, tuple)) else ()
         if words and all(isinstance(word, str) and "=" in word[1:] for word in words):  # Hydra's overrides

@@ -24,7 +24,7 @@ import os
 import sys
 
 from footsteps.recorder import ending, processes
-from footsteps.recorder.format import as_name, collected, quote, sha256, shared, warn
+from footsteps.recorder.format import as_name, collected, from_json, json_text, quote, sha256, shared, warn
 from footsteps.recorder.processes import (
     environment_of,
     has_ended,
@@ -365,11 +365,13 @@ def program_fact(name: str) -> Any:
 
 def facts_for_workers() -> dict[str, Any]:
     """What workers are told: this process's PROGRAM_FACTS and arguments, the run's name if nobody gives one."""
-    from footsteps.recorder.arguments import told
+    from footsteps.recorder import arguments
 
-    ways = {**PROGRAM_FACTS, "name": program_name, "arguments": told}
+    ways = {**PROGRAM_FACTS, "name": program_name, "arguments": arguments.told}
+    ways["argument_facts"] = lambda: arguments.noted[0][1] if arguments.noted else None
     facts = {name: collected(name, function, []) for name, function in ways.items()}
-    return {name: value for name, value in facts.items() if value is not None}
+    said = from_json(json_text({name: value for name, value in facts.items() if value is not None}))
+    return dict(said)  # which can be pickled, whatever a parser has made of its words
 
 
 def default_name() -> str:

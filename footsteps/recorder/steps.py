@@ -58,7 +58,14 @@ from footsteps.recorder.machine import (
     recorded_variables,
     user_name,
 )
-from footsteps.recorder.processes import handle_lines, head_has_footsteps, process_row, ray_driver, started_by
+from footsteps.recorder.processes import (
+    handle_lines,
+    head_has_footsteps,
+    process_row,
+    ray_driver,
+    started_by,
+    told_by_head,
+)
 from footsteps.recorder.program import (
     announced,
     is_unattended,
@@ -103,15 +110,13 @@ BUNDLE_WAIT = 5.0  # seconds
 TELL_FROM = 20 << 20  # bytes of uncommitted files, kept in a record, from which a line on stderr tells so
 MOVED_WHOLE = "move or copy this directory whole: its hidden folder .footsteps is the record"
 
-_arguments: list[tuple[dict[str, object], dict[str, object]]] = []  # the last that were parsed
-
 
 def note_arguments(values: Mapping[str, object], **facts: object) -> None:
     """Tell the run which arguments were parsed (``facts``: their hash_code and the like).
 
     Before a run has begun they wait for it and enter run.json; afterwards they are appended.
     """
-    _arguments[:] = [(masked(dict(values)), masked(dict(facts)))]
+    arguments.noted[:] = [(masked(dict(values)), masked(dict(facts)))]
     run = getattr(shared(), "run", None)  # there is none where the core module is not loaded yet
     if run is not None and hasattr(run, "record"):
         append_line(run.record, "arguments", {"arguments": dict(values), **facts})
@@ -235,9 +240,8 @@ def _run_facts(run: Any, problems: list[str]) -> dict[str, Any]:
     for name, function in COLLECTORS:
         facts[name] = collected(name, function, problems)
     facts["process"] = collected("process", lambda: process_row(run.job, run.of_head), problems)
-    noted, facts["argument_facts"] = _arguments[0] if _arguments else (None, None)
-    heard = collected("arguments", arguments.told, problems) or None
-    facts["arguments"] = None if heard is None and noted is None else {**(heard or {}), **(noted or {})}
+    facts["arguments"] = collected("arguments", arguments.told, problems)
+    facts["argument_facts"] = arguments.noted[0][1] if arguments.noted else told_by_head().get("argument_facts")
     facts["parent"] = collected("parent", lambda: started_by(run.above), problems)
     facts["outcome_expected"] = head_has_footsteps or not (run.of_head or ray_driver() is not None)  # which kills it
     if run.worker and not run.of_head and (called := collected("call", arguments_of_call, problems)) is not None:

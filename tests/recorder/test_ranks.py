@@ -287,6 +287,15 @@ def test_what_the_main_program_has_parsed_is_in_the_run_that_its_workers_make(re
     assert run.arguments == {"method": method, "momentum": 0.9}
 
 
+def test_what_an_ltparser_has_parsed_is_there_too_with_its_hash_code(repo, run_script):
+    """As in a fork, which has it in its memory."""
+    early = PARSED.replace("import argparse", "from lite_tracer import LTParser").replace("argparse.Argument", "LT")
+    sweep(run_script, repo, "Process", "spawn", early=early)
+    run = Run(str(repo / "results" / "sweep"))
+    assert run.arguments == {"method": "spawn", "momentum": 0.9}
+    assert run.hash_code.startswith("LT_")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("start", "main"), [("sweep.py", None), ("-m sweep", "sweep"), ("-m cProfile sweep.py", None)])
 @pytest.mark.parametrize("head", ["import footsteps", "pass"])
