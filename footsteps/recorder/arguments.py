@@ -1,7 +1,8 @@
 """What the program's parser made of its command line, defaults included.
 
-Heard from argparse, click (typer), absl and fire, where the program has imported them or does so later; nothing is
-imported for it. What a program parses for itself is guessed from sys.argv instead (values.arguments_of).
+Heard from argparse (of Hydra's: the overrides), click (typer), absl and fire, where the program has imported them or
+does so later; nothing is imported for it. What a program parses for itself is guessed from sys.argv instead
+(values.arguments_of).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from footsteps.recorder.hooks import when_imported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from types import ModuleType
     from typing import Any
 
@@ -40,7 +41,7 @@ def told() -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in heard.items():
         words = value if isinstance(value, (list, tuple)) else ()
-        if words and all(isinstance(word, str) and "=" in word[1:] for word in words):  # Hydra's overrides
+        if words and all(isinstance(word, str) and "=" in word[1:] for word in words):  # overrides
             found.update(
                 (key, masked_value(key, said)) for key, said in arguments_of(["", *words]).items() if key != "_"
             )
@@ -53,6 +54,14 @@ def _name_of(value: Any) -> Any:
     if callable(value) and hasattr(value, "__qualname__"):
         return f"{value.__module__}.{value.__qualname__}"
     return value
+
+
+def hydra_overrides(words: Iterable[Any]) -> dict[str, Any]:
+    """What words such as ``lr=0.1`` set for the program, {"lr": 0.1}; not what is set for Hydra itself."""
+    from footsteps.recorder.values import arguments_of
+
+    own = ("hydra.", "hydra/")
+    return arguments_of(["", *(word for word in map(str, words) if not word.lstrip("+~").startswith(own))])
 
 
 def _is_from_command_line(words: Any) -> bool:
@@ -93,6 +102,8 @@ def _follow_argparse(module: ModuleType) -> None:
         if own or not _is_from_command_line(args):
             return None
         values = result[0]
+        if hasattr(values, "hydra_help"):  # Hydra's own parser: its flags are none of the program's
+            return hydra_overrides(values.overrides)
         names = getattr(values, "__dict__", None) or {action.dest: 0 for action in parser._actions}  # noqa: SLF001
         return {name: getattr(values, name) for name in names if hasattr(values, name)}
 

@@ -117,20 +117,17 @@ def caller() -> str:
     return f"{file}:{frame.f_lineno}"
 
 
+def hydra_config() -> Any:
+    """The configuration of the job that Hydra executes now, by itself or in a multirun; None outside of its jobs."""
+    module: Any = sys.modules.get("hydra.core.hydra_config")
+    return module.HydraConfig.instance().cfg if module is not None else None
+
+
 def hydra_job() -> Any:
     """The configuration of the job of a Hydra multirun that is executed now; each job has one of its own."""
-    module: Any = sys.modules.get("hydra.core.hydra_config")
-    if module is None or module.HydraConfig.instance().cfg is None:
-        return None
-    config = module.HydraConfig.instance().cfg
-    return config if str(config.hydra.mode).endswith("MULTIRUN") and "num" in config.hydra.job else None
-
-
-def hydra_overrides(config: Any) -> dict[str, Any]:
-    """What makes a job of a multirun: {"lr": 0.1}."""
-    from footsteps.recorder.values import arguments_of
-
-    return arguments_of(["", *map(str, config.hydra.overrides.task)])
+    config = hydra_config()
+    several = config is not None and str(config.hydra.mode).endswith("MULTIRUN") and "num" in config.hydra.job
+    return config if several else None
 
 
 # --- jobs -------------------------------------------------------------------------------------------------------------

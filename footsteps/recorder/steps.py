@@ -258,8 +258,9 @@ def _run_facts(run: Any, problems: list[str]) -> dict[str, Any]:
     facts["outcome_expected"] = head_has_footsteps or not (run.of_head or ray_driver() is not None)  # which kills it
     if run.of_head:
         facts.update(collected("main process", lambda: ranks.facts_of_head(run), problems) or {})
-    if run.hydra is not None:
-        facts["arguments"] = collected("arguments", lambda: ranks.hydra_overrides(run.hydra), problems)
+    if (job := ranks.hydra_config()) is not None:
+        said = collected("arguments", lambda: arguments.hydra_overrides(job.hydra.overrides.task), problems)
+        facts["arguments"] = {**(facts["arguments"] or {}), **(said or {})}
     facts["arguments"] = masked(facts["arguments"])  # whoever told them
     facts["script"] = script = collected("script", lambda: _copied_script(run, facts["main"]), problems)
     if script and script.get("reason"):

@@ -163,6 +163,23 @@ def test_each_job_of_a_hydra_multirun_is_a_run_with_its_overrides(repo, launcher
         assert outcome(repo, name)["status"] == "finished"
 
 
+@pytest.mark.parametrize("began", ["at the top", "in the job"])
+def test_the_arguments_of_a_hydra_job_are_its_overrides_with_and_without_multirun(repo, began):
+    """None of Hydra's own flags, nothing that is set for Hydra itself."""
+    needs("hydra")
+    use = {began: "footsteps.output_dir"}
+    repo.write(
+        "train.py",
+        f"import footsteps, hydra\n{use.get('at the top', '')}\n@hydra.main(config_path=None, version_base=None)\n"
+        f"def main(cfg):\n    {use.get('in the job', 'pass')}\nif __name__ == '__main__':\n    main()\n",
+    )
+    words = ["+lr=0.3", "++net.depth=2", "hydra.job.name=x", "hydra/job_logging=none"]
+    for name, flags in {"one": [], "many": ["-m"]}.items():
+        done = run(repo, "train.py", *flags, *words, env={"FOOTSTEPS_NAME": name})
+        assert done.returncode == 0, done.stderr
+        assert Run(str(repo / "results" / name)).arguments == {"lr": 0.3, "net.depth": 2}
+
+
 def test_a_job_of_a_hydra_multirun_that_fails_has_failed_and_the_others_have_not(repo):
     """Hydra runs them all before it raises what one of them has raised, and the program exits with 1."""
     needs("hydra")
