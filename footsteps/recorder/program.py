@@ -210,17 +210,17 @@ def _script_of_parent() -> str | None:
 
 def _script_above() -> str | None:
     """The script of the nearest process above us that runs one: who has started a worker on this machine."""
-    from footsteps.recorder.processes import command_of, folder_of, process_facts
+    from footsteps.recorder.processes import command_of, paths_of_word, process_facts
 
     facts = process_facts(os.getppid())
     for _ in range(8):
         if facts is None:
             break
         words = [word for word in command_of(facts["pid"])[1:] if word.endswith(".py")]
-        paths = [os.path.join(folder_of(facts["pid"]), word) for word in words]
+        paths = [path for word in words for path in paths_of_word(facts["pid"], word)]
         found = next((path for path in paths if os.path.isfile(path) and not is_library(path)), None)
         if found is not None:
-            return os.path.normpath(found)
+            return found
         facts = process_facts(facts["parent"])
     return None
 
@@ -386,13 +386,14 @@ def notebook_path() -> str | None:
 
 def _executed_notebook() -> str | None:
     """The notebook in the command of the kernel's parent (nbconvert, papermill) that has the cell which runs."""
-    from footsteps.recorder.processes import command_of, folder_of
+    from footsteps.recorder.processes import command_of, paths_of_word
 
     parent = os.getppid()
     cells = shell().user_ns.get("_ih", [""])
     first = next((line.strip() for line in cells[-1].splitlines() if line.strip()), "")
     said = quoted_in_json(first)
-    paths = [os.path.join(folder_of(parent), word) for word in command_of(parent) if word.endswith(".ipynb")]
+    words = [word for word in command_of(parent) if word.endswith(".ipynb")]
+    paths = [path for word in words for path in paths_of_word(parent, word)]
     return next((path for path in paths if said in text_of(path)), None)
 
 

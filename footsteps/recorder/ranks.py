@@ -58,7 +58,7 @@ def meet_run(run: Any) -> None:
         run.root = os.path.join(processes.folder_of(driver), run.root)
     run.worker = head_of_worker() is not None
     run.above = parents_run() if run.worker else None
-    run.execution, run.hydra = ending.execution(), hydra_job()
+    run.execution, run.hydra = ending.execution(), ending.hydra_job()
     run.over, run.again, run.site = (lambda name: over(run, name)), (lambda name: again(run, name)), caller()
     if run.above is not None and has_ended(run.above["directory"]):
         run.above = None
@@ -81,7 +81,7 @@ def over(run: Any, name: str | None) -> bool:
     It never raises: it is called at each use.
     """
     try:
-        forked, job = run.process != os.getpid(), hydra_job() if run.hydra is not None else None
+        forked, job = run.process != os.getpid(), ending.hydra_job() if run.hydra is not None else None
         if job is not None and job is not run.hydra:
             return True
         if forked or run.worker:
@@ -115,19 +115,6 @@ def caller() -> str:
     if file.startswith("<ipython-input-"):  # its number goes up, the hash of its text stays
         file = "<ipython-input-" + file.rpartition("-")[2]
     return f"{file}:{frame.f_lineno}"
-
-
-def hydra_config() -> Any:
-    """The configuration of the job that Hydra executes now, by itself or in a multirun; None outside of its jobs."""
-    module: Any = sys.modules.get("hydra.core.hydra_config")
-    return module.HydraConfig.instance().cfg if module is not None else None
-
-
-def hydra_job() -> Any:
-    """The configuration of the job of a Hydra multirun that is executed now; each job has one of its own."""
-    config = hydra_config()
-    several = config is not None and str(config.hydra.mode).endswith("MULTIRUN") and "num" in config.hydra.job
-    return config if several else None
 
 
 # --- jobs -------------------------------------------------------------------------------------------------------------
@@ -332,7 +319,7 @@ def facts_of_command(command: list[str], pid: int, script: str) -> dict[str, Any
     from footsteps.recorder.values import arguments_of
 
     folder = processes.folder_of(pid)
-    at = next(n for n, word in enumerate(command) if n and os.path.normpath(os.path.join(folder, word)) == script)
+    at = next(n for n, word in enumerate(command) if n and script in processes.paths_of_word(pid, word))
     argv = mask_arguments(command[at:])
     return {"argv": argv, "command": quote(argv), "parsed_argv": arguments_of(argv), "cwd": folder}
 

@@ -19,6 +19,7 @@ import time
 
 from footsteps.recorder import arguments, inputs, randomness, ranks
 from footsteps.recorder.code import Code, CodeCapture, changed_since_loaded, take_from_others, watch_for
+from footsteps.recorder.ending import hydra_config
 from footsteps.recorder.format import (
     BUNDLES_JSON,
     CODE,
@@ -258,7 +259,7 @@ def _run_facts(run: Any, problems: list[str]) -> dict[str, Any]:
     facts["outcome_expected"] = head_has_footsteps or not (run.of_head or ray_driver() is not None)  # which kills it
     if run.of_head:
         facts.update(collected("main process", lambda: ranks.facts_of_head(run), problems) or {})
-    if (job := ranks.hydra_config()) is not None:
+    if (job := hydra_config()) is not None:
         said = collected("arguments", lambda: arguments.hydra_overrides(job.hydra.overrides.task), problems)
         facts["arguments"] = {**(facts["arguments"] or {}), **(said or {})}
     facts["arguments"] = masked(facts["arguments"])  # whoever told them
