@@ -79,6 +79,7 @@ class Ending:
         inner: the frame that it had called, if that is the argument of a call: `sys.exit(main())`.
         exit: at the last sys.exit: where main was, the status, what had failed.
         job: what Hydra will tell of the job of a multirun that runs now, else None.
+        of_cells: whether no file is the program: a notebook's cells, if IPython is there.
     """
 
     def __init__(self) -> None:
@@ -86,6 +87,7 @@ class Ending:
         names = vars(sys.modules["__main__"]) if "__main__" in sys.modules else {}
         at = next((n for n, frame in enumerate(frames) if is_program(frame, names)), len(frames) - 1)
         self.main = frames[at] if frames else None
+        self.of_cells = bool(frames) and not is_program(frames[at], names)
         self.called_at = self.main.f_lasti if self.main is not None else -1
         self.inner = frames[at - 1] if at > 0 and self.is_argument() else None
         self.exit: tuple[int, Any, int] | None = None
@@ -113,6 +115,8 @@ class Ending:
         main, of_job = self.main, job_status(self.job)
         if of_job is not None:
             return of_job
+        if self.of_cells and (raised := raised_by_last_cell()) is not None:
+            return status_of_exception(raised)
         if main is None or returned(main):
             return status_of_exception(None)
         error = getattr(sys, "last_value", None)
@@ -215,6 +219,17 @@ def status_of_exception(error: BaseException | None) -> tuple[str, int | None, B
     if isinstance(error, KeyboardInterrupt):
         return "interrupted", 130, error
     return "failed", 1, error
+
+
+def raised_by_last_cell() -> BaseException | None:
+    """What the last cell that IPython executed has raised; None if it went well, or there is none.
+
+    The earlier ones don't count: whoever went on after a failure, a person or a tool, has seen it.
+    """
+    from footsteps.recorder.program import shell
+
+    result = getattr(shell(), "last_execution_result", None)
+    return getattr(result, "error_before_exec", None) or getattr(result, "error_in_exec", None)
 
 
 def status_of_number(number: int) -> tuple[str, int | None, None]:
