@@ -222,6 +222,15 @@ def status_of_number(number: int) -> tuple[str, int | None, None]:
     return ("exited" if number else "finished"), number, None
 
 
+def hydra_job() -> Any:
+    """The configuration of the job of a Hydra multirun that is executed now; each job has one of its own."""
+    module: Any = sys.modules.get("hydra.core.hydra_config")
+    if module is None or module.HydraConfig.instance().cfg is None:
+        return None
+    config = module.HydraConfig.instance().cfg
+    return config if str(config.hydra.mode).endswith("MULTIRUN") and "num" in config.hydra.job else None
+
+
 def hydra_job_return(frames: list[FrameType]) -> Any:
     """What Hydra notes of the job that these frames run, if it is one of a multirun: a failure ends that job alone.
 
@@ -256,3 +265,4 @@ def exit_number(status: Any) -> int:
 
 # Of this process, from the import on; when a run begins, of that run.
 program_ending = Ending()
+first_execution = execution()  # the one that has imported us

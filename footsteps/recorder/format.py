@@ -435,9 +435,13 @@ def shared() -> Any:
 
 
 def current() -> Any:
-    """The run of this process, if there is one yet."""
+    """The run of this process, if there is one yet; one that is over, as another execution goes on, is ended."""
     state = shared()
-    return state.run if state is not None and getattr(state, "initialized", False) else None
+    run = state.run if state is not None and getattr(state, "initialized", False) else None
+    if run is not None and run.over(None):
+        state.core.finish()
+        return None
+    return run
 
 
 def run_directory() -> str:

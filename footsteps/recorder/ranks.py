@@ -58,7 +58,7 @@ def meet_run(run: Any) -> None:
         run.root = os.path.join(processes.folder_of(driver), run.root)
     run.worker = head_of_worker() is not None
     run.above = parents_run() if run.worker else None
-    run.execution, run.hydra = ending.execution(), hydra_job()
+    run.execution, run.hydra = ending.execution(), ending.hydra_job()
     run.over, run.again, run.site = (lambda name: over(run, name)), (lambda name: again(run, name)), caller()
     if run.above is not None and has_ended(run.above["directory"]):
         run.above = None
@@ -81,9 +81,10 @@ def over(run: Any, name: str | None) -> bool:
     It never raises: it is called at each use.
     """
     try:
-        forked, job = run.process != os.getpid(), hydra_job() if run.hydra is not None else None
+        job = ending.hydra_job() if run.hydra is not None else None
         if job is not None and job is not run.hydra:
             return True
+        forked = run.process != os.getpid()
         if forked or run.worker:
             if name is not None and not is_called({"name": run.name}, name) and name != run.asked:
                 return True
@@ -115,15 +116,6 @@ def caller() -> str:
     if file.startswith("<ipython-input-"):  # its number goes up, the hash of its text stays
         file = "<ipython-input-" + file.rpartition("-")[2]
     return f"{file}:{frame.f_lineno}"
-
-
-def hydra_job() -> Any:
-    """The configuration of the job of a Hydra multirun that is executed now; each job has one of its own."""
-    module: Any = sys.modules.get("hydra.core.hydra_config")
-    if module is None or module.HydraConfig.instance().cfg is None:
-        return None
-    config = module.HydraConfig.instance().cfg
-    return config if str(config.hydra.mode).endswith("MULTIRUN") and "num" in config.hydra.job else None
 
 
 def hydra_overrides(config: Any) -> dict[str, Any]:
