@@ -436,12 +436,8 @@ def shared() -> Any:
 
 def current() -> Any:
     """The run of this process, if there is one yet; one that is over, as another execution goes on, is ended."""
-    state = shared()
-    run = state.run if state is not None and getattr(state, "initialized", False) else None
-    if run is not None and run.over(None):
-        state.core.finish()
-        return None
-    return run
+    core = getattr(shared(), "core", None)
+    return core.current() if core is not None else None
 
 
 def run_directory() -> str:

@@ -117,6 +117,7 @@ given = parser.parse_args()
 open(given.data).read()
 footsteps.reads(given.data + ".by-hand")
 footsteps.record(loss=given.lr)
+assert footsteps.current() is None
 figure = footsteps.metadata("a.pdf")["Title"]
 with open(footsteps.output_dir + "o.txt", "x") as file:
     file.write(figure)
