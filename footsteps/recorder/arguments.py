@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 
+from footsteps.recorder.ending import execution
 from footsteps.recorder.hooks import when_imported
 
 TYPE_CHECKING = False
@@ -20,10 +21,12 @@ if TYPE_CHECKING:
 heard: dict[str, Any] = {}  # by name, as the program has parsed them so far
 PARSED_LISTENERS: list[Callable[[], object]] = []  # called when that has changed
 _argv: list[str] = []  # of which they were made
+_by: list[Any] = [None]  # the execution of the program that parsed them
 
 
 def hear(values: Mapping[str, Any]) -> None:
-    """Note what was parsed; for another command line (a notebook's next script) anew."""
+    """Note what was parsed; for another command line, or another execution, anew."""
+    forget_others(execution())
     before = dict(heard)
     if _argv != sys.argv:
         heard.clear()
@@ -32,6 +35,14 @@ def hear(values: Mapping[str, Any]) -> None:
     if heard != before:
         for listener in PARSED_LISTENERS:
             listener()
+
+
+def forget_others(now: Any) -> None:
+    """Forget what another execution of a program has parsed than the one that goes on; None: it is not known."""
+    if now is not None:
+        if _by[0] is not None and _by[0] is not now:
+            heard.clear()
+        _by[0] = now
 
 
 def told() -> dict[str, Any]:

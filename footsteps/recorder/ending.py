@@ -237,6 +237,19 @@ def status_of_number(number: int) -> tuple[str, int | None, None]:
     return ("exited" if number else "finished"), number, None
 
 
+def hydra_config() -> Any:
+    """The configuration of the job that Hydra executes now, by itself or in a multirun; None outside of its jobs."""
+    module: Any = sys.modules.get("hydra.core.hydra_config")
+    return module.HydraConfig.instance().cfg if module is not None else None
+
+
+def hydra_job() -> Any:
+    """The configuration of the job of a Hydra multirun that is executed now; each job has one of its own."""
+    config = hydra_config()
+    several = config is not None and str(config.hydra.mode).endswith("MULTIRUN") and "num" in config.hydra.job
+    return config if several else None
+
+
 def hydra_job_return(frames: list[FrameType]) -> Any:
     """What Hydra notes of the job that these frames run, if it is one of a multirun: a failure ends that job alone.
 
@@ -259,19 +272,6 @@ def job_status(job: Any) -> tuple[str, int | None, BaseException | None] | None:
     return status_of_exception(vars(job).get("_return_value")) if word == "FAILED" else None
 
 
-def hydra_config() -> Any:
-    """The configuration of the job that Hydra executes now, by itself or in a multirun; None outside of its jobs."""
-    module: Any = sys.modules.get("hydra.core.hydra_config")
-    return module.HydraConfig.instance().cfg if module is not None else None
-
-
-def hydra_job() -> Any:
-    """The configuration of the job of a Hydra multirun that is executed now; each job has one of its own."""
-    config = hydra_config()
-    several = config is not None and str(config.hydra.mode).endswith("MULTIRUN") and "num" in config.hydra.job
-    return config if several else None
-
-
 def exit_number(status: Any) -> int:
     """What the caller of the program sees for sys.exit(status)."""
     if status is None:
@@ -284,3 +284,4 @@ def exit_number(status: Any) -> int:
 
 # Of this process, from the import on; when a run begins, of that run.
 program_ending = Ending()
+first_execution = execution()  # the one that has imported us

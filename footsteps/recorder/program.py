@@ -19,7 +19,7 @@ import sys
 from _thread import get_ident
 
 from footsteps.recorder import format as at_import
-from footsteps.recorder.ending import main_thread
+from footsteps.recorder.ending import execution, first_execution, main_thread
 from footsteps.recorder.format import as_name, paths_in, printable, quote, start_of, text_of, working_directory
 
 TYPE_CHECKING = False
@@ -458,8 +458,9 @@ def script_folder() -> str | None:
 
 
 def is_the_first() -> bool:
-    """Whether the program that runs is the one that this process was started for, and no notebook's next script."""
-    return shell() is None or main_frame() is None
+    """Whether the execution that goes on is the one that imported footsteps: no notebook's next script, no restart."""
+    now, first = execution(), first_execution
+    return now is None or now is first or (first is None and shell() is None)
 
 
 def start_directory() -> str | None:

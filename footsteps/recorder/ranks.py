@@ -81,9 +81,10 @@ def over(run: Any, name: str | None) -> bool:
     It never raises: it is called at each use.
     """
     try:
-        forked, job = run.process != os.getpid(), ending.hydra_job() if run.hydra is not None else None
+        job = ending.hydra_job() if run.hydra is not None else None
         if job is not None and job is not run.hydra:
             return True
+        forked = run.process != os.getpid()
         if forked or run.worker:
             if name is not None and not is_called({"name": run.name}, name) and name != run.asked:
                 return True

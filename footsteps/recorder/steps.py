@@ -19,7 +19,7 @@ import time
 
 from footsteps.recorder import arguments, inputs, randomness, ranks
 from footsteps.recorder.code import Code, CodeCapture, changed_since_loaded, take_from_others, watch_for
-from footsteps.recorder.ending import hydra_config
+from footsteps.recorder.ending import execution, hydra_config
 from footsteps.recorder.format import (
     BUNDLES_JSON,
     CODE,
@@ -35,6 +35,7 @@ from footsteps.recorder.format import (
     as_json,
     bytes_of,
     collected,
+    current,
     encoded,
     iso,
     printable,
@@ -42,7 +43,6 @@ from footsteps.recorder.format import (
     quote,
     replace,
     sha256,
-    shared,
     warn,
     write,
 )
@@ -120,7 +120,7 @@ BUNDLE_WAIT = 5.0  # seconds
 TELL_FROM = 20 << 20  # bytes of uncommitted files, kept in a record, from which a line on stderr tells so
 MOVED_WHOLE = "move or copy this directory whole: its hidden folder .footsteps is the record"
 
-_arguments: list[tuple[dict[str, object], dict[str, object]]] = []  # the last that were parsed
+_arguments: list[tuple[dict[str, object], dict[str, object], Any]] = []  # the last that were parsed, by which execution
 
 
 def note_arguments(values: Mapping[str, object], **facts: object) -> None:
@@ -128,15 +128,15 @@ def note_arguments(values: Mapping[str, object], **facts: object) -> None:
 
     Before a run has begun they wait for it and enter run.json; afterwards they are appended.
     """
-    _arguments[:] = [(masked(dict(values)), masked(dict(facts)))]
-    run = getattr(shared(), "run", None)  # there is none where the core module is not loaded yet
+    _arguments[:] = [(masked(dict(values)), masked(dict(facts)), execution())]
+    run = current()
     if run is not None and hasattr(run, "record"):
         append_line(run.record, "arguments", {"arguments": dict(values), **facts})
 
 
 def _note_heard() -> None:
     """What the program has parsed since its run began."""
-    run = shared().run
+    run = current()
     if run is not None and getattr(run, "made_here", False) and hasattr(run, "record"):
         append_line(run.record, "arguments", {"arguments": arguments.told()})
 
@@ -252,7 +252,10 @@ def _run_facts(run: Any, problems: list[str]) -> dict[str, Any]:
     for name, function in COLLECTORS:
         facts[name] = collected(name, function, problems)
     facts["process"] = collected("process", lambda: process_row(run.job, run.of_head), problems)
-    noted, facts["argument_facts"] = _arguments[0] if _arguments else (None, None)
+    arguments.forget_others(run.execution)
+    noted, facts["argument_facts"], by = _arguments[0] if _arguments else (None, None, None)
+    if by is not None and run.execution is not None and by is not run.execution:
+        noted, facts["argument_facts"] = None, None
     heard = collected("arguments", arguments.told, problems) if arguments.heard else None
     facts["arguments"] = None if heard is None and noted is None else {**(heard or {}), **(noted or {})}
     facts["parent"] = collected("parent", lambda: started_by(run.above), problems)

@@ -86,9 +86,8 @@ def initialize(
     Raises InvalidName (a ValueError), DirectoryError (an OSError), or FootstepsError where this process has a run.
     """
     with _lock():
-        if (run := current()) is not None and run.over(run_name):
+        if (run := current()) is None or run.over(run_name):
             finish()
-        if (run := current()) is None:
             _begin(run_name, output_root, {name: value for name, value in options.items() if value is not None})
         elif run.process == os.getpid() and not run.again(run_name):
             said = f"this run already writes to {run.shown!r}{run.begun_at}"
@@ -106,7 +105,9 @@ def finish() -> None:
 
 
 def current() -> Run | None:
-    """The run of this process, if there is one yet; never begins one."""
+    """The run of this process, if there is one yet; never begins one. It ends one that is over."""
+    if _shared.initialized and _shared.run is not None and _shared.run.over(None):
+        finish()
     return _shared.run if _shared.initialized else None
 
 
@@ -134,8 +135,7 @@ def plot(name: str = "", figure: Any = None, **options: Any) -> str:
 
 def run_directory() -> str:
     """What ``output_dir`` gives: the run's directory, ending in a slash; begins the run if there is none."""
-    if (run := current()) is not None and run.over(None):
-        finish()
+    current()
     path, run = _shared.output_dir_impl, _shared.run
     if path is None or (not _shared.initialized and run is not None and path == run.shown):
         with _lock():
