@@ -86,9 +86,8 @@ def initialize(
     Raises InvalidName (a ValueError), DirectoryError (an OSError), or FootstepsError where this process has a run.
     """
     with _lock():
-        if (run := current()) is not None and run.over(run_name):
+        if (run := current()) is None or run.over(run_name):
             finish()
-        if (run := current()) is None:
             _begin(run_name, output_root, {name: value for name, value in options.items() if value is not None})
         elif run.process == os.getpid() and not run.again(run_name):
             said = f"this run already writes to {run.shown!r}{run.begun_at}"
@@ -106,7 +105,9 @@ def finish() -> None:
 
 
 def current() -> Run | None:
-    """The run of this process, if there is one yet; never begins one."""
+    """The run of this process, if there is one yet; never begins one. It ends one that is over."""
+    if _shared.initialized and _shared.run is not None and _shared.run.over(None):
+        finish()
     return _shared.run if _shared.initialized else None
 
 
@@ -134,8 +135,7 @@ def plot(name: str = "", figure: Any = None, **options: Any) -> str:
 
 def run_directory() -> str:
     """What ``output_dir`` gives: the run's directory, ending in a slash; begins the run if there is none."""
-    if (run := current()) is not None and run.over(None):
-        finish()
+    current()
     path, run = _shared.output_dir_impl, _shared.run
     if path is None or (not _shared.initialized and run is not None and path == run.shown):
         with _lock():
@@ -502,12 +502,11 @@ def _terminal() -> Any:
 
 
 def _prompt_session(run: Run) -> Any:
-    from prompt_toolkit import PromptSession, completion, filters, history, output, validation
+    from prompt_toolkit import PromptSession, completion, filters, history, key_binding, output, validation
+    from prompt_toolkit.key_binding.bindings.named_commands import get_by_name
 
-    class Runs(completion.Completer):
-        def get_completions(self, document: Any, _: object) -> Iterator[Any]:
-            for name in completions(document.text_before_cursor, run.root):
-                yield completion.Completion(name, start_position=-len(document.text_before_cursor))
+    def begun() -> list[str]:
+        return completions(session.default_buffer.document.text_before_cursor, run.root)
 
     def below() -> str:
         name = (typed := session.default_buffer.text.strip()) or run.default_name()
@@ -518,9 +517,12 @@ def _prompt_session(run: Run) -> Any:
             problem = str(error)
         return f" this name {problem}" if problem else f"{'' if typed else ' Enter takes'} {path}/{run.remark(name)}"
 
+    keys, one = key_binding.KeyBindings(), filters.Condition(lambda: len(begun()) == 1)
+    keys.add("tab", filter=one & ~filters.has_completions)(get_by_name("complete"))  # at once: Enter may be there too
     session: Any = PromptSession(
         f"{QUESTION}\n",
-        completer=Runs(),
+        completer=completion.WordCompleter(begun, ignore_case=True, sentence=True),
+        key_bindings=keys,
         complete_while_typing=False,
         history=history.InMemoryHistory(run.earlier()),
         validator=validation.Validator.from_callable(
@@ -540,7 +542,7 @@ def _prompt_session(run: Run) -> Any:
 
 def completions(text: str, root: str) -> list[str]:
     """The runs, and groups of runs with a slash, whose path begins so, whatever their case; newest first."""
-    group, _, start = text.rpartition("/")
+    group, slash, start = text.rpartition("/")
     if text.startswith("/") or ".." in group.split("/"):
         return []
     try:
@@ -549,15 +551,13 @@ def completions(text: str, root: str) -> list[str]:
     except (OSError, ValueError):
         return []
     names = [name for _, name in sorted(entries, reverse=True) if name.lower().startswith(start.lower())]
-    paths = [f"{group}/{name}" if group else name for name in names]
+    paths = [group + slash + name for name in names]
     return [path if os.path.exists(os.path.join(root, path, INFO)) else path + "/" for path in paths]
 
 
 def _in_notebook() -> bool:
     """Whether a Jupyter kernel runs us: its input() is a box in the notebook."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None and hasattr(ipython, "get_ipython") else None
-    return shell is not None and hasattr(shell, "kernel")
+    return hasattr(getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)(), "kernel")
 
 
 def _made_directory(root: str, name: str) -> tuple[str, str]:

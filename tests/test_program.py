@@ -605,6 +605,16 @@ def test_papermills_parameters_are_arguments(repo, sh):
 
 
 @pytest.mark.kernel
+def test_a_notebook_that_papermill_executes_in_another_folder_is_the_program(repo, sh):
+    """Its path is seen from where papermill was started, which has left that folder for the one of --cwd."""
+    pytest.importorskip("papermill")
+    repo.write("elsewhere/data.csv", "1")
+    notebook(repo, "explore.ipynb", "lr = 0.1", SAVE)
+    sh("python -m papermill explore.ipynb out.ipynb --cwd elsewhere")
+    assert facts(repo / "elsewhere", "explore")["main"]["path"] == os.fspath(repo / "explore.ipynb")
+
+
+@pytest.mark.kernel
 @pytest.mark.parametrize("cell", ["%run train.py --lr 1", "!python train.py --lr 1", "%%bash\npython train.py --lr 1"])
 def test_a_script_that_a_cell_runs_is_the_program(repo, sh, cell):
     """Its name, its copy, a command that starts it again; nobody is waited for."""

@@ -256,6 +256,14 @@ def test_tab_completes_a_name(screen, past):
     screen.shows("Saving results to results/resnet2/")
 
 
+def test_a_completed_name_is_taken_by_an_enter_that_came_with_the_tab(ask, past):
+    """In one piece, as by a quick typist: not what was typed before it was completed."""
+    child = ask("train.py")
+    child.send("RES" + TAB + ENTER)
+    child.expect_exact("Saving results to results/resnet-1/")
+    ended(child)
+
+
 def test_tab_offers_the_newest_first(screen, past):
     """Of several, the menu has the newest on top, and TAB goes to it."""
     screen.run("train.py")

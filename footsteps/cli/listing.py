@@ -105,6 +105,8 @@ def list_runs(args: argparse.Namespace) -> int:
     if names:
         found = those_of(found, names, roots)
     none = f"no runs in {runs.roots_said(roots)}{elsewhere(roots, 'list')}"
+    if not found and search.newest(roots, 1):
+        none = f"no run in {runs.roots_said(roots)} is so: `footsteps list` shows all of them"
     return rows.print_runs(args, found, problems, none, most=args.n)
 
 

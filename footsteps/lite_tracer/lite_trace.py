@@ -4,7 +4,7 @@
     lite_trace.py --exclude bsz:12 git_label:f6afeb8 --include sgd
 
 A condition is P:V or P==V (equal), P<V, P<=V, P>V, P>=V, or a bare word: a parameter that is set,
-or a value. Of a list, one item that facts_fit is enough. Each line of the answer tells a run's
+or a value. Of a list, one item that fits is enough. Each line of the answer tells a run's
 hash_code, its date, and the parameters in which the found runs differ, as conditions.
 """
 
@@ -126,7 +126,7 @@ def _searched_facts(run: Run) -> dict[str, Any]:
 
 
 def _why_none(folder: str, every: Sequence[tuple[Run, Mapping[str, Any]]], conditions: Sequence[Expression]) -> str:
-    """One line: there is no history, nobody has such a parameter, or none facts_fit."""
+    """One line: there is no history, nobody has such a parameter, or none fits."""
     if not os.path.isdir(folder):
         return f"no history here: {folder!r} is not there (-d DIR says where the records are)"
     if not every:

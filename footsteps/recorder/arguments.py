@@ -1,30 +1,36 @@
 """What the program's parser made of its command line, defaults included.
 
-Heard from argparse, click (typer), absl and fire, where the program has imported them or does so later; nothing is
-imported for it. What a program parses for itself is guessed from sys.argv instead (values.arguments_of).
+Heard from argparse (of Hydra's: the overrides), click (typer), absl and fire, where the program has imported them or
+does so later; nothing is imported for it. What a program parses for itself is guessed from sys.argv instead
+(values.arguments_of).
 """
 
 from __future__ import annotations
 
 import sys
 
+from footsteps.recorder.ending import execution
 from footsteps.recorder.hooks import when_imported
 from footsteps.recorder.processes import told_by_head
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from types import ModuleType
     from typing import Any
 
 heard: dict[str, Any] = {}  # by name, as the program has parsed them so far
 PARSED_LISTENERS: list[Callable[[], object]] = []  # called when that has changed
-noted: list[tuple[dict[str, Any], dict[str, Any]]] = []  # the last that LTParser has parsed, and its facts of them
+of_ltparser: list[
+    tuple[dict[str, Any], dict[str, Any], Any]
+] = []  # the last that it parsed, its facts, by which execution
 _argv: list[str] = []  # of which they were made
+_by: list[Any] = [None]  # the execution of the program that parsed them
 
 
 def hear(values: Mapping[str, Any]) -> None:
-    """Note what was parsed; for another command line (a notebook's next script) anew."""
+    """Note what was parsed; for another command line, or another execution, anew."""
+    forget_others(execution())
     before = dict(heard)
     if _argv != sys.argv:
         heard.clear()
@@ -35,15 +41,24 @@ def hear(values: Mapping[str, Any]) -> None:
             listener()
 
 
+def forget_others(now: Any) -> None:
+    """Forget what another execution of a program has parsed than the one that goes on; None: it is not known."""
+    if now is not None:
+        if _by[0] is not None and _by[0] is not now:
+            heard.clear()
+        _by[0] = now
+        of_ltparser[:] = [row for row in of_ltparser if row[2] is None or row[2] is now]
+
+
 def told() -> dict[str, Any] | None:
     """What was parsed, as JSON can say it, without secrets; None if nothing was.
 
     In a worker that was started anew also what the program at its head has parsed.
     """
     found = {**(told_by_head().get("arguments") or {}), **_told_of_heard()}
-    for values, _ in noted:
+    for values, _, _ in of_ltparser:
         found.update(values)
-    return found if found or noted else None
+    return found if found or of_ltparser else None
 
 
 def _told_of_heard() -> dict[str, Any]:
@@ -53,7 +68,7 @@ def _told_of_heard() -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in heard.items():
         words = value if isinstance(value, (list, tuple)) else ()
-        if words and all(isinstance(word, str) and "=" in word[1:] for word in words):  # Hydra's overrides
+        if words and all(isinstance(word, str) and "=" in word[1:] for word in words):  # overrides
             found.update(
                 (key, masked_value(key, said)) for key, said in arguments_of(["", *words]).items() if key != "_"
             )
@@ -66,6 +81,14 @@ def _name_of(value: Any) -> Any:
     if callable(value) and hasattr(value, "__qualname__"):
         return f"{value.__module__}.{value.__qualname__}"
     return value
+
+
+def hydra_overrides(words: Iterable[Any]) -> dict[str, Any]:
+    """What words such as ``lr=0.1`` set for the program, {"lr": 0.1}; not what is set for Hydra itself."""
+    from footsteps.recorder.values import arguments_of
+
+    own = ("hydra.", "hydra/")
+    return arguments_of(["", *(word for word in map(str, words) if not word.lstrip("+~").startswith(own))])
 
 
 def _is_from_command_line(words: Any) -> bool:
@@ -106,6 +129,8 @@ def _follow_argparse(module: ModuleType) -> None:
         if own or not _is_from_command_line(args):
             return None
         values = result[0]
+        if hasattr(values, "hydra_help"):  # Hydra's own parser: its flags are none of the program's
+            return hydra_overrides(values.overrides)
         names = getattr(values, "__dict__", None) or {action.dest: 0 for action in parser._actions}  # noqa: SLF001
         return {name: getattr(values, name) for name in names if hasattr(values, name)}
 

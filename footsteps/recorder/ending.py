@@ -79,6 +79,7 @@ class Ending:
         inner: the frame that it had called, if that is the argument of a call: `sys.exit(main())`.
         exit: at the last sys.exit: where main was, the status, what had failed.
         job: what Hydra will tell of the job of a multirun that runs now, else None.
+        of_cells: whether no file is the program: a notebook's cells, if IPython is there.
     """
 
     def __init__(self) -> None:
@@ -86,6 +87,7 @@ class Ending:
         names = vars(sys.modules["__main__"]) if "__main__" in sys.modules else {}
         at = next((n for n, frame in enumerate(frames) if is_program(frame, names)), len(frames) - 1)
         self.main = frames[at] if frames else None
+        self.of_cells = bool(frames) and not is_program(frames[at], names)
         self.called_at = self.main.f_lasti if self.main is not None else -1
         self.inner = frames[at - 1] if at > 0 and self.is_argument() else None
         self.exit: tuple[int, Any, int] | None = None
@@ -113,6 +115,8 @@ class Ending:
         main, of_job = self.main, job_status(self.job)
         if of_job is not None:
             return of_job
+        if self.of_cells and (raised := raised_by_last_cell()) is not None:
+            return status_of_exception(raised)
         if main is None or returned(main):
             return status_of_exception(None)
         error = getattr(sys, "last_value", None)
@@ -217,9 +221,33 @@ def status_of_exception(error: BaseException | None) -> tuple[str, int | None, B
     return "failed", 1, error
 
 
+def raised_by_last_cell() -> BaseException | None:
+    """What the last cell that IPython executed has raised; None if it went well, or there is none.
+
+    The earlier ones don't count: whoever went on after a failure, a person or a tool, has seen it.
+    """
+    from footsteps.recorder.program import shell
+
+    result = getattr(shell(), "last_execution_result", None)
+    return getattr(result, "error_before_exec", None) or getattr(result, "error_in_exec", None)
+
+
 def status_of_number(number: int) -> tuple[str, int | None, None]:
     """The status that an exit status stands for: 0 is success, however the program came to it."""
     return ("exited" if number else "finished"), number, None
+
+
+def hydra_config() -> Any:
+    """The configuration of the job that Hydra executes now, by itself or in a multirun; None outside of its jobs."""
+    module: Any = sys.modules.get("hydra.core.hydra_config")
+    return module.HydraConfig.instance().cfg if module is not None else None
+
+
+def hydra_job() -> Any:
+    """The configuration of the job of a Hydra multirun that is executed now; each job has one of its own."""
+    config = hydra_config()
+    several = config is not None and str(config.hydra.mode).endswith("MULTIRUN") and "num" in config.hydra.job
+    return config if several else None
 
 
 def hydra_job_return(frames: list[FrameType]) -> Any:
@@ -256,3 +284,4 @@ def exit_number(status: Any) -> int:
 
 # Of this process, from the import on; when a run begins, of that run.
 program_ending = Ending()
+first_execution = execution()  # the one that has imported us

@@ -435,9 +435,9 @@ def shared() -> Any:
 
 
 def current() -> Any:
-    """The run of this process, if there is one yet."""
-    state = shared()
-    return state.run if state is not None and getattr(state, "initialized", False) else None
+    """The run of this process, if there is one yet; one that is over, as another execution goes on, is ended."""
+    core = getattr(shared(), "core", None)
+    return core.current() if core is not None else None
 
 
 def run_directory() -> str:

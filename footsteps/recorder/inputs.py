@@ -22,7 +22,17 @@ from _weakref import ref
 from time import monotonic, time
 
 from footsteps.recorder import ending
-from footsteps.recorder.format import RECORD, RUN_JSON, append, append_line, content_of, from_json, json_text, warn
+from footsteps.recorder.format import (
+    RECORD,
+    RUN_JSON,
+    append,
+    append_line,
+    content_of,
+    current,
+    from_json,
+    json_text,
+    warn,
+)
 from footsteps.recorder.hooks import (
     PACKAGE_FOLDER,
     around,
@@ -89,6 +99,7 @@ def reads(path: Any) -> Any:
     For files that are opened where footsteps can't see it: `h5py.File(footsteps.reads("x.h5"))`.
     """
     try:
+        tracker.notice_execution()
         tracker.add_by_hand(os.path.abspath(os.fsdecode(path)))
     except Exception as error:
         warn(f"not noted as read: {path!r}: {error!r}")
@@ -262,7 +273,9 @@ class InputTracker:
         self.known: set[str] = set()  # names, as given, that need no second look
         self.pending: dict[str, str] = {}  # names not yet looked at, in this order, and as they were given
         self.inputs: dict[str, tuple[int, int]] = {}  # path -> size, mtime_ns: of this run
-        self.early: dict[str, tuple[int, int]] = {}  # of before the first run: inputs of each run
+        self.early: dict[str, tuple[int, int]] | None = None  # of before the execution's first run: inputs of each run
+        self.execution: Any = None  # of the program, as far as it is known: what goes on,
+        self.job: Any = None  # and of a Hydra multirun
         self.unsaved: list[str] = []
         self.counts: dict[str, int] = {}  # directory -> opens of files that are not listed
         self.wrote: set[str] = set()  # absolute paths
@@ -389,6 +402,7 @@ class InputTracker:
         if self.child:
             self.child = False
             self.in_pool()
+        self.notice_execution()
         start = monotonic()
         self.credit = min(CREDIT, max(self.credit, -CREDIT) + SHARE * (start - self.paid))
         self.collect()
@@ -398,6 +412,28 @@ class InputTracker:
         self.paid = monotonic()
         self.credit -= self.paid - start
         self.remaining[:] = [None] * (0 if self.credit > 0 or self.at_once > 0 else NAMES_AT_ONCE)
+
+    @silent
+    def notice_execution(self) -> None:
+        """End a run, or forget what was noted without one, if another execution of a program goes on by now.
+
+        So it is for each job of a Hydra multirun; what was read before the first job is an input of all.
+        """
+        now, job = ending.execution(self.execution), ending.hydra_job()
+        executed_again, next_job = is_another(now, self.execution), is_another(job, self.job)
+        first_job = job is not None and self.job is None
+        self.execution, self.job = now or self.execution, self.job if job is None else job
+        if executed_again or next_job:
+            newest = self.names[:]  # opened by what goes on now
+            del self.names[: len(newest)]
+            if current() is None and self.run is None:
+                self.forget()
+                waiting.clear()
+            self.names[:0] = newest
+        if executed_again:
+            self.early = None
+        elif first_job and self.early is None:
+            self.early = dict(self.inputs)
 
     def collect(self) -> None:
         """Put new names among those to be looked at; once these are too many, only count."""
@@ -490,7 +526,7 @@ class InputTracker:
             self.names.append(stdin["path"])
         self.collect()
         self.check(FILES_AT_ONCE)
-        if not self.begun:
+        if self.early is None:
             self.early = dict(self.inputs)
         self.begun += 1
         self.run = run
@@ -714,6 +750,11 @@ def facts_on_disk(directory: str) -> dict[str, Any]:
         return dict(from_json(content_of(name, LARGEST_FACTS).decode()))
     except (OSError, ValueError, TypeError, RecursionError):
         return {}
+
+
+def is_another(now: Any, before: Any) -> bool:
+    """Whether it is known that something else goes on now than before."""
+    return now is not None and before is not None and now is not before
 
 
 def is_code(run: Any, path: str) -> bool:

@@ -49,7 +49,6 @@ from .values import figure_metadata
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-    from types import TracebackType
     from typing import Any
 
 __all__ = ["follow_end", "path"]
@@ -405,20 +404,23 @@ def described(error: BaseException) -> dict[str, Any]:
     except BaseException:  # whatever a __str__ of the program's raises
         message = "<its message could not be had>"
     module = "" if kind.__module__ in ("builtins", "__main__") else kind.__module__ + "."
-    file, line = place_of_error(error.__traceback__)
+    file, line = place_of_error(error)
     said = mask(message[:20_000])
     said = said if len(said) <= 2000 else said[:2000] + "..."
-    return {"type": module + kind.__qualname__, "message": said, "file": file, "line": line}
+    return {"type": module + kind.__qualname__, "message": said, "file": name_of_cell(file) or file, "line": line}
 
 
-def place_of_error(trace: TracebackType | None) -> tuple[str | None, int | None]:
-    """File and line of the innermost frame that is the user's own; else of the innermost."""
+def place_of_error(error: BaseException) -> tuple[str | None, int | None]:
+    """File and line of the innermost frame that is the user's own; else of what could not be compiled, or innermost."""
     own = last = (None, None)  # type: tuple[str | None, int | None]
+    trace = error.__traceback__
     while trace is not None:
         last = (trace.tb_frame.f_code.co_filename, trace.tb_lineno)
         if not is_of_python(last[0] or "") and not str(last[0]).startswith(RECORDER_FOLDER):
             own = last
         trace = trace.tb_next
+    if own[0] is None and isinstance(error, SyntaxError):
+        return error.filename, error.lineno
     return own if own[0] else last
 
 
@@ -682,6 +684,13 @@ def executed_cells() -> str:
     here = shell()
     cells = here.user_ns.get("_ih", [])[1:] if here is not None else []
     return "".join(f"# In[{n}]:\n{mask(cell.rstrip())}\n\n" for n, cell in enumerate(cells, 1))
+
+
+def name_of_cell(file: str | None) -> str | None:
+    """The cell that IPython has compiled as if it were in this file, "In[3]"; None of a real file."""
+    named = getattr(getattr(shell(), "compile", None), "format_code_name", None)
+    told = named(file) if named is not None else None
+    return told[1] if told else None
 
 
 # --- what people look for first: arguments and results in a line ------------------------------------------------------

@@ -275,12 +275,14 @@ def script_of_process(pid: int) -> str | None:
             return None
         if option in ("-W", "-X", "--check-hash-based-pycs") and words:
             words.pop(0)
-    if not words:
-        return None
-    try:
-        return os.path.normpath(os.path.join(os.readlink(f"/proc/{pid}/cwd"), words[0]))
-    except (OSError, AttributeError):
-        return os.path.abspath(words[0])
+    paths = paths_of_word(pid, words[0]) if words else []
+    return next((path for path in paths if os.path.isfile(path)), paths[0] if paths else None)
+
+
+def paths_of_word(pid: int, word: str) -> list[str]:
+    """What a word of a process's command may mean: from where the process is, and from where a shell started it."""
+    folders = dict.fromkeys((folder_of(pid), environment_of(pid).get("PWD", "")))
+    return [os.path.abspath(os.path.join(folder, word)) for folder in folders]
 
 
 def process_facts(pid: int) -> dict[str, Any] | None:

@@ -19,7 +19,7 @@ import sys
 from _thread import get_ident
 
 from footsteps.recorder import format as at_import
-from footsteps.recorder.ending import main_thread
+from footsteps.recorder.ending import execution, first_execution, main_thread
 from footsteps.recorder.format import as_name, paths_in, printable, quote, start_of, text_of, working_directory
 from footsteps.recorder.processes import is_started_anew
 
@@ -218,17 +218,17 @@ def _script_of_parent() -> str | None:
 
 def _script_above() -> str | None:
     """The script of the nearest process above us that runs one: who has started a worker on this machine."""
-    from footsteps.recorder.processes import command_of, folder_of, process_facts
+    from footsteps.recorder.processes import command_of, paths_of_word, process_facts
 
     facts = process_facts(os.getppid())
     for _ in range(8):
         if facts is None:
             break
         words = [word for word in command_of(facts["pid"])[1:] if word.endswith(".py")]
-        paths = [os.path.join(folder_of(facts["pid"]), word) for word in words]
+        paths = [path for word in words for path in paths_of_word(facts["pid"], word)]
         found = next((path for path in paths if os.path.isfile(path) and not is_library(path)), None)
         if found is not None:
-            return os.path.normpath(found)
+            return found
         facts = process_facts(facts["parent"])
     return None
 
@@ -394,13 +394,14 @@ def notebook_path() -> str | None:
 
 def _executed_notebook() -> str | None:
     """The notebook in the command of the kernel's parent (nbconvert, papermill) that has the cell which runs."""
-    from footsteps.recorder.processes import command_of, folder_of
+    from footsteps.recorder.processes import command_of, paths_of_word
 
     parent = os.getppid()
     cells = shell().user_ns.get("_ih", [""])
     first = next((line.strip() for line in cells[-1].splitlines() if line.strip()), "")
     said = quoted_in_json(first)
-    paths = [os.path.join(folder_of(parent), word) for word in command_of(parent) if word.endswith(".ipynb")]
+    words = [word for word in command_of(parent) if word.endswith(".ipynb")]
+    paths = [path for word in words for path in paths_of_word(parent, word)]
     return next((path for path in paths if said in text_of(path)), None)
 
 
@@ -465,8 +466,9 @@ def script_folder() -> str | None:
 
 
 def is_the_first() -> bool:
-    """Whether the program that runs is the one that this process was started for, and no notebook's next script."""
-    return shell() is None or main_frame() is None
+    """Whether the execution that goes on is the one that imported footsteps: no notebook's next script, no restart."""
+    now, first = execution(), first_execution
+    return now is None or now is first or (first is None and shell() is None)
 
 
 def start_directory() -> str | None:

@@ -68,7 +68,7 @@ def meet_run(run: Any) -> None:
         run.root = os.path.join(processes.folder_of(driver), run.root)
     run.worker = head_of_worker() is not None
     run.above = parents_run() if run.worker else None
-    run.execution, run.hydra = ending.execution(), hydra_job()
+    run.execution, run.hydra = ending.execution(), ending.hydra_job()
     run.over, run.again, run.site = (lambda name: over(run, name)), (lambda name: again(run, name)), caller()
     if run.above is not None and has_ended(run.above["directory"]):
         run.above = None
@@ -91,9 +91,10 @@ def over(run: Any, name: str | None) -> bool:
     It never raises: it is called at each use.
     """
     try:
-        forked, job = run.process != os.getpid(), hydra_job() if run.hydra is not None else None
+        job = ending.hydra_job() if run.hydra is not None else None
         if job is not None and job is not run.hydra:
             return True
+        forked = run.process != os.getpid()
         if forked or run.worker:
             if name is not None and not is_called({"name": run.name}, name) and name != run.asked:
                 return True
@@ -125,22 +126,6 @@ def caller() -> str:
     if file.startswith("<ipython-input-"):  # its number goes up, the hash of its text stays
         file = "<ipython-input-" + file.rpartition("-")[2]
     return f"{file}:{frame.f_lineno}"
-
-
-def hydra_job() -> Any:
-    """The configuration of the job of a Hydra multirun that is executed now; each job has one of its own."""
-    module: Any = sys.modules.get("hydra.core.hydra_config")
-    if module is None or module.HydraConfig.instance().cfg is None:
-        return None
-    config = module.HydraConfig.instance().cfg
-    return config if str(config.hydra.mode).endswith("MULTIRUN") and "num" in config.hydra.job else None
-
-
-def hydra_overrides(config: Any) -> dict[str, Any]:
-    """What makes a job of a multirun: {"lr": 0.1}."""
-    from footsteps.recorder.values import arguments_of
-
-    return arguments_of(["", *map(str, config.hydra.overrides.task)])
 
 
 # --- jobs -------------------------------------------------------------------------------------------------------------
@@ -368,7 +353,7 @@ def facts_for_workers() -> dict[str, Any]:
     from footsteps.recorder import arguments
 
     ways = {**PROGRAM_FACTS, "name": program_name, "arguments": arguments.told}
-    ways["argument_facts"] = lambda: arguments.noted[0][1] if arguments.noted else None
+    ways["argument_facts"] = lambda: arguments.of_ltparser[0][1] if arguments.of_ltparser else None
     facts = {name: collected(name, function, []) for name, function in ways.items()}
     said = from_json(json_text({name: value for name, value in facts.items() if value is not None}))
     return dict(said)  # which can be pickled, whatever a parser has made of its words
@@ -397,7 +382,7 @@ def _facts_of_process(pid: int) -> dict[str, Any]:
         return {}
     facts: dict[str, Any] = {"orig_argv": mask_arguments(command), "masked": mask_arguments(command) != command}
     said = script_of_process(pid) or ""
-    argv = _words_from(said, command, processes.folder_of(pid)) if processes.ray_driver() is not None else start_argv()
+    argv = _words_from(said, command, pid) if processes.ray_driver() is not None else start_argv()
     path = said if os.path.isfile(said) else os.path.abspath(argv[0]) if argv else ""
     if os.path.isfile(path) and not is_library(path):
         facts["main"] = _row_of_file(path, said)
@@ -412,10 +397,10 @@ def _row_of_file(path: str, said: str) -> dict[str, Any]:
     return {"kind": "module" if is_module else "script", "path": path, "module": said if is_module else None}
 
 
-def _words_from(script: str, command: list[str], folder: str) -> list[str]:
-    """The words of a command from a script on: what its sys.argv is."""
-    paths = [os.path.normpath(os.path.join(folder, word)) for word in command]
-    return command[paths.index(script, 1) :] if script in paths[1:] else []
+def _words_from(script: str, command: list[str], pid: int) -> list[str]:
+    """The words of the command of a process from its script on: what its sys.argv is."""
+    at = next((n for n, word in enumerate(command) if n and script in processes.paths_of_word(pid, word)), None)
+    return command[at:] if at else []
 
 
 def _facts_of_words(argv: list[str], pid: int) -> dict[str, Any]:

@@ -19,6 +19,7 @@ import time
 
 from footsteps.recorder import arguments, inputs, randomness, ranks
 from footsteps.recorder.code import Code, CodeCapture, changed_since_loaded, take_from_others, watch_for
+from footsteps.recorder.ending import execution, hydra_config
 from footsteps.recorder.format import (
     BUNDLES_JSON,
     CODE,
@@ -34,6 +35,7 @@ from footsteps.recorder.format import (
     as_json,
     bytes_of,
     collected,
+    current,
     encoded,
     iso,
     printable,
@@ -41,7 +43,6 @@ from footsteps.recorder.format import (
     quote,
     replace,
     sha256,
-    shared,
     warn,
     write,
 )
@@ -116,15 +117,15 @@ def note_arguments(values: Mapping[str, object], **facts: object) -> None:
 
     Before a run has begun they wait for it and enter run.json; afterwards they are appended.
     """
-    arguments.noted[:] = [(masked(dict(values)), masked(dict(facts)))]
-    run = getattr(shared(), "run", None)  # there is none where the core module is not loaded yet
+    arguments.of_ltparser[:] = [(masked(dict(values)), masked(dict(facts)), execution())]
+    run = current()
     if run is not None and hasattr(run, "record"):
         append_line(run.record, "arguments", {"arguments": dict(values), **facts})
 
 
 def _note_heard() -> None:
     """What the program has parsed since its run began."""
-    run = shared().run
+    run = current()
     if run is not None and hasattr(run, "record") and (run.made_here or ranks.is_head_ending_it(run)):
         append_line(run.record, "arguments", {"arguments": arguments.told()})
 
@@ -240,14 +241,18 @@ def _run_facts(run: Any, problems: list[str]) -> dict[str, Any]:
     for name, function in COLLECTORS:
         facts[name] = collected(name, function, problems)
     facts["process"] = collected("process", lambda: process_row(run.job, run.of_head), problems)
+    arguments.forget_others(run.execution)
     facts["arguments"] = collected("arguments", arguments.told, problems)
-    facts["argument_facts"] = arguments.noted[0][1] if arguments.noted else told_by_head().get("argument_facts")
+    facts["argument_facts"] = (
+        arguments.of_ltparser[0][1] if arguments.of_ltparser else told_by_head().get("argument_facts")
+    )
     facts["parent"] = collected("parent", lambda: started_by(run.above), problems)
     facts["outcome_expected"] = head_has_footsteps or not (run.of_head or ray_driver() is not None)  # which kills it
-    if run.worker and not run.of_head and (called := collected("call", arguments_of_call, problems)) is not None:
+    if run.worker and not run.of_head and (called := collected("call", arguments_of_call, problems)):
         facts.update(parsed_argv=called, arguments={**facts["arguments"], **called} if facts["arguments"] else None)
-    if run.hydra is not None:
-        facts["arguments"] = collected("arguments", lambda: ranks.hydra_overrides(run.hydra), problems)
+    if (job := hydra_config()) is not None:
+        said = collected("arguments", lambda: arguments.hydra_overrides(job.hydra.overrides.task), problems)
+        facts["arguments"] = {**(facts["arguments"] or {}), **(said or {})}
     facts["arguments"] = masked(facts["arguments"])  # whoever told them
     facts["script"] = script = collected("script", lambda: _copied_script(run, facts["main"]), problems)
     if script and script.get("reason"):

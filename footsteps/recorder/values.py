@@ -37,6 +37,7 @@ def record(*things: Any, **values: Any) -> None:
         for thing in things:
             said.update(fields_of(thing))
         said.update({name: masked_value(name, value) for name, value in values.items()})
+        tracker.notice_execution()
         run = current() or (tracker.join() if is_multiprocessing_child() else None)
         if run is None:
             waiting.append(said)
@@ -58,8 +59,7 @@ def metadata(path_or_format: str | os.PathLike[str] = "png") -> dict[str, Any]:
 
     Holds the run's name, id, code id and command; no host and no user. Begins the run if need be.
     """
-    if current() is None:
-        run_directory()  # asking for it begins the run
+    run_directory()  # asking for it begins the run
     run = current()
     name = os.fsdecode(path_or_format).lower()
     return figure_metadata(run, name.rpartition(".")[2]) if run else {}

@@ -110,9 +110,10 @@ def test_list_is_newest_first_with_what_differs(results, footsteps):
 )
 def test_list_is_narrowed_by_its_options(results, footsteps, options, found):
     """So many, since when, how they ended, and where."""
-    code, out, _ = footsteps("list", *options)
+    code, out, err = footsteps("list", *options)
     assert names(out) == found
     assert code == (0 if found else 1)
+    assert err == ("" if found else "footsteps: no run in 'results/' is so: `footsteps list` shows all of them\n")
 
 
 def test_a_run_that_exited_with_an_error_or_died_failed(tmp_path, footsteps):

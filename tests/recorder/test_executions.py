@@ -108,6 +108,66 @@ def test_a_program_that_runs_a_script_again_and_again_has_a_run_for_each(repo):
     assert results(repo) == {"r": "['0']", "r-1": "['1']", "r-2": "['2']"}
 
 
+SAYS_FIRST = """
+import argparse, footsteps
+parser = argparse.ArgumentParser()
+parser.add_argument("data")
+parser.add_argument("--lr", type=float, default=0.1)
+given = parser.parse_args()
+open(given.data).read()
+footsteps.reads(given.data + ".by-hand")
+footsteps.record(loss=given.lr)
+assert footsteps.current() is None
+figure = footsteps.metadata("a.pdf")["Title"]
+with open(footsteps.output_dir + "o.txt", "x") as file:
+    file.write(figure)
+"""
+RUNS_TWICE_AND_ANOTHER = """
+import runpy, sys
+for words in (["says.py", "1.csv", "--lr", "5"], ["says.py", "2.csv", "--lr", "6"], ["silent.py"]):
+    sys.argv = words
+    runpy.run_path(words[0], run_name="__main__")
+"""
+RESTARTS = "continue\nrestart 2.csv --lr 6\ncontinue\nquit\n"
+
+
+def told(project, name) -> dict:
+    """What a run's record says of its command, arguments, values and inputs."""
+    run = Run(str(Path(project) / "results" / name))
+    return {
+        "argv": run.facts["argv"][1:],
+        "lr": run.arguments.get("lr"),
+        "loss": run.recorded.get("loss"),
+        "inputs": sorted(Path(row["path"]).name for row in run.inputs if ".csv" in row["path"]),
+    }
+
+
+@pytest.mark.parametrize("way", ["runpy", "pdb", pytest.param("%run", marks=pytest.mark.kernel)])
+def test_what_an_execution_says_before_it_asks_for_its_directory_is_its_own(repo, way):
+    """Arguments, values, inputs, a figure's metadata: the run of the execution before is over, and has its own."""
+    repo.write("says.py", SAYS_FIRST)
+    repo.write("silent.py", "import footsteps\nopen(footsteps.output_dir + 'o.txt', 'x').close()\n")
+    for name in ("1.csv", "1.csv.by-hand", "2.csv", "2.csv.by-hand"):
+        repo.write(name, name)
+    repo.write("driver.py", RUNS_TWICE_AND_ANOTHER)
+    if way == "%run":
+        needs("IPython")
+    words = {"runpy": ["driver.py"], "pdb": ["-m", "pdb", "says.py", "1.csv", "--lr", "5"], "%run": ["-m", "IPython"]}
+    given = {"pdb": RESTARTS, "%run": "%run says.py 1.csv --lr 5\n%run says.py 2.csv --lr 6\n%run silent.py\n"}
+    done = run(repo, *words[way], stdin=given.get(way))
+    others = {} if way == "pdb" else {"r-2": ""}
+    assert results(repo) == {"r": "r", "r-1": "r-1", **others}, done.stdout + done.stderr
+    first, second = told(repo, "r"), told(repo, "r-1")
+    assert first == {
+        "argv": ["1.csv", "--lr", "5"], "lr": 5.0, "loss": 5.0, "inputs": ["1.csv", "1.csv.by-hand"],
+    }  # fmt: skip
+    assert second == {
+        "argv": ["2.csv", "--lr", "6"], "lr": 6.0, "loss": 6.0, "inputs": ["2.csv", "2.csv.by-hand"],
+    }  # fmt: skip
+    for name in others:
+        assert told(repo, name) == {"argv": [], "lr": None, "loss": None, "inputs": []}
+
+
 def test_a_program_with_a_run_keeps_it_while_it_executes_others(repo):
     """The outer execution is the program's."""
     repo.write("train.py", TRAIN.replace('"x"', '"w"'))
@@ -143,6 +203,7 @@ def test_the_same_call_with_the_same_name_gives_the_run_and_another_is_an_error(
     assert "already writes to 'results/b/'" in done.stderr
 
 
+@pytest.mark.launcher
 @pytest.mark.parametrize("launcher", ["basic", "joblib"])
 def test_each_job_of_a_hydra_multirun_is_a_run_with_its_overrides(repo, launcher):
     """Also where the jobs ask for output_dir lazily, in one process or in joblib's workers."""
@@ -151,18 +212,43 @@ def test_each_job_of_a_hydra_multirun_is_a_run_with_its_overrides(repo, launcher
         needs("hydra_plugins.hydra_joblib_launcher")
     repo.write(
         "train.py",
-        "import footsteps, hydra\n@hydra.main(config_path=None, version_base=None)\ndef main(cfg):\n"
+        "import footsteps, hydra\nopen('all.csv').read()\n"
+        "@hydra.main(config_path=None, version_base=None)\ndef main(cfg):\n"
+        "    open(f'{cfg.lr}.csv').read()\n    footsteps.record(loss=cfg.lr)\n"
         "    open(footsteps.output_dir + 'o.txt', 'x').write(str(cfg.lr))\n"
         "    open(footsteps.output_dir + 'p.txt', 'x').close()\nif __name__ == '__main__':\n    main()\n",
     )
+    for data in ("all", "0.1", "0.2", "0.3"):
+        repo.write(f"{data}.csv", data)
     done = run(repo, "train.py", "-m", f"hydra/launcher={launcher}", "+lr=0.1,0.2,0.3", env={"FOOTSTEPS_NAME": "h"})
     assert done.returncode == 0, done.stderr
     assert sorted(results(repo).values()) == ["0.1", "0.2", "0.3"]
     for name, lr in results(repo).items():
-        assert Run(str(repo / "results" / name)).arguments["lr"] == float(lr)
+        inputs = [f"{lr}.csv", "all.csv"] if launcher == "basic" else [f"{lr}.csv"]  # a worker has not read that one
+        said = told(repo, name)
+        assert (said["lr"], said["loss"], said["inputs"]) == (float(lr), float(lr), inputs)
         assert outcome(repo, name)["status"] == "finished"
 
 
+@pytest.mark.launcher
+@pytest.mark.parametrize("began", ["at the top", "in the job"])
+def test_the_arguments_of_a_hydra_job_are_its_overrides_with_and_without_multirun(repo, began):
+    """None of Hydra's own flags, nothing that is set for Hydra itself."""
+    needs("hydra")
+    use = {began: "footsteps.output_dir"}
+    repo.write(
+        "train.py",
+        f"import footsteps, hydra\n{use.get('at the top', '')}\n@hydra.main(config_path=None, version_base=None)\n"
+        f"def main(cfg):\n    {use.get('in the job', 'pass')}\nif __name__ == '__main__':\n    main()\n",
+    )
+    words = ["+lr=0.3", "++net.depth=2", "hydra.job.name=x", "hydra/job_logging=none"]
+    for name, flags in {"one": [], "many": ["-m"]}.items():
+        done = run(repo, "train.py", *flags, *words, env={"FOOTSTEPS_NAME": name})
+        assert done.returncode == 0, done.stderr
+        assert Run(str(repo / "results" / name)).arguments == {"lr": 0.3, "net.depth": 2}
+
+
+@pytest.mark.launcher
 def test_a_job_of_a_hydra_multirun_that_fails_has_failed_and_the_others_have_not(repo):
     """Hydra runs them all before it raises what one of them has raised, and the program exits with 1."""
     needs("hydra")
@@ -183,6 +269,7 @@ def test_a_job_of_a_hydra_multirun_that_fails_has_failed_and_the_others_have_not
     assert "bad lr" in json.dumps(told["2"]["exception"])
 
 
+@pytest.mark.launcher
 def test_trials_that_call_finish_are_runs(repo):
     """An optuna study in one process."""
     needs("optuna")
