@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 
 heard: dict[str, Any] = {}  # by name, as the program has parsed them so far
 PARSED_LISTENERS: list[Callable[[], object]] = []  # called when that has changed
-of_ltparser: list[
-    tuple[dict[str, Any], dict[str, Any], Any]
-] = []  # the last that it parsed, its facts, by which execution
+of_ltparser: list[tuple[dict[str, Any], dict[str, Any], Any]] = []  # what it parsed last, its facts, the execution
 _argv: list[str] = []  # of which they were made
 _by: list[Any] = [None]  # the execution of the program that parsed them
 
@@ -59,6 +57,11 @@ def told() -> dict[str, Any] | None:
     for values, _, _ in of_ltparser:
         found.update(values)
     return found if found or of_ltparser else None
+
+
+def facts_told() -> dict[str, Any] | None:
+    """What LTParser tells of them, hash_code and the like; None without it."""
+    return of_ltparser[0][1] if of_ltparser else told_by_head().get("argument_facts")
 
 
 def _told_of_heard() -> dict[str, Any]:

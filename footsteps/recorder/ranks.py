@@ -352,8 +352,8 @@ def facts_for_workers() -> dict[str, Any]:
     """What workers are told: this process's PROGRAM_FACTS and arguments, the run's name if nobody gives one."""
     from footsteps.recorder import arguments
 
-    ways = {**PROGRAM_FACTS, "name": program_name, "arguments": arguments.told}
-    ways["argument_facts"] = lambda: arguments.of_ltparser[0][1] if arguments.of_ltparser else None
+    told = {"name": program_name, "arguments": arguments.told, "argument_facts": arguments.facts_told}
+    ways = {**PROGRAM_FACTS, **told}
     facts = {name: collected(name, function, []) for name, function in ways.items()}
     said = from_json(json_text({name: value for name, value in facts.items() if value is not None}))
     return dict(said)  # which can be pickled, whatever a parser has made of its words

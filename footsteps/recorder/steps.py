@@ -65,7 +65,6 @@ from footsteps.recorder.processes import (
     process_row,
     ray_driver,
     started_by,
-    told_by_head,
 )
 from footsteps.recorder.program import (
     announced,
@@ -243,9 +242,7 @@ def _run_facts(run: Any, problems: list[str]) -> dict[str, Any]:
     facts["process"] = collected("process", lambda: process_row(run.job, run.of_head), problems)
     arguments.forget_others(run.execution)
     facts["arguments"] = collected("arguments", arguments.told, problems)
-    facts["argument_facts"] = (
-        arguments.of_ltparser[0][1] if arguments.of_ltparser else told_by_head().get("argument_facts")
-    )
+    facts["argument_facts"] = arguments.facts_told()
     facts["parent"] = collected("parent", lambda: started_by(run.above), problems)
     facts["outcome_expected"] = head_has_footsteps or not (run.of_head or ray_driver() is not None)  # which kills it
     if run.worker and not run.of_head and (called := collected("call", arguments_of_call, problems)):
