@@ -402,8 +402,8 @@ class InputTracker:
         if self.child:
             self.child = False
             self.in_pool()
-        self.notice_execution()
         start = monotonic()
+        self.notice_execution()
         self.credit = min(CREDIT, max(self.credit, -CREDIT) + SHARE * (start - self.paid))
         self.collect()
         self.at_once -= 1
