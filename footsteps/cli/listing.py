@@ -106,7 +106,7 @@ def list_runs(args: argparse.Namespace) -> int:
         found = those_of(found, names, roots)
     none = f"no runs in {runs.roots_said(roots)}{elsewhere(roots, 'list')}"
     if not found and search.newest(roots, 1):
-        none = f"no run in {runs.roots_said(roots)} is so: `footsteps list` shows all of them"
+        none = f"no run in {runs.roots_said(roots)} is so: `footsteps list` shows what there is"
     return rows.print_runs(args, found, problems, none, most=args.n)
 
 

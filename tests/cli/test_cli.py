@@ -113,7 +113,7 @@ def test_list_is_narrowed_by_its_options(results, footsteps, options, found):
     code, out, err = footsteps("list", *options)
     assert names(out) == found
     assert code == (0 if found else 1)
-    assert err == ("" if found else "footsteps: no run in 'results/' is so: `footsteps list` shows all of them\n")
+    assert err == ("" if found else "footsteps: no run in 'results/' is so: `footsteps list` shows what there is\n")
 
 
 def test_a_run_that_exited_with_an_error_or_died_failed(tmp_path, footsteps):
