@@ -112,7 +112,7 @@ SAYS_FIRST = """
 import argparse, footsteps
 parser = argparse.ArgumentParser()
 parser.add_argument("data")
-parser.add_argument("--lr", type=float, default=0.1)
+parser.add_argument("lr", type=float)
 given = parser.parse_args()
 open(given.data).read()
 footsteps.reads(given.data + ".by-hand")
@@ -124,11 +124,11 @@ with open(footsteps.output_dir + "o.txt", "x") as file:
 """
 RUNS_TWICE_AND_ANOTHER = """
 import runpy, sys
-for words in (["says.py", "1.csv", "--lr", "5"], ["says.py", "2.csv", "--lr", "6"], ["silent.py"]):
+for words in (["says.py", "1.csv", "5"], ["says.py", "2.csv", "6"], ["silent.py"]):
     sys.argv = words
     runpy.run_path(words[0], run_name="__main__")
 """
-RESTARTS = "continue\nrestart 2.csv --lr 6\ncontinue\nquit\n"
+RESTARTS = "continue\nrestart 2.csv 6\ncontinue\nquit\n"
 
 
 def told(project, name) -> dict:
@@ -152,17 +152,17 @@ def test_what_an_execution_says_before_it_asks_for_its_directory_is_its_own(repo
     repo.write("driver.py", RUNS_TWICE_AND_ANOTHER)
     if way == "%run":
         needs("IPython")
-    words = {"runpy": ["driver.py"], "pdb": ["-m", "pdb", "says.py", "1.csv", "--lr", "5"], "%run": ["-m", "IPython"]}
-    given = {"pdb": RESTARTS, "%run": "%run says.py 1.csv --lr 5\n%run says.py 2.csv --lr 6\n%run silent.py\n"}
+    words = {"runpy": ["driver.py"], "pdb": ["-m", "pdb", "says.py", "1.csv", "5"], "%run": ["-m", "IPython"]}
+    given = {"pdb": RESTARTS, "%run": "%run says.py 1.csv 5\n%run says.py 2.csv 6\n%run silent.py\n"}
     done = run(repo, *words[way], stdin=given.get(way))
     others = {} if way == "pdb" else {"r-2": ""}
     assert results(repo) == {"r": "r", "r-1": "r-1", **others}, done.stdout + done.stderr
     first, second = told(repo, "r"), told(repo, "r-1")
     assert first == {
-        "argv": ["1.csv", "--lr", "5"], "lr": 5.0, "loss": 5.0, "inputs": ["1.csv", "1.csv.by-hand"],
+        "argv": ["1.csv", "5"], "lr": 5.0, "loss": 5.0, "inputs": ["1.csv", "1.csv.by-hand"],
     }  # fmt: skip
     assert second == {
-        "argv": ["2.csv", "--lr", "6"], "lr": 6.0, "loss": 6.0, "inputs": ["2.csv", "2.csv.by-hand"],
+        "argv": ["2.csv", "6"], "lr": 6.0, "loss": 6.0, "inputs": ["2.csv", "2.csv.by-hand"],
     }  # fmt: skip
     for name in others:
         assert told(repo, name) == {"argv": [], "lr": None, "loss": None, "inputs": []}
