@@ -7,9 +7,9 @@ Both footsteps are installed into virtual environments of their own, with the sa
 is what pip installs: a version, or the path of a checkout. `--first` imports modules first in each script. `--pushed`:
 nothing is uncommitted, and a remote has the commit, so that nothing is left to do when the program has ended.
 
-As measured with 1.1.0 on two cores, in medians of the whole program's time: 53 ms with clean, pushed code, 58 to 66 ms
-with changes among 20 to 2,000 files (footsteps 0.1.9: 49 to 55 ms). Commits that no remote has are packed meanwhile;
-the end of the program waits for that.
+As measured with 1.1.0 on two cores, in medians of the whole program's time: 49 ms with clean, pushed code, 57 to 62 ms
+with changes among 20 to 2,000 files (footsteps 0.1.9: 56 ms). Commits that no remote has are packed meanwhile, once for
+all runs of the same commit; the end of the program waits for that.
 """
 
 from __future__ import annotations
