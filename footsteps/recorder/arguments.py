@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 
-from footsteps.recorder.ending import execution
+from footsteps.recorder.ending import execution, is_another
 from footsteps.recorder.hooks import when_imported
 from footsteps.recorder.processes import told_by_head
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 heard: dict[str, Any] = {}  # by name, as the program has parsed them so far
 PARSED_LISTENERS: list[Callable[[], object]] = []  # called when that has changed
-of_ltparser: list[tuple[dict[str, Any], dict[str, Any], Any]] = []  # what it parsed last, its facts, the execution
+of_ltparser: list[tuple[dict[str, Any], dict[str, Any]]] = []  # what it parsed last, and its facts
 _argv: list[str] = []  # of which they were made
 _by: list[Any] = [None]  # the execution of the program that parsed them
 
@@ -41,11 +41,10 @@ def hear(values: Mapping[str, Any]) -> None:
 
 def forget_others(now: Any) -> None:
     """Forget what another execution of a program has parsed than the one that goes on; None: it is not known."""
-    if now is not None:
-        if _by[0] is not None and _by[0] is not now:
-            heard.clear()
-        _by[0] = now
-        of_ltparser[:] = [row for row in of_ltparser if row[2] is None or row[2] is now]
+    if is_another(now, _by[0]):
+        heard.clear()
+        of_ltparser.clear()
+    _by[0] = now or _by[0]
 
 
 def told() -> dict[str, Any] | None:
@@ -54,7 +53,7 @@ def told() -> dict[str, Any] | None:
     In a worker that was started anew also what the program at its head has parsed.
     """
     found = {**(told_by_head().get("arguments") or {}), **_told_of_heard()}
-    for values, _, _ in of_ltparser:
+    for values, _ in of_ltparser:
         found.update(values)
     return found if found or of_ltparser else None
 

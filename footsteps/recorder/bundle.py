@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from itertools import islice
 
 from footsteps.recorder.format import (
     BUNDLE_REF,
@@ -189,11 +190,12 @@ class Bundle:
         shallow = os.path.join(self.bare, "shallow")
         before = text_of(shallow)
         replace(shallow, encoded(before + "".join(f"{commit}\n" for commit in oldest)))
-        if self.is_shared([*before.split(), *oldest]):
-            return self.told("whole", (), [*before.split(), *oldest])
+        whole = [*before.split(), *oldest]
+        if self.is_shared(whole):
+            return self.told("whole", (), whole, bytes_of(os.path.join(self.record, self.row["file"])))
         why = self.refusal(())
         if not why:
-            return self.bundle("whole", (), [*before.split(), *oldest])
+            return self.bundle("whole", (), whole)
         if bases and before:
             replace(shallow, encoded(before))
         elif bases:
@@ -263,12 +265,12 @@ class Bundle:
         one_thread = ("-c", "pack.threads=1")  # the other processors are the program's
         wanted = (BUNDLE_REF, *(f"^{base}" for base in bases))
         self.git(*one_thread, "bundle", "create", "--quiet", "made.bundle", *wanted)
-        replace(os.path.join(self.record, self.row["file"]), bytes_of(os.path.join(self.bare, "made.bundle")))
-        return self.told(kind, bases, shallow)
+        data = bytes_of(os.path.join(self.bare, "made.bundle"))
+        replace(os.path.join(self.record, self.row["file"]), data)
+        return self.told(kind, bases, shallow, data)
 
-    def told(self, kind: str, bases: Sequence[str], shallow: Sequence[str]) -> dict[str, Any]:
-        """The row of bundles.json for a bundle that is there."""
-        data = bytes_of(os.path.join(self.record, self.row["file"]))
+    def told(self, kind: str, bases: Sequence[str], shallow: Sequence[str], data: bytes) -> dict[str, Any]:
+        """The row of bundles.json for a bundle that is there, of this content."""
         return {
             "repository": self.row["repository"],
             "commit": self.commit,
@@ -287,8 +289,8 @@ class Bundle:
         wanted = {"commit": self.commit, "file": self.row["file"], "kind": "whole", "shallow": list(shallow)}
         runs = (run for run in runs_near(self.record, self.root) if not _is_here(run, self.record))
         rows = ((run, row) for run in runs for row in _rows_of(run))
-        same = [(run, row["size"]) for run, row in rows if {name: row.get(name) for name in wanted} == wanted]
-        for run, size in same[:MAX_UNPACKED]:
+        same = ((run, row["size"]) for run, row in rows if {name: row.get(name) for name in wanted} == wanted)
+        for run, size in islice(same, MAX_UNPACKED):
             if linked(part, self.row["file"], [run], size, lambda _: self.is_whole(part, shallow)):
                 os.replace(part, place)
                 return True

@@ -67,6 +67,11 @@ def execution(of: CodeType | None = None) -> CodeType | None:
     return found
 
 
+def is_another(now: Any, before: Any) -> bool:
+    """Whether it is known that something else goes on now than before."""
+    return now is not None and before is not None and now is not before
+
+
 # --- the end ----------------------------------------------------------------------------------------------------------
 
 

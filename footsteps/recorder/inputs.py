@@ -420,7 +420,7 @@ class InputTracker:
         So it is for each job of a Hydra multirun; what was read before the first job is an input of all.
         """
         now, job = ending.execution(self.execution), ending.hydra_job()
-        executed_again, next_job = is_another(now, self.execution), is_another(job, self.job)
+        executed_again, next_job = ending.is_another(now, self.execution), ending.is_another(job, self.job)
         first_job = job is not None and self.job is None
         self.execution, self.job = now or self.execution, self.job if job is None else job
         if executed_again or next_job:
@@ -750,11 +750,6 @@ def facts_on_disk(directory: str) -> dict[str, Any]:
         return dict(from_json(content_of(name, LARGEST_FACTS).decode()))
     except (OSError, ValueError, TypeError, RecursionError):
         return {}
-
-
-def is_another(now: Any, before: Any) -> bool:
-    """Whether it is known that something else goes on now than before."""
-    return now is not None and before is not None and now is not before
 
 
 def is_code(run: Any, path: str) -> bool:

@@ -372,7 +372,15 @@ def _facts_of_head() -> dict[str, Any]:
     """Those of PROGRAM_FACTS that are known of this worker's head; {} in a fork, and in a process that is no worker."""
     if (head := head_of_worker()) is None:
         return {}
-    return processes.told_by_head() or (_facts_of_process(head) if processes.is_started_anew() else {})
+    if told := processes.told_by_head():
+        return told
+    asked = os.getpid(), head
+    if asked not in _read_of_heads:
+        _read_of_heads[asked] = _facts_of_process(head) if processes.is_started_anew() else {}
+    return _read_of_heads[asked]
+
+
+_read_of_heads: dict[tuple[int, int], dict[str, Any]] = {}  # a worker and its head: asked for each fact, always alike
 
 
 def _facts_of_process(pid: int) -> dict[str, Any]:

@@ -59,13 +59,7 @@ from footsteps.recorder.machine import (
     recorded_variables,
     user_name,
 )
-from footsteps.recorder.processes import (
-    handle_lines,
-    head_has_footsteps,
-    process_row,
-    ray_driver,
-    started_by,
-)
+from footsteps.recorder.processes import handle_lines, head_has_footsteps, process_row, ray_driver, started_by
 from footsteps.recorder.program import (
     announced,
     is_unattended,
@@ -116,7 +110,8 @@ def note_arguments(values: Mapping[str, object], **facts: object) -> None:
 
     Before a run has begun they wait for it and enter run.json; afterwards they are appended.
     """
-    arguments.of_ltparser[:] = [(masked(dict(values)), masked(dict(facts)), execution())]
+    arguments.forget_others(execution())
+    arguments.of_ltparser[:] = [(masked(dict(values)), masked(dict(facts)))]
     run = current()
     if run is not None and hasattr(run, "record"):
         append_line(run.record, "arguments", {"arguments": dict(values), **facts})
