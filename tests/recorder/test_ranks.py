@@ -296,6 +296,21 @@ def test_what_an_ltparser_has_parsed_is_there_too_with_its_hash_code(repo, run_s
     assert run.hash_code.startswith("LT_")
 
 
+def test_a_workers_run_was_started_where_the_main_program_was(repo, run_script):
+    """A spawned worker begins in the folder that the program has changed to, and can't read where that began."""
+    repo.write("work.py", "import footsteps\ndef train(lr):\n    footsteps.initialize(f'lr-{lr}', output_root='out')\n")
+    repo.write(
+        "sweep.py",
+        "import footsteps, multiprocessing, os, work\nif __name__ == '__main__':\n    os.makedirs('deep')\n"
+        "    os.chdir('deep')\n    child = multiprocessing.get_context('spawn').Process(target=work.train, args=(1,))\n"
+        "    child.start()\n    child.join()\n",
+    )
+    done = run_script("sweep.py", cwd=repo)
+    assert done.returncode == 0, done.stderr
+    facts = Run(str(repo / "deep" / "out" / "lr-1")).facts
+    assert (facts["cwd"], facts["command"]) == (str(repo.path), "sweep.py")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("start", "main"), [("sweep.py", None), ("-m sweep", "sweep"), ("-m cProfile sweep.py", None)])
 @pytest.mark.parametrize("head", ["import footsteps", "pass"])
