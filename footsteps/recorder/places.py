@@ -16,6 +16,7 @@ SYSTEM = (
     "/proc/", "/dev/", "/sys/", "/etc/", "/usr/share/zoneinfo/", "/usr/share/fonts/", "/usr/local/share/fonts/",
     "/usr/share/texmf", "/usr/share/texlive/", "/System/Library/", "/Library/Fonts/",
 )  # fmt: skip
+RAM_DISK = "/dev/shm/"  # no device: people lay data there  # noqa: S108 - only compared
 INSTALLED = (
     "lib", "lib64", "libexec", "bin", "include", "share", "etc", "ssl", "pkgs", "conda-meta",
     "Lib", "DLLs", "Scripts", "Library", "Resources",
@@ -81,7 +82,7 @@ def system_folders() -> tuple[str, ...]:
 def temporary_folders() -> tuple[str, ...]:
     """Where temporary files are made (tempfile would have to try it)."""
     named = [os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP")]
-    folders = [*filter(None, named), "/tmp", "/var/tmp", "/dev/shm"]  # noqa: S108 - only compared
+    folders = [*filter(None, named), "/tmp", "/var/tmp", RAM_DISK]  # noqa: S108 - only compared
     return tuple(os.path.join(os.path.abspath(folder), "") for folder in folders)
 
 
@@ -111,8 +112,8 @@ def is_of_python(path: str) -> bool:
 
 def is_of_system(path: str) -> bool:
     """Whether a file is no data of anybody's: Python's, the system's, a font, or what git and the like keep."""
-    no_data = path.startswith(system_folders()) or any(part in path for part in KEPT_BY_TOOLS)
-    return no_data or is_of_python(path)
+    of_system = path.startswith(system_folders()) and not path.startswith(RAM_DISK)
+    return of_system or any(part in path for part in KEPT_BY_TOOLS) or is_of_python(path)
 
 
 def files_below(top: str) -> Iterator[tuple[str, os.stat_result]]:

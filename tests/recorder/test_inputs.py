@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,16 @@ open("a").read()
     assert first["sha256"] == hashlib.sha256(b"a" * 100).hexdigest()
     assert (first["size"], first["mtime_ns"]) == (100, (data / "a").stat().st_mtime_ns)
     assert complete()
+
+
+@pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="no RAM disk at /dev/shm")
+def test_data_on_a_ram_disk_is_noted(run_script):
+    """Where data is laid for speed; the devices beside it are none."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        Path(folder, "train.csv").write_text("1,2\n")
+        program = f"{BEGIN}open({folder + '/train.csv'!r}).read(); open('/dev/null').read()"
+        assert run_script(program).returncode == 0
+        assert [entry["path"] for entry in noted()] == [folder + "/train.csv"]
 
 
 def test_what_is_no_data_is_not_noted(run_script, repo):

@@ -220,7 +220,7 @@ def test_nothing_that_lies_beside_us_takes_the_place_of_a_kept_input(run_script,
     repo.write("read.py", "import sys, footsteps\nfootsteps.initialize('r')\nopen(sys.argv[1]).read()\n")
     assert run_script(repo / "read.py", data, cwd=repo.path).returncode == 0
     assert os.listdir(away) == []
-    assert what == "link" or place.read_text() == "1,2\n"
+    assert what == "link" or (place.is_file() and place.read_text() == "1,2\n")
 
 
 PROGRAM = """\
