@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 SYSTEM = (
-    "/proc/", "/dev/", "/sys/", "/etc/", "/usr/share/zoneinfo/", "/usr/share/fonts/", "/usr/local/share/fonts/",
+    "/proc/", "/sys/", "/etc/", "/usr/share/zoneinfo/", "/usr/share/fonts/", "/usr/local/share/fonts/",
     "/usr/share/texmf", "/usr/share/texlive/", "/System/Library/", "/Library/Fonts/",
 )  # fmt: skip
-RAM_DISK = "/dev/shm/"  # no device: people lay data there  # noqa: S108 - only compared
+DEVICES, RAM_DISK = "/dev/", "/dev/shm/"  # people lay data in the second  # noqa: S108 - only compared
 INSTALLED = (
     "lib", "lib64", "libexec", "bin", "include", "share", "etc", "ssl", "pkgs", "conda-meta",
     "Lib", "DLLs", "Scripts", "Library", "Resources",
@@ -112,7 +112,7 @@ def is_of_python(path: str) -> bool:
 
 def is_of_system(path: str) -> bool:
     """Whether a file is no data of anybody's: Python's, the system's, a font, or what git and the like keep."""
-    of_system = path.startswith(system_folders()) and not path.startswith(RAM_DISK)
+    of_system = path.startswith(system_folders()) or (path.startswith(DEVICES) and not path.startswith(RAM_DISK))
     return of_system or any(part in path for part in KEPT_BY_TOOLS) or is_of_python(path)
 
 
