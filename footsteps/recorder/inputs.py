@@ -571,10 +571,11 @@ class InputTracker:
         if util is not None:
             # Its bootstrap, which may be still to come, forgets finalizers and then calls these.
             util.register_after_fork(self, InputTracker.in_pool)
-            from footsteps.recorder.processes import is_multiprocessing_child
+            from footsteps.recorder.processes import head_created, is_multiprocessing_child
 
             if is_multiprocessing_child():
                 util.Finalize(None, self.close, exitpriority=-100)
+                self.since = head_created() or self.since  # joblib hands on large arrays in temporary files
 
     def close(self) -> None:
         """Look at all that is left, and write the counts: at the end of the run or the process."""

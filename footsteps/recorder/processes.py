@@ -165,6 +165,13 @@ def head_of_worker() -> int | None:
     return ray_driver()
 
 
+def head_created() -> float | None:
+    """When the program at the head of this worker was started, in seconds since the epoch; None if it is no worker."""
+    head = head_of_worker()
+    facts = process_facts(head) if head is not None else None
+    return created_at(facts["start"]) if facts is not None else None
+
+
 def is_started_anew() -> bool:
     """Whether this is a worker that was started by a command of its own, and no fork of the program at its head."""
     head = head_of_worker()

@@ -67,6 +67,26 @@ open("a").read()
     assert complete()
 
 
+def test_what_a_program_hands_to_its_workers_in_temporary_files_is_no_input(run_script, tmp_path):
+    """joblib's large arrays: made by the experiment itself, whichever of its processes reads them."""
+    pytest.importorskip("joblib")
+    pytest.importorskip("numpy")
+    (tmp_path / "scratch").mkdir()
+    Path("w.py").write_text(
+        "def work(i, array):\n    import footsteps\n    footsteps.output_dir\n    return array.sum()\n"
+    )
+    program = """
+import footsteps, numpy, w
+from joblib import Parallel, delayed
+footsteps.initialize("unet")
+print(Parallel(n_jobs=1 + 1, max_nbytes=1000)(delayed(w.work)(i, numpy.ones(1000)) for i in range(6)))
+"""
+    scratch = str(tmp_path / "scratch")
+    done = run_script(program, env={"TMPDIR": scratch, "JOBLIB_TEMP_FOLDER": scratch})
+    assert done.returncode == 0, done.stderr
+    assert names() == []
+
+
 @pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="no RAM disk at /dev/shm")
 def test_data_on_a_ram_disk_is_noted(run_script):
     """Where data is laid for speed; the devices beside it are none."""
